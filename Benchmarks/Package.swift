@@ -1,0 +1,54 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// A package of its own, so that what benchmarks need stays out of the product.
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+    name: "TidemarkBenchmarks",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "ClosedLoop", targets: ["ClosedLoop"]),
+        .executable(name: "closed-loop", targets: ["closed-loop"]),
+        .executable(name: "event-loop-echo", targets: ["EventLoopEcho"]),
+        .executable(name: "tidemark-bench", targets: ["tidemark-bench"]),
+        .executable(name: "tidemark-bench-echo", targets: ["echo"]),
+    ],
+    dependencies: [
+        .package(name: "Tidemark", path: "..")
+    ],
+    targets: [
+        // MARK: servers to compare: the limit, in C, and the same on our loop
+
+        .executableTarget(name: "echo", linkerSettings: [.linkedLibrary("uring")]),
+        .executableTarget(
+            name: "EventLoopEcho",
+            dependencies: [.product(name: "TidemarkEventLoop", package: "Tidemark")],
+            swiftSettings: strict
+        ),
+
+        // MARK: load
+
+        .target(name: "CClosedLoop"),
+        .target(name: "ClosedLoop", dependencies: ["CClosedLoop"], swiftSettings: strict),
+        .executableTarget(name: "closed-loop", dependencies: ["ClosedLoop"], swiftSettings: strict),
+        .testTarget(
+            name: "ClosedLoopTests",
+            dependencies: ["ClosedLoop", .product(name: "TidemarkEventLoop", package: "Tidemark")],
+            swiftSettings: strict
+        ),
+
+        // MARK: the benchmarks of tools/bench
+
+        .executableTarget(
+            name: "tidemark-bench",
+            dependencies: [
+                "ClosedLoop",
+                .product(name: "TidemarkWire", package: "Tidemark"),
+            ],
+            swiftSettings: strict
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

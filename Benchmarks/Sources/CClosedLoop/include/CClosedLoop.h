@@ -1,0 +1,11 @@
+/* What Swift's Glibc module does not show: epoll, and the core that a thread runs on. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/epoll.h>
+
+/* The calling thread's cores, the first 64 of them as bits; 0 on failure. */
+uint64_t closed_loop_cores(void);
+
+/* Has the calling thread, and what it starts from now on, run on these cores only. 0, or -1 and errno. */
+int closed_loop_set_cores(uint64_t cores);

@@ -1,0 +1,83 @@
+import Glibc
+import TidemarkWire
+
+/// A blocking connection that counts what crosses it.
+final class Exchange {
+    private let descriptor: Int32
+    private var received: [UInt8] = []
+    private var next: UInt16 = 1
+    private(set) var bytesSent = 0
+    private(set) var bytesReceived = 0
+
+    init(port: UInt16) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0 else {
+            close(descriptor)
+            throw BenchError("cannot connect: errno \(errno)")
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    var bytes: Int { bytesSent + bytesReceived }
+
+    /// Sends all in one segment, and returns the answers in the order in which they come.
+    func exchange(_ messages: [Message]) throws -> [Message] {
+        var out: [UInt8] = []
+        for message in messages {
+            out += message.frame(request: next)
+            next += 1
+        }
+        guard send(descriptor, out, out.count, Int32(MSG_NOSIGNAL)) == out.count else {
+            throw BenchError("cannot send: errno \(errno)")
+        }
+        bytesSent += out.count
+        return try messages.map { _ in try receive() }
+    }
+
+    private func receive() throws -> Message {
+        while true {
+            let found: (UInt8, Int)? = received.withUnsafeBytes {
+                if case .frame(let header, let body) = FrameParse.first(in: $0, bodyBytesMax: Limits.bodyBytesMax) {
+                    return (header.type, body.count)
+                }
+                return nil
+            }
+            if let (type, count) = found, let type = MessageType(rawValue: type) {
+                let body = Array(received[Limits.headerBytes..<Limits.headerBytes + count])
+                received.removeFirst(Limits.headerBytes + count)
+                guard let message = try body.withUnsafeBytes({ try Message(type, decoding: $0) }) else { continue }
+                if case .error(let error) = message { throw BenchError("the server says: \(error.detail)") }
+                return message
+            }
+            var buffer = [UInt8](repeating: 0, count: 1 << 16)
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            guard count > 0 else { throw BenchError("the server closed") }
+            bytesReceived += count
+            received += buffer[..<count]
+        }
+    }
+
+    /// Pages until the last; returns them.
+    func sync(after first: SyncPage? = nil, token: [UInt8] = []) throws -> [SyncPage] {
+        var pages: [SyncPage] = []
+        if let first { pages.append(first) }
+        while pages.last?.summary == nil {
+            let from = pages.last?.token ?? token
+            guard case .syncPage(let page)? = try exchange([.sync(Sync(token: Sync.TokenBytes(from)))]).first else {
+                throw BenchError("not a page")
+            }
+            pages.append(page)
+        }
+        return pages
+    }
+}

@@ -1,0 +1,62 @@
+import Foundation
+import Glibc
+
+/// The programs under measurement, as tools/bench built them.
+struct Programs {
+    var server: String
+    var echo: String
+    var graph: String
+
+    static func fromEnvironment() throws -> Programs {
+        func value(_ name: String) throws -> String {
+            guard let value = ProcessInfo.processInfo.environment[name] else {
+                throw BenchError("\(name) is not set; run tools/bench, which sets it")
+            }
+            return value
+        }
+        return Programs(
+            server: try value("TIDEMARK_BENCH_SERVER"),
+            echo: try value("TIDEMARK_BENCH_ECHO"),
+            graph: try value("TIDEMARK_BENCH_GRAPH")
+        )
+    }
+}
+
+struct BenchError: Error, CustomStringConvertible {
+    var description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// Runs a program to its end and returns what it printed.
+@discardableResult
+func run(_ program: String, _ arguments: [String]) throws -> String {
+    let process = Process()
+    let output = Pipe()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    process.standardOutput = output
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+        throw BenchError("\(program) \(arguments.joined(separator: " ")) exited with \(process.terminationStatus)")
+    }
+    return text
+}
+
+/// A port that nobody has now.
+func freePort() throws -> UInt16 {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let result = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, size) == 0 ? getsockname(descriptor, $0, &size) : -1
+        }
+    }
+    guard result == 0 else { throw BenchError("no free port: errno \(errno)") }
+    return UInt16(bigEndian: address.sin_port)
+}

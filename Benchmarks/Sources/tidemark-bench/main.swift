@@ -1,0 +1,22 @@
+// tidemark-bench NAME [--small]: run through tools/bench, which builds what it measures.
+
+import Foundation
+
+let arguments = CommandLine.arguments.dropFirst()
+let small = arguments.contains("--small")
+do {
+    switch arguments.first {
+    case "login-bytes": try LoginBytes.run(.fromEnvironment())
+    case "sync": try SyncCost.run(.fromEnvironment(), small: small)
+    case "table":
+        var lines: [String] = []
+        while let line = readLine() { lines.append(line) }
+        print(try Table.markdown(lines), terminator: "")
+    default:
+        say("usage: tidemark-bench login-bytes|sync [--small]")
+        exit(64)
+    }
+} catch {
+    say("bench: \(error)")
+    exit(1)
+}

@@ -1,0 +1,129 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// Listed bottom-up: a target depends only on targets above it in this file.
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+    name: "Tidemark",
+    platforms: [.macOS(.v15), .iOS(.v18)],
+    products: [
+        .library(name: "TidemarkWire", targets: ["TidemarkWire"]),
+        .library(name: "TidemarkClient", targets: ["TidemarkClient"]),
+        .library(name: "TidemarkServer", targets: ["TidemarkServer"]),
+        .library(name: "TidemarkEventLoop", targets: ["TidemarkEventLoop"]),
+        .executable(name: "tidemark-server", targets: ["tidemark-server"]),
+        .executable(name: "tidemark", targets: ["tidemark"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // MARK: portable: no Foundation, no system library
+
+        .target(name: "TidemarkWire", swiftSettings: strict),
+        .target(name: "TidemarkDirectory", dependencies: ["TidemarkWire"], swiftSettings: strict),
+        .target(name: "TidemarkSession", dependencies: ["TidemarkWire"], swiftSettings: strict),
+
+        // MARK: the server, on Linux
+
+        .target(name: "CTidemarkLinux", linkerSettings: [.linkedLibrary("uring")]),
+        .target(name: "TidemarkEventLoop", dependencies: ["CTidemarkLinux"], swiftSettings: strict),
+        .target(
+            name: "TidemarkStore",
+            dependencies: [
+                "TidemarkDirectory", "TidemarkWire",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "TidemarkServer",
+            dependencies: [
+                "TidemarkWire", "TidemarkDirectory", "TidemarkSession", "TidemarkEventLoop", "TidemarkStore",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+
+        // MARK: the client, anywhere
+
+        .target(
+            name: "TidemarkClient",
+            dependencies: [
+                "TidemarkWire",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: strict
+        ),
+
+        // MARK: programs: parse, build, run, wait
+
+        .executableTarget(
+            name: "tidemark-server",
+            dependencies: [
+                "TidemarkServer", "TidemarkStore", "TidemarkEventLoop", "TidemarkWire",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "tidemark",
+            dependencies: [
+                "TidemarkClient", "TidemarkWire",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
+
+        // MARK: tests, one target a module, then the whole
+
+        .testTarget(name: "TidemarkWireTests", dependencies: ["TidemarkWire"], swiftSettings: strict),
+        .testTarget(name: "TidemarkDirectoryTests", dependencies: ["TidemarkDirectory"], swiftSettings: strict),
+        .testTarget(name: "TidemarkSessionTests", dependencies: ["TidemarkSession"], swiftSettings: strict),
+        .testTarget(name: "TidemarkEventLoopTests", dependencies: ["TidemarkEventLoop"], swiftSettings: strict),
+        .testTarget(name: "TidemarkStoreTests", dependencies: ["TidemarkStore"], swiftSettings: strict),
+        .testTarget(
+            name: "TidemarkServerTests",
+            dependencies: [
+                "TidemarkServer", "TidemarkStore", "TidemarkDirectory", "TidemarkWire", "tidemark-server",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TidemarkClientTests",
+            dependencies: [
+                "TidemarkClient", "TidemarkWire", "tidemark",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TidemarkEndToEndTests",
+            dependencies: [
+                "TidemarkServer", "TidemarkClient", "TidemarkStore", "TidemarkDirectory", "TidemarkWire",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

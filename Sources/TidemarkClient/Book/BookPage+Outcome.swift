@@ -1,0 +1,59 @@
+import GRDB
+import TidemarkWire
+
+extension BookPage {
+    func outcome(_ page: SyncPage, in database: Database) throws -> PageOutcome {
+        guard let summary = page.summary, let expected = total else { return .stored(end: nil) }
+        let found = try BookPage.total(in: database, owner: mark.owner, withStamps: expected.withStamps)
+        guard found == expected else {
+            return .diverged(
+                .summary(
+                    items: found.items,
+                    digest: found.digest,
+                    expectedItems: expected.items,
+                    expectedDigest: expected.digest
+                )
+            )
+        }
+        let online = try summary.presence.compactMap { try OnlineContact($0, in: database) }
+        return .stored(end: SyncEnd(online: online, waitingMessages: summary.waitingMessages))
+    }
+
+    /// What the book adds up to: its contacts, and the own profile as an item of the owner's.
+    static func total(in database: Database, owner: UserID?, withStamps: Bool) throws -> Total {
+        guard let owner else { throw BookError.unowned }
+        var total = Total(items: 0, digest: 0, withStamps: withStamps)
+        let rows = try Row.fetchCursor(
+            database.cachedStatement(sql: "SELECT user, stamp FROM contact UNION ALL SELECT ?, stamp FROM own"),
+            arguments: [Int64(bitPattern: owner)]
+        )
+        while let row = try rows.next() {
+            let user = UserID(bitPattern: row[0] as Int64)
+            total.items += 1
+            // A missing stamp adds what no stamp adds, and so shows as a divergence.
+            total.digest &+=
+                withStamps
+                ? Digest.term(user: user, stamp: Stamp(row[1] as Int64? ?? 0)) : Digest.term(user: user)
+        }
+        return total
+    }
+}
+
+extension OnlineContact {
+    /// Nil for a number that the book does not have.
+    fileprivate init?(_ presence: ContactPresence, in database: Database) throws {
+        guard presence.state != .offline,
+            let row = try Row.fetchOne(
+                database.cachedStatement(sql: "SELECT user, name, alias FROM contact WHERE number = ?"),
+                arguments: [Int64(presence.number)]
+            )
+        else { return nil }
+        self.init(
+            number: presence.number,
+            user: UserID(bitPattern: row[0] as Int64),
+            name: row[1],
+            alias: row[2],
+            state: presence.state
+        )
+    }
+}

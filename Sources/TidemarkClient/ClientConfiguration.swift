@@ -1,0 +1,21 @@
+import NIOCore
+import NIOPosix
+import TidemarkWire
+
+/// How a connection behaves. The defaults suit an app on a terminal of any kind.
+public struct ClientConfiguration: Sendable {
+    /// How long a request may go unanswered, and how long connecting and logging in may take each.
+    public var timeout: Duration = .seconds(10)
+    /// What the timeouts are measured on.
+    public var clock: any Clock<Duration> = ContinuousClock()
+    /// What kind of terminal this is (claim 5).
+    public var deviceClass: DeviceClass = .unspecified
+    /// Chosen at random by the client once, and kept; 0 for none.
+    public var device: UInt64 = 0
+    /// The server sends no body of 2 to this power bytes or more: `Limits.frameLog2Min` to `Limits.frameLog2Max`.
+    public var frameLog2 = Limits.frameLog2Max
+    /// The event loops that do the input and output. Never shut down by this library.
+    public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+
+    public init() {}
+}

@@ -1,0 +1,81 @@
+import TidemarkWire
+
+// One method a message. The link has matched each answer's type with its request's, so another type cannot come here.
+
+extension TidemarkConnection {
+    /// The bare exchange of claim 7: one request, one page, no address book.
+    public func page(_ sync: Sync) async throws -> SyncPage {
+        guard case .syncPage(let page) = try await request(.sync(sync)) else { mismatched() }
+        return page
+    }
+
+    /// Changes the user's own profile (claims 8 and 10): the named fields and no others.
+    /// - Parameters:
+    ///   - fields: numbers rising, each once, at least one; a nil value removes the field.
+    ///   - privateFields: which of them only the owner sees; numbers rising.
+    ///   - unchangedSince: the write fails with `.changedSince` if the profile has changed after this stamp; 0 for no
+    ///     condition.
+    /// - Returns: the change's stamp, or 0 when everything was so already. Never a sync token.
+    /// - Throws: `.server` with `limitExceeded`, `invalidValue`, `changedSince`, `notSupported`.
+    @discardableResult
+    public func setProfile(
+        _ fields: [FieldChange],
+        privateFields: [FieldNumber] = [],
+        unchangedSince: Stamp = 0
+    ) async throws -> Stamp {
+        let write = ProfileSet(fields: fields, privateFields: privateFields, unchangedSince: unchangedSince)
+        guard case .profileSetOK(let ok) = try await request(.profileSet(write)) else { mismatched() }
+        return ok.stamp
+    }
+
+    /// Puts a contact into the user's roster.
+    /// - Throws: `.server` with `noSuchUser`, `limitExceeded`, `notAllowed`.
+    @discardableResult
+    public func addContact(
+        _ contact: UserReference,
+        annotations: Annotations = Annotations()
+    ) async throws -> RosterAddOK {
+        let write = RosterAdd(contact: contact, annotations: annotations)
+        guard case .rosterAddOK(let ok) = try await request(.rosterAdd(write)) else { mismatched() }
+        return ok
+    }
+
+    /// Takes a contact out of the user's roster.
+    /// - Returns: the change's stamp.
+    @discardableResult
+    public func removeContact(_ contact: UserID, unchangedSince: Stamp = 0) async throws -> Stamp {
+        let write = RosterRemove(contact: contact, unchangedSince: unchangedSince)
+        guard case .rosterRemoveOK(let ok) = try await request(.rosterRemove(write)) else { mismatched() }
+        return ok.stamp
+    }
+
+    /// Replaces all that the user notes of a contact.
+    /// - Returns: the change's stamp, or 0 when everything was so already.
+    @discardableResult
+    public func annotate(
+        _ contact: UserID,
+        _ annotations: Annotations,
+        unchangedSince: Stamp = 0
+    ) async throws -> Stamp {
+        let write = RosterAnnotate(contact: contact, annotations: annotations, unchangedSince: unchangedSince)
+        guard case .rosterAnnotateOK(let ok) = try await request(.rosterAnnotate(write)) else { mismatched() }
+        return ok.stamp
+    }
+
+    /// Says how the user of this device wants to be seen; held for as long as the connection.
+    public func setPresence(_ wish: PresenceSet.Wish) async throws {
+        _ = try await request(.presenceSet(PresenceSet(wish: wish)))
+    }
+
+    /// Asks for a sign of life.
+    /// - Returns: the time until the answer.
+    @discardableResult
+    public func ping() async throws -> Duration {
+        let clock = ContinuousClock()
+        let start = clock.now
+        _ = try await request(.ping(Ping()))
+        return start.duration(to: clock.now)
+    }
+
+    private func mismatched() -> Never { preconditionFailure("the link matches answers with requests") }
+}

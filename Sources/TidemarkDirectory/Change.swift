@@ -1,0 +1,67 @@
+// What the change log carries: outcomes, not requests. Each was decided before it was stamped, so applying one never
+// fails, and gives the same in every shard and in SQL. The stamp comes from the log, beside the change.
+
+import TidemarkWire
+
+public enum Change: Equatable, Sendable {
+    case accountCreated(user: UserID, name: String)
+    /// The named fields, numbers rising; the others stay.
+    case profileChanged(user: UserID, fields: [FieldChange])
+    /// Adds the contact, brings a removed one back, or replaces the annotations.
+    case entrySet(owner: UserID, contact: UserID, number: UInt32, annotations: Annotations)
+    case entryRemoved(owner: UserID, contact: UserID)
+}
+
+extension Change {
+    private enum Tag: UInt8 {
+        case accountCreated = 1
+        case profileChanged = 2
+        case entrySet = 3
+        case entryRemoved = 4
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .accountCreated(let user, let name):
+            writer.u8(Tag.accountCreated.rawValue)
+            writer.varint(user)
+            writer.text(name)
+        case .profileChanged(let user, let fields):
+            writer.u8(Tag.profileChanged.rawValue)
+            writer.varint(user)
+            writer.fields(fields)
+        case .entrySet(let owner, let contact, let number, let annotations):
+            writer.u8(Tag.entrySet.rawValue)
+            writer.varint(owner)
+            writer.varint(contact)
+            writer.varint(UInt64(number))
+            writer.u8(annotations.isFavourite ? 1 : 0)
+            writer.annotationText(annotations)
+        case .entryRemoved(let owner, let contact):
+            writer.u8(Tag.entryRemoved.rawValue)
+            writer.varint(owner)
+            writer.varint(contact)
+        }
+    }
+
+    public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        let begin = reader.offset
+        guard let tag = Tag(rawValue: try reader.u8()) else { throw DecodeError(.value, offset: begin) }
+        switch tag {
+        case .accountCreated:
+            self = .accountCreated(user: try reader.varint(), name: try reader.text(upTo: Limits.nameBytesMax))
+        case .profileChanged:
+            self = .profileChanged(user: try reader.varint(), fields: try reader.fields())
+        case .entrySet:
+            let owner = try reader.varint()
+            let contact = try reader.varint()
+            let number = UInt32(try reader.count(upTo: Limits.rosterEntriesMax - 1))
+            let isFavourite = try reader.u8() == 1
+            var annotations = try reader.annotationText()
+            annotations.isFavourite = isFavourite
+            self = .entrySet(owner: owner, contact: contact, number: number, annotations: annotations)
+        case .entryRemoved:
+            self = .entryRemoved(owner: try reader.varint(), contact: try reader.varint())
+        }
+    }
+}

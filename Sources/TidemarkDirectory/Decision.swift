@@ -1,0 +1,29 @@
+import TidemarkWire
+
+/// What to answer once a write is done; the stamp is the log's.
+public enum WriteReply: Equatable, Sendable {
+    case profileSet
+    case rosterAdd(contact: UserID, number: UInt32)
+    case rosterRemove
+    case rosterAnnotate
+
+    public func message(stamp: Stamp) -> Message {
+        switch self {
+        case .profileSet: .profileSetOK(WriteOK(stamp: stamp))
+        case .rosterAdd(let contact, let number):
+            .rosterAddOK(RosterAddOK(stamp: stamp, contact: contact, number: number))
+        case .rosterRemove: .rosterRemoveOK(WriteOK(stamp: stamp))
+        case .rosterAnnotate: .rosterAnnotateOK(WriteOK(stamp: stamp))
+        }
+    }
+}
+
+/// What becomes of a write.
+public enum Decision: Equatable, Sendable {
+    case refused(ErrorMessage)
+    /// Nothing to change, and what it asks for is on disk: acknowledge now, with stamp 0.
+    case unchanged(WriteReply)
+    /// Nothing to change, but what it asks for is still on its way to the disk: acknowledge behind it.
+    case unchangedBehind(WriteReply)
+    case change(Change, WriteReply)
+}

@@ -1,0 +1,63 @@
+// Who is online now. In memory only, never stamped; who may see it is decided when it is read.
+
+import TidemarkWire
+
+/// A user's sessions by what each wants to be seen as, and what that comes to for others.
+struct UserPresence {
+    private var online: UInt16 = 0
+    private var busy: UInt16 = 0
+    private var away: UInt16 = 0
+    private var invisible: UInt16 = 0
+
+    /// The most available of the sessions that may be seen.
+    var merged: PresenceState {
+        if online > 0 { return .online }
+        if busy > 0 { return .busy }
+        if away > 0 { return .away }
+        return .offline
+    }
+
+    var isNobody: Bool { online == 0 && busy == 0 && away == 0 && invisible == 0 }
+
+    mutating func count(_ wish: PresenceSet.Wish, by change: Int) {
+        switch wish {
+        case .online: online = UInt16(Int(online) + change)
+        case .busy: busy = UInt16(Int(busy) + change)
+        case .away: away = UInt16(Int(away) + change)
+        case .invisible: invisible = UInt16(Int(invisible) + change)
+        }
+    }
+}
+
+extension Directory {
+    public func presence(of user: AccountIndex) -> PresenceState { presence[Int(user.raw)] }
+
+    /// A session of the user begins (`from` nil), ends (`to` nil) or changes its mind.
+    public mutating func movePresence(of user: AccountIndex, from: PresenceSet.Wish?, to: PresenceSet.Wish?) {
+        var sessions = presentUsers[user.raw] ?? UserPresence()
+        if let from { sessions.count(from, by: -1) }
+        if let to { sessions.count(to, by: 1) }
+        let was = presence[Int(user.raw)]
+        let state = sessions.merged
+        presence[Int(user.raw)] = state
+        if was == .offline, state != .offline { onlineUsers += 1 }
+        if was != .offline, state == .offline { onlineUsers -= 1 }
+        presentUsers[user.raw] = sessions.isNobody ? nil : sessions
+    }
+
+    /// Every contact that is online, changed or not (claims 3 and 13).
+    mutating func writePresence(of owner: AccountIndex, into writer: inout ByteWriter) {
+        // Alone, as in most test rigs and at night: nobody to look for.
+        let others = onlineUsers - (presence[Int(owner.raw)] == .offline ? 0 : 1)
+        guard others > 0 else { return writer.u8(PresenceForm.nobody.rawValue) }
+        presenceScratch.removeAll()
+        let roster = accounts[Int(owner.raw)].roster
+        for number in 1..<max(1, Int(roster.memberCount)) where roster.members[number].isLive {
+            let state = presence[Int(roster.members[number].contact)]
+            if state != .offline {
+                presenceScratch.append(ContactPresence(number: UInt32(number), state: state))
+            }
+        }
+        writer.presence(presenceScratch.buffer)
+    }
+}

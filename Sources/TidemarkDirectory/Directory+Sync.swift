@@ -1,0 +1,160 @@
+// Answers a sync: one page, written straight into the reply from the blocks that the directory holds.
+
+import TidemarkWire
+
+/// What answering took, for counters and for explaining.
+public struct SyncOutcome: Equatable, Sendable {
+    public var answer: SyncAnswer
+    public var reason: FullReason
+    public var items = 0
+    /// Slots of the owner's table that were looked at. An answer "up to date" looks at none (claim 12).
+    public var slotsRead = 0
+    public var isLast = true
+}
+
+extension Directory {
+    /// The contact's stamp that a client of this owner compares with: its watermark.
+    public func watermark(of owner: AccountIndex) -> Stamp { accounts[Int(owner.raw)].roster.watermark }
+
+    /// Writes the body of a `syncPage`. Ends the page at the first item that passes `pageBytes` of body, but holds at
+    /// least one, so it may pass the size by less than `Limits.itemBytesMax`.
+    public mutating func writePage(
+        of owner: AccountIndex,
+        for sync: borrowing Sync,
+        pageBytesMax: Int = Limits.pageBytesMax,
+        into writer: inout ByteWriter
+    ) -> SyncOutcome {
+        let account = Int(owner.raw)
+        let roster = accounts[account].roster
+        let plan = SyncPlan.make(
+            for: sync,
+            bounds: SyncPlan.Bounds(watermark: roster.watermark, horizon: roster.horizon, published: published),
+            epochs: epochs
+        )
+        var outcome = SyncOutcome(answer: plan.answer, reason: plan.reason)
+        let wantsStamps = sync.options.contains(.stamps)
+        let start = writer.count
+        if plan.answer == .upToDate {
+            writer.u8(plan.head(isLast: true, hasStamps: wantsStamps))
+            writer.token(SyncToken(settledAt: plan.position, epoch: epochs.current))
+            writer.varint(0)
+        } else {
+            let asked = sync.pageBytes == 0 ? Limits.pageBytesDefault : sync.pageBytes
+            let end = start + min(asked, pageBytesMax)
+            // Room for what stands before the items, as it is on most pages: one byte, a settled token, a short count.
+            writer.skip(SyncPlan.prefixBytesUsual)
+            let itemsStart = writer.count
+            var position = plan.position
+            var slot = roster.firstSlot(after: plan.position)
+            let slots = Int(roster.orderCount)
+            var previous: Stamp = 0
+            while slot < slots {
+                outcome.slotsRead += 1
+                let item = roster.order[slot]
+                if roster.isCurrent(slot) {
+                    let mark = writer.count
+                    let wrote = writeItem(
+                        owner: owner.raw,
+                        number: Int(item.number),
+                        stamp: item.stamp,
+                        after: wantsStamps ? previous : nil,
+                        plan: plan,
+                        into: &writer
+                    )
+                    if wrote {
+                        if writer.count > end, outcome.items > 0 {
+                            writer.truncate(to: mark)
+                            break
+                        }
+                        outcome.items += 1
+                        previous = item.stamp
+                    }
+                }
+                position = item.stamp
+                slot += 1
+            }
+            outcome.isLast = slot == slots
+            let token =
+                outcome.isLast
+                ? SyncToken(settledAt: roster.watermark, epoch: epochs.current)
+                : SyncToken(
+                    form: plan.answer == .full ? .pagingFull : .pagingDelta,
+                    epoch: epochs.current,
+                    position: position,
+                    base: plan.base
+                )
+            writer.insert(at: start, reserved: itemsStart - start) { prefix in
+                prefix.u8(plan.head(isLast: outcome.isLast, hasStamps: wantsStamps))
+                prefix.token(token)
+                prefix.varint(outcome.items)
+            }
+        }
+        if outcome.isLast {
+            writer.varint(UInt64(roster.liveCount))
+            writer.u64(wantsStamps ? roster.digest : roster.digestNewestOnly)
+            writePresence(of: owner, into: &writer)
+            // Messages that wait: none until there are messages.
+            writer.varint(0)
+        }
+        return outcome
+    }
+
+    /// Returns false, having written nothing, for a removal that this client need not hear of.
+    private func writeItem(
+        owner: UInt32,
+        number: Int,
+        stamp: Stamp,
+        after previous: Stamp?,
+        plan: SyncPlan,
+        into writer: inout ByteWriter
+    ) -> Bool {
+        let member = accounts[Int(owner)].roster.members[number]
+        if member.isRemoved {
+            // In a full the client drops what it was not sent; only what went since the walk began could have been sent.
+            if plan.answer == .full, stamp <= plan.base { return false }
+            writer.u8(ItemKind.removed.rawValue)
+            writer.varint(number)
+            if let previous { writer.varint(stamp - previous) }
+            return true
+        }
+        let contact = accounts[Int(member.contact)]
+        if number == 0 {
+            writer.u8(ItemKind.own.rawValue)
+            if let previous { writer.varint(stamp - previous) }
+            writer.bytes(contact.profile.nameWire)
+            contact.profile.writeAll(into: &writer)
+            // Private fields: none until a field can be private.
+            writer.varint(0)
+            return true
+        }
+        if plan.answer == .full || member.entryStamp > plan.base {
+            let isAnnotated = member.flags & Roster.Member.annotated != 0
+            let isFavourite = member.flags & Roster.Member.favourite != 0
+            writer.u8(
+                ItemKind.contact.rawValue | (isAnnotated ? ItemHead.annotated : 0)
+                    | (isFavourite ? ItemHead.favourite : 0)
+            )
+            writer.varint(number)
+            if let previous { writer.varint(stamp - previous) }
+            writer.varint(contact.id)
+            writer.bytes(contact.profile.nameWire)
+            if isAnnotated { writer.bytes(annotationWire(owner, number)) }
+            contact.profile.writeAll(into: &writer)
+        } else {
+            writer.u8(ItemKind.patch.rawValue)
+            writer.varint(number)
+            if let previous { writer.varint(stamp - previous) }
+            contact.profile.writeChanged(after: plan.base, into: &writer)
+        }
+        return true
+    }
+}
+
+extension SyncPlan {
+    static let prefixBytesUsual = 1 + 17 + 1
+
+    func head(isLast: Bool, hasStamps: Bool) -> UInt8 {
+        answer.rawValue | (isLast ? SyncPage.lastBit : 0) | (hasStamps ? SyncPage.stampsBit : 0)
+            | reason.rawValue << SyncPage.reasonShift
+    }
+}

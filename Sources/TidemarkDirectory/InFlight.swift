@@ -1,0 +1,265 @@
+//  Decides writes against what is applied and, above it, what this shard has decided but the log has not yet published:
+//
+//      write ──▶ decide ──▶ change ──▶ log … disk … published ──▶ apply
+//                  │  ▲                                             │
+//                  ▼  └── what the row will be ◀── settle ──────────┘
+//
+//  Only the shard that owns a row decides on it, so what is in flight is known here whole.
+
+import TidemarkWire
+
+public struct InFlight: ~Copyable {
+    private struct PendingProfile {
+        var outstanding = 0
+        /// What each field will be; nil for removed.
+        var fields: [FieldNumber: [UInt8]?] = [:]
+    }
+
+    private struct PendingEntry {
+        var outstanding = 0
+        /// Nil when it will be gone.
+        var annotations: Annotations?
+        var number: UInt32
+    }
+
+    private struct EntryKey: Hashable {
+        var owner: UserID
+        var contact: UserID
+    }
+
+    private var profiles: [UserID: PendingProfile] = [:]
+    private var entries: [EntryKey: PendingEntry] = [:]
+    /// Numbers given to new entries that are not applied yet, by owner.
+    private var newEntries: [UserID: Int] = [:]
+
+    public init() {}
+
+    public var isEmpty: Bool { profiles.isEmpty && entries.isEmpty }
+
+    /// Decides a write of `user`, and counts a change as in flight.
+    public mutating func decide(_ write: Write, by user: AccountIndex, in directory: borrowing Directory) -> Decision {
+        switch write {
+        case .profileSet(let request): decide(request, by: user, in: directory)
+        case .rosterAdd(let request): decide(request, by: user, in: directory)
+        case .rosterRemove(let request): decide(request, by: user, in: directory)
+        case .rosterAnnotate(let request): decide(request, by: user, in: directory)
+        }
+    }
+
+    /// To be called for each change of this shard as it is applied.
+    public mutating func settle(_ change: Change) {
+        switch change {
+        case .accountCreated:
+            break
+        case .profileChanged(let user, _):
+            guard var pending = profiles[user] else { return }
+            pending.outstanding -= 1
+            profiles[user] = pending.outstanding == 0 ? nil : pending
+        case .entrySet(let owner, let contact, let number, _):
+            // Numbers are given and published in one order, so with the newest all are there.
+            if newEntries[owner] == Int(number) + 1 { newEntries[owner] = nil }
+            settleEntry(EntryKey(owner: owner, contact: contact))
+        case .entryRemoved(let owner, let contact):
+            settleEntry(EntryKey(owner: owner, contact: contact))
+        }
+    }
+
+    private mutating func settleEntry(_ key: EntryKey) {
+        guard var pending = entries[key] else { return }
+        pending.outstanding -= 1
+        entries[key] = pending.outstanding == 0 ? nil : pending
+    }
+
+    // MARK: profiles
+
+    private mutating func decide(
+        _ request: ProfileSet,
+        by index: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
+        let user = directory.id(of: index)
+        let profile = directory.accounts[Int(index.raw)].profile
+        if !request.privateFields.isEmpty {
+            return .refused(ErrorMessage(.notSupported, detail: "private fields are not supported yet"))
+        }
+        let pending = profiles[user]
+        if request.unchangedSince != 0, pending != nil || profile.newest > request.unchangedSince {
+            return .refused(
+                ErrorMessage(.changedSince, detail: "the profile changed since; sync, and decide again")
+            )
+        }
+        var values: [FieldNumber: [UInt8]?] = [:]
+        for field in profile.fields { values[field.number] = .some(field.value) }
+        if let pending { values.merge(pending.fields) { $1 } }
+        // A field that was never there and one that was removed look alike to whoever removes it.
+        let changed = request.fields.filter { (values[$0.number] ?? nil) != $0.value }
+        if changed.isEmpty {
+            let restsOnPending = pending.map { pending in
+                request.fields.contains { pending.fields[$0.number] != nil }
+            }
+            return restsOnPending == true ? .unchangedBehind(.profileSet) : .unchanged(.profileSet)
+        }
+        for field in changed { values[field.number] = .some(field.value) }
+        guard values.count <= Limits.profileFieldsMax else {
+            return .refused(
+                ErrorMessage(.limitExceeded, detail: "a profile has at most \(Limits.profileFieldsMax) fields")
+            )
+        }
+        guard values.values.reduce(0, { $0 + ($1?.count ?? 0) }) <= Limits.profileBytesMax else {
+            return .refused(
+                ErrorMessage(.limitExceeded, detail: "a profile has at most \(Limits.profileBytesMax) bytes")
+            )
+        }
+        for field in changed { profiles[user, default: PendingProfile()].fields[field.number] = .some(field.value) }
+        profiles[user]!.outstanding += 1
+        return .change(.profileChanged(user: user, fields: changed), .profileSet)
+    }
+
+    // MARK: entries
+
+    /// An entry as it will be once all that is in flight has landed.
+    private struct Entry {
+        var number: UInt32
+        /// Nil for one that was removed.
+        var annotations: Annotations?
+        var stamp: Stamp
+        var isPending: Bool
+    }
+
+    private func entry(
+        of owner: AccountIndex,
+        _ contact: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Entry? {
+        let key = EntryKey(owner: directory.id(of: owner), contact: directory.id(of: contact))
+        if let pending = entries[key] {
+            return Entry(
+                number: pending.number,
+                annotations: pending.annotations,
+                stamp: .largest,
+                isPending: true
+            )
+        }
+        let roster = directory.accounts[Int(owner.raw)].roster
+        guard let number = roster.number(of: contact.raw) else { return nil }
+        let member = roster.members[number]
+        return Entry(
+            number: UInt32(number),
+            annotations: member.isLive ? directory.annotations(owner.raw, number) : nil,
+            stamp: member.entryStamp,
+            isPending: false
+        )
+    }
+
+    private mutating func note(owner: UserID, contact: UserID, number: UInt32, annotations: Annotations?) {
+        let key = EntryKey(owner: owner, contact: contact)
+        let outstanding = entries[key]?.outstanding ?? 0
+        entries[key] = PendingEntry(outstanding: outstanding + 1, annotations: annotations, number: number)
+    }
+
+    private mutating func decide(
+        _ request: RosterAdd,
+        by owner: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
+        let found =
+            switch request.contact {
+            case .id(let id): directory.index(of: id)
+            case .name(let name): directory.index(named: name)
+            }
+        guard let contact = found else {
+            return .refused(ErrorMessage(.noSuchUser, detail: "no such user; check the name"))
+        }
+        guard contact != owner else {
+            return .refused(ErrorMessage(.notAllowed, detail: "a user is not a contact of itself"))
+        }
+        let ownerID = directory.id(of: owner)
+        let contactID = directory.id(of: contact)
+        let known = entry(of: owner, contact, in: directory)
+        if let known, known.annotations == request.annotations {
+            let reply = WriteReply.rosterAdd(contact: contactID, number: known.number)
+            return known.isPending ? .unchangedBehind(reply) : .unchanged(reply)
+        }
+        let number: UInt32
+        if let known {
+            number = known.number
+        } else {
+            let given = newNumbers(of: owner, in: directory)
+            guard given < Limits.rosterEntriesMax else {
+                return .refused(
+                    ErrorMessage(
+                        .limitExceeded,
+                        detail: "a roster has at most \(Limits.rosterEntriesMax) entries, removed ones included"
+                    )
+                )
+            }
+            number = UInt32(given)
+            newEntries[ownerID] = given + 1
+        }
+        note(owner: ownerID, contact: contactID, number: number, annotations: request.annotations)
+        return .change(
+            .entrySet(owner: ownerID, contact: contactID, number: number, annotations: request.annotations),
+            .rosterAdd(contact: contactID, number: number)
+        )
+    }
+
+    /// The next number for a new entry: after all that were given out, applied or not.
+    private mutating func newNumbers(of owner: AccountIndex, in directory: borrowing Directory) -> Int {
+        let applied = Int(directory.accounts[Int(owner.raw)].roster.memberCount)
+        let ownerID = directory.id(of: owner)
+        guard let given = newEntries[ownerID], given > applied else {
+            newEntries[ownerID] = nil
+            return applied
+        }
+        return given
+    }
+
+    private mutating func decide(
+        _ request: RosterRemove,
+        by owner: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
+        guard let contact = directory.index(of: request.contact), contact != owner,
+            let known = entry(of: owner, contact, in: directory), known.annotations != nil
+        else { return .refused(Self.noSuchContact) }
+        if request.unchangedSince != 0, known.stamp > request.unchangedSince {
+            return .refused(Self.entryChanged)
+        }
+        let ownerID = directory.id(of: owner)
+        note(owner: ownerID, contact: request.contact, number: known.number, annotations: nil)
+        return .change(.entryRemoved(owner: ownerID, contact: request.contact), .rosterRemove)
+    }
+
+    private mutating func decide(
+        _ request: RosterAnnotate,
+        by owner: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
+        guard let contact = directory.index(of: request.contact), contact != owner,
+            let known = entry(of: owner, contact, in: directory), let current = known.annotations
+        else { return .refused(Self.noSuchContact) }
+        if request.unchangedSince != 0, known.stamp > request.unchangedSince {
+            return .refused(Self.entryChanged)
+        }
+        if current == request.annotations {
+            return known.isPending ? .unchangedBehind(.rosterAnnotate) : .unchanged(.rosterAnnotate)
+        }
+        let ownerID = directory.id(of: owner)
+        note(owner: ownerID, contact: request.contact, number: known.number, annotations: request.annotations)
+        return .change(
+            .entrySet(
+                owner: ownerID,
+                contact: request.contact,
+                number: known.number,
+                annotations: request.annotations
+            ),
+            .rosterAnnotate
+        )
+    }
+
+    private static let noSuchContact = ErrorMessage(.noSuchContact, detail: "not in your roster; add it first")
+    private static let entryChanged = ErrorMessage(
+        .changedSince,
+        detail: "the entry changed since; sync, and decide again"
+    )
+}

@@ -1,0 +1,242 @@
+// From completions to events.
+//
+//   receive, bytes ─▶ no tail:  the buffer itself is handed out; at the next call what is left is copied to the tail
+//                  ─▶ a tail, or paused:  appended to the tail, and the tail is handed out, or kept
+//           0      ─▶ ended, after all bytes were reported
+//           ENOBUFS, or without F_MORE ─▶ touched: armed anew before the wait
+//   send,   bytes  ─▶ the block is done: given back, drained?   or the rest is sent: touched
+//   any error      ─▶ aborting; the completion that is the connection's last one closes it
+//
+// A receive that completes after its connection's name died cannot be (see Connection.swift); its buffer would be
+// given back all the same.
+
+import CTidemarkLinux
+import Glibc
+
+/// The bytes that the last event handed out.
+struct HandedOut {
+    /// Generation 0: nothing is handed out.
+    var id = ConnectionID(slot: 0, generation: 0)
+    /// The buffer that holds them; nil: they are the connection's tail.
+    var buffer: UInt16?
+    /// Of a buffer: its bytes, and how many of them the caller used.
+    var count = 0
+    var consumed = 0
+    /// What is left is to be reported again without new bytes.
+    var reportAgain = false
+}
+
+extension EventLoop {
+    mutating func complete(_ completion: Completion) -> Event? {
+        switch completion.tag.operation {
+        case .receive:
+            return completeReceive(completion)
+        case .send:
+            return completeSend(completion)
+        case .accept:
+            return completeAccept(completion)
+        case .wake:
+            wakeArmed = false
+            return nil
+        case .cancel, nil:
+            // Comes only when there was nothing to cancel any more: the completion itself says the rest.
+            return nil
+        }
+    }
+
+    private mutating func completeReceive(_ completion: Completion) -> Event? {
+        let (slot, generation) = (completion.tag.slot, completion.tag.generation)
+        guard let connection = connections.find(slot, generation) else {
+            assertionFailure("a receive outlived its connection")
+            if let buffer = completion.buffer { buffers.giveBack(buffer) }
+            return nil
+        }
+        if !completion.more {
+            connection.pointee.flags.subtract([.receiving, .stoppingReceive])
+            touch(slot)
+        }
+        if let buffer = completion.buffer {
+            if completion.result > 0 { return receive(Int(completion.result), in: buffer, connection, slot) }
+            buffers.giveBack(buffer)
+        }
+        switch -completion.result {
+        case 0:
+            connection.pointee.flags.insert(.ended)
+            return reportEnd(slot)
+        case ENOBUFS:
+            statistics.receivesWithoutBuffer &+= 1
+            return closeIfLast(slot)
+        case ECANCELED, EINTR, EAGAIN:
+            return closeIfLast(slot)
+        case let code:
+            return abort(slot, code: code)
+        }
+    }
+
+    private mutating func receive(
+        _ count: Int,
+        in buffer: UInt16,
+        _ connection: UnsafeMutablePointer<Connection>,
+        _ slot: UInt32
+    ) -> Event? {
+        statistics.bytesReceived &+= UInt64(count)
+        if connection.pointee.has(.closing) {
+            buffers.giveBack(buffer)
+            return closeIfLast(slot)
+        }
+        let id = ConnectionID(slot: slot, generation: connection.pointee.generation)
+        let bytes = buffers.contents(of: buffer, count: count)
+        if connection.pointee.tail.isEmpty, !connection.pointee.has(.paused) {
+            handedOut = HandedOut(id: id, buffer: buffer, count: count)
+            return .received(id, bytes)
+        }
+        append(bytes, toTailOf: connection)
+        buffers.giveBack(buffer)
+        if connection.pointee.has(.paused) { return nil }
+        return handOutTail(id, connection)
+    }
+
+    private mutating func append(_ bytes: UnsafeRawBufferPointer, toTailOf connection: UnsafeMutablePointer<Connection>)
+    {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        blocks.makeSpace(bytes.count, in: &connection.pointee.tail)
+        memcpy(connection.pointee.tail.base! + Int(connection.pointee.tail.end), source, bytes.count)
+        connection.pointee.tail.end &+= UInt32(bytes.count)
+    }
+
+    private mutating func handOutTail(_ id: ConnectionID, _ connection: UnsafeMutablePointer<Connection>) -> Event {
+        connection.pointee.flags.remove(.reportTail)
+        handedOut = HandedOut(id: id)
+        return .received(id, connection.pointee.tail.bytes)
+    }
+
+    /// Ends the validity of what the last event handed out, and keeps what the caller did not use.
+    mutating func takeBackHandedOut() {
+        if handedOut.id.generation == 0 { return }
+        let taken = handedOut
+        handedOut.id = ConnectionID(slot: 0, generation: 0)
+        if let connection = connections.find(taken.id.slot, taken.id.generation),
+            !connection.pointee.has(.closing)
+        {
+            if let buffer = taken.buffer, taken.consumed < taken.count {
+                let bytes = buffers.contents(of: buffer, count: taken.count)
+                append(UnsafeRawBufferPointer(rebasing: bytes[taken.consumed...]), toTailOf: connection)
+            }
+            if connection.pointee.tail.isEmpty {
+                blocks.give(&connection.pointee.tail)
+            } else if taken.reportAgain {
+                reportTailAgain(taken.id.slot, connection)
+            }
+            if wantsInput(connection) != connection.pointee.has(.receiving) { touch(taken.id.slot) }
+        }
+        if let buffer = taken.buffer { buffers.giveBack(buffer) }
+    }
+
+    mutating func reportTailAgain(_ slot: UInt32, _ connection: UnsafeMutablePointer<Connection>) {
+        connection.pointee.flags.insert(.reportTail)
+        makeReady(slot)
+    }
+
+    private mutating func reportEnd(_ slot: UInt32) -> Event? {
+        let connection = connections[slot]
+        if connection.pointee.has(.closing) {
+            touch(slot)
+            return closeIfLast(slot)
+        }
+        // First the bytes that are yet to be reported: see `reportReady` and `resumeReading`.
+        if connection.pointee.has([.paused, .reportTail, .endReported]) { return nil }
+        connection.pointee.flags.insert(.endReported)
+        return .ended(ConnectionID(slot: slot, generation: connection.pointee.generation))
+    }
+
+    private mutating func completeSend(_ completion: Completion) -> Event? {
+        let (slot, generation) = (completion.tag.slot, completion.tag.generation)
+        guard let connection = connections.find(slot, generation) else {
+            assertionFailure("a send outlived its connection")
+            return nil
+        }
+        connection.pointee.flags.subtract([.sendInFlight, .stoppingSend])
+        guard completion.result > 0 else {
+            if completion.result == -EINTR || completion.result == -EAGAIN {
+                touch(slot)
+                return closeIfLast(slot)
+            }
+            return abort(slot, code: completion.result == 0 ? EPIPE : -completion.result)
+        }
+        statistics.bytesSent &+= UInt64(completion.result)
+        connection.pointee.sending.start &+= UInt32(completion.result)
+        if connection.pointee.sending.isEmpty { blocks.give(&connection.pointee.sending) }
+        if connection.pointee.has(.closing) {
+            touch(slot)
+            return closeIfLast(slot)
+        }
+        let left = connection.pointee.outputBytes
+        if left > 0 { touch(slot) } else { blocks.give(&connection.pointee.filling) }
+        guard connection.pointee.has(.aboveHighWater), left <= outputLowWater else { return nil }
+        connection.pointee.flags.remove(.aboveHighWater)
+        return .drained(ConnectionID(slot: slot, generation: generation))
+    }
+
+    /// Ends a connection because of an error; the first one counts.
+    private mutating func abort(_ slot: UInt32, code: Int32) -> Event? {
+        let connection = connections[slot]
+        if !connection.pointee.has(.aborting) {
+            connection.pointee.flags.insert(.aborting)
+            connection.pointee.failure = code
+            touch(slot)
+        }
+        return closeIfLast(slot)
+    }
+
+    /// Closes an aborting connection once its last request has completed.
+    private mutating func closeIfLast(_ slot: UInt32) -> Event? {
+        let connection = connections[slot]
+        guard connection.pointee.has(.aborting), !connection.pointee.has(.requests) else { return nil }
+        finish(slot)
+        return reportClosed(slot)
+    }
+
+    private mutating func reportClosed(_ slot: UInt32) -> Event {
+        let connection = connections[slot].pointee
+        let reason: CloseReason =
+            if connection.has(.timedOut) {
+                .timedOut
+            } else {
+                switch connection.failure {
+                case 0: .requested
+                case ECONNRESET, EPIPE, ECONNABORTED, ENOTCONN: .reset
+                case let code: .failed(code)
+                }
+            }
+        connections.remove(slot)
+        return .closed(ConnectionID(slot: slot, generation: connection.generation), reason)
+    }
+
+    /// The event of a connection in `ready`, if it still has one.
+    mutating func reportReady(_ slot: UInt32) -> Event? {
+        let connection = connections[slot]
+        connection.pointee.flags.remove(.ready)
+        guard connections.isOwned(slot) else { return nil }
+        if connection.pointee.has(.finished) { return reportClosed(slot) }
+        if connection.pointee.has(.closing) || connection.pointee.has(.paused) { return nil }
+        if connection.pointee.has(.reportTail), !connection.pointee.tail.isEmpty {
+            if connection.pointee.has(.ended) { makeReady(slot) }
+            return handOutTail(ConnectionID(slot: slot, generation: connection.pointee.generation), connection)
+        }
+        connection.pointee.flags.remove(.reportTail)
+        return connection.pointee.has(.ended) ? reportEnd(slot) : nil
+    }
+
+    /// The event of a deadline that has passed.
+    mutating func expire(_ slot: UInt32) -> Event? {
+        let connection = connections[slot]
+        if !connection.pointee.has(.closing) {
+            return .deadline(ConnectionID(slot: slot, generation: connection.pointee.generation))
+        }
+        if !connection.pointee.has(.aborting) {
+            connection.pointee.flags.insert([.aborting, .timedOut])
+            touch(slot)
+        }
+        return closeIfLast(slot)
+    }
+}

@@ -1,0 +1,148 @@
+// What a connection needs from the kernel next. Decided once an iteration, for the connections that were touched in it.
+//
+//   aborting    cancel receive and send ─▶ both have completed ─▶ close the descriptor ─▶ report
+//   output      send in flight? wait. Else the block being filled becomes the block being sent
+//   flushing    all is sent ─▶ shut our side down, drop input until the peer closes its side ─▶ aborting
+//   input       wanted and no receive armed ─▶ arm one; unwanted and one armed ─▶ cancel it
+//
+// The wait for the peer after a flushing close is needed on TCP: to close while received bytes are unread, or yet to
+// come, sends a reset, and a reset makes the peer drop an answer that it has not read yet.
+//
+// A receive that found no buffer (ENOBUFS) is armed anew here like any other. That cannot spin: by now every buffer of
+// this iteration is back with the kernel, so the receive finds one, or others have taken them all and got on by it.
+
+import CTidemarkLinux
+import Glibc
+
+extension EventLoop {
+    /// Notes that `slot` is to be looked at before the wait.
+    mutating func touch(_ slot: UInt32) {
+        if connections[slot].pointee.has(.touched) { return }
+        connections[slot].pointee.flags.insert(.touched)
+        touched.append(slot)
+    }
+
+    /// Notes that `slot` has an event which no completion brings.
+    mutating func makeReady(_ slot: UInt32) {
+        if connections[slot].pointee.has(.ready) { return }
+        connections[slot].pointee.flags.insert(.ready)
+        ready.append(slot)
+    }
+
+    /// False if the kernel takes no more requests for now; the rest stays touched.
+    mutating func startTouched() -> Bool {
+        while touched.count > 0 {
+            guard ring.makeSpace(2), let slot = touched.popFirst() else { return false }
+            connections[slot].pointee.flags.remove(.touched)
+            if connections.isOwned(slot), !connections[slot].pointee.has(.finished) { start(slot) }
+        }
+        return true
+    }
+
+    /// Makes the at most two requests that the connection needs next.
+    private mutating func start(_ slot: UInt32) {
+        let connection = connections[slot]
+        if !connection.pointee.has(.aborting) {
+            startOutput(slot, connection)
+        }
+        if connection.pointee.has(.aborting) {
+            cancelReceive(slot, connection)
+            cancelSend(slot, connection)
+            if !connection.pointee.has(.requests) {
+                finish(slot)
+                makeReady(slot)
+            }
+        } else if wantsInput(connection) {
+            armReceive(slot, connection)
+        } else {
+            cancelReceive(slot, connection)
+        }
+    }
+
+    private mutating func startOutput(_ slot: UInt32, _ connection: UnsafeMutablePointer<Connection>) {
+        if connection.pointee.has(.sendInFlight) { return }
+        if connection.pointee.sending.isEmpty, !connection.pointee.filling.isEmpty {
+            swap(&connection.pointee.sending, &connection.pointee.filling)
+        }
+        let bytes = connection.pointee.sending.bytes
+        if let base = bytes.baseAddress, bytes.count > 0 {
+            let tag = RequestTag(.send, slot: slot, generation: connection.pointee.generation)
+            let count = min(bytes.count, sendBytesMax)
+            if tidemark_prepare_send(ring.pointer, connection.pointee.descriptor, base, count, tag.bits) {
+                connection.pointee.flags.insert(.sendInFlight)
+            }
+            return
+        }
+        // Reserved, but nothing was committed.
+        blocks.give(&connection.pointee.filling)
+        if connection.pointee.has(.flushing) {
+            blocks.give(&connection.pointee.tail)
+            if connection.pointee.has(.ended) {
+                connection.pointee.flags.insert(.aborting)
+            } else if !connection.pointee.has(.lingering) {
+                connection.pointee.flags.insert(.lingering)
+                if shutdown(connection.pointee.descriptor, Int32(SHUT_WR)) != 0 {
+                    connection.pointee.failure = errno
+                    connection.pointee.flags.insert(.aborting)
+                }
+            }
+        }
+    }
+
+    /// Whether a receive should be with the kernel.
+    func wantsInput(_ connection: UnsafeMutablePointer<Connection>) -> Bool {
+        if connection.pointee.has([.ended, .aborting]) { return false }
+        if connection.pointee.has(.flushing) { return true }
+        return !connection.pointee.has(.paused) && connection.pointee.tail.count < inputBytesMax
+    }
+
+    private func armReceive(_ slot: UInt32, _ connection: UnsafeMutablePointer<Connection>) {
+        if connection.pointee.has(.receiving) { return }
+        let tag = RequestTag(.receive, slot: slot, generation: connection.pointee.generation)
+        let group = ProvidedBuffers.group
+        if tidemark_prepare_receive(ring.pointer, connection.pointee.descriptor, group, tag.bits) {
+            connection.pointee.flags.insert(.receiving)
+        }
+    }
+
+    private func cancelReceive(_ slot: UInt32, _ connection: UnsafeMutablePointer<Connection>) {
+        guard connection.pointee.has(.receiving), !connection.pointee.has(.stoppingReceive) else { return }
+        let tag = RequestTag(.receive, slot: slot, generation: connection.pointee.generation)
+        if tidemark_prepare_cancel(ring.pointer, tag.bits, RequestTag(.cancel).bits) {
+            connection.pointee.flags.insert(.stoppingReceive)
+        }
+    }
+
+    private func cancelSend(_ slot: UInt32, _ connection: UnsafeMutablePointer<Connection>) {
+        guard connection.pointee.has(.sendInFlight), !connection.pointee.has(.stoppingSend) else { return }
+        let tag = RequestTag(.send, slot: slot, generation: connection.pointee.generation)
+        if tidemark_prepare_cancel(ring.pointer, tag.bits, RequestTag(.cancel).bits) {
+            connection.pointee.flags.insert(.stoppingSend)
+        }
+    }
+
+    /// Closes the descriptor of a connection that no request refers to, and frees all but the slot.
+    mutating func finish(_ slot: UInt32) {
+        let connection = connections[slot]
+        assert(!connection.pointee.has(.requests))
+        closeDescriptor(connection.pointee.descriptor)
+        blocks.give(&connection.pointee.tail)
+        blocks.give(&connection.pointee.filling)
+        blocks.give(&connection.pointee.sending)
+        deadlines.clear(Int(slot))
+        connection.pointee.flags.insert([.aborting, .finished])
+        // A descriptor is free: a listener that rests for want of one can go on.
+        if listenersNeedCare {
+            for index in 0..<listenerCount { listeners[index].retryAt = 0 }
+        }
+    }
+
+    /// Has the kernel read the event descriptor. False if it takes no more requests for now.
+    mutating func startWake() -> Bool {
+        if wakeArmed { return true }
+        guard ring.makeSpace(1) else { return false }
+        let tag = RequestTag(.wake)
+        wakeArmed = tidemark_prepare_read(ring.pointer, wakerState.descriptor, wakeCounter, 8, tag.bits)
+        return wakeArmed
+    }
+}

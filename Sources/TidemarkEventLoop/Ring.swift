@@ -1,0 +1,157 @@
+// One io_uring: requests go in, completions come out.
+//
+//   prepare… ──▶ submission queue ──┐ submitAndWait: one system call an iteration
+//                                   ▼
+//                                kernel
+//                                   │
+//   nextCompletion ◀── completion queue       read up to `limit`, as it stood when the wait ended;
+//                                             the places go back to the kernel at the next wait
+//
+// user_data says whom a completion is for:   63       60 59                 32 31                  0
+//                                            ├ operation ┼ slot (28 bits) ───┼ generation (32 bits) ┤
+
+import CTidemarkLinux
+import Glibc
+
+/// What a request does, and the slot and generation of what it does that for.
+struct RequestTag {
+    enum Operation: UInt64 {
+        case accept, receive, send, cancel, wake
+    }
+
+    let bits: UInt64
+
+    init(bits: UInt64) {
+        self.bits = bits
+    }
+
+    init(_ operation: Operation, slot: UInt32 = 0, generation: UInt32 = 0) {
+        bits = operation.rawValue &<< 60 | UInt64(slot) &<< 32 | UInt64(generation)
+    }
+
+    var operation: Operation? { Operation(rawValue: bits &>> 60) }
+    var slot: UInt32 { UInt32(truncatingIfNeeded: bits &>> 32) & 0x0fff_ffff }
+    var generation: UInt32 { UInt32(truncatingIfNeeded: bits) }
+}
+
+/// One completion: `result` is bytes or a descriptor, or minus an `errno` value.
+struct Completion {
+    let tag: RequestTag
+    let result: Int32
+    private let flags: UInt32
+
+    init(_ completion: tidemark_completion) {
+        tag = RequestTag(bits: completion.user_data)
+        result = completion.result
+        flags = completion.flags
+    }
+
+    /// Whether the same request will complete again. If not, it has to be made anew.
+    var more: Bool { flags & UInt32(TIDEMARK_COMPLETION_MORE) != 0 }
+
+    /// The provided buffer that holds the bytes.
+    var buffer: UInt16? {
+        if flags & UInt32(TIDEMARK_COMPLETION_HAS_BUFFER) == 0 { return nil }
+        return UInt16(truncatingIfNeeded: flags &>> UInt32(TIDEMARK_COMPLETION_BUFFER_SHIFT))
+    }
+}
+
+struct Ring: ~Copyable {
+    let pointer: UnsafeMutablePointer<io_uring>
+    private var read: UInt32 = 0
+    private var limit: UInt32 = 0
+
+    init(submissions: Int, completions: Int) throws(EventLoopError) {
+        pointer = .allocate(capacity: 1)
+        pointer.initialize(to: io_uring())
+        let result = tidemark_ring_open(pointer, UInt32(submissions), UInt32(completions))
+        if result < 0 {
+            pointer.deallocate()
+            throw Ring.openError(code: -result)
+        }
+        do {
+            try probe()
+        } catch {
+            io_uring_queue_exit(pointer)
+            pointer.deallocate()
+            throw error
+        }
+        // Spares the kernel a descriptor look-up a call; works without.
+        _ = io_uring_register_ring_fd(pointer)
+    }
+
+    deinit {
+        io_uring_queue_exit(pointer)
+        pointer.deallocate()
+    }
+
+    static func openError(code: Int32) -> EventLoopError {
+        let error = SystemError(operation: "io_uring_setup", code: code)
+        switch code {
+        case ENOSYS: return .kernelTooOld(kernel: kernelVersion(), missing: "io_uring_setup")
+        case EINVAL: return .kernelTooOld(kernel: kernelVersion(), missing: "DEFER_TASKRUN")
+        case EPERM, EACCES: return .ringRefused(kernel: kernelVersion(), error)
+        default: return .ring(error)
+        }
+    }
+
+    /// A kernel that has DEFER_TASKRUN (6.1) has multishot accept (5.19) and receive (6.0) as well, which no probe
+    /// shows; operations can still be missing where they are filtered.
+    private func probe() throws(EventLoopError) {
+        guard tidemark_ring_has_needed_features(pointer) else {
+            throw .kernelTooOld(kernel: kernelVersion(), missing: "EXT_ARG or NODROP")
+        }
+        guard let probe = io_uring_get_probe_ring(pointer) else {
+            throw .ringRefused(kernel: kernelVersion(), SystemError(operation: "io_uring_register", code: EPERM))
+        }
+        defer { io_uring_free_probe(probe) }
+        let needed: [(io_uring_op, String)] = [
+            (IORING_OP_ACCEPT, "ACCEPT"), (IORING_OP_RECV, "RECV"), (IORING_OP_SEND, "SEND"),
+            (IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"), (IORING_OP_READ, "READ"),
+        ]
+        for (operation, name) in needed where io_uring_opcode_supported(probe, Int32(operation.rawValue)) == 0 {
+            throw .kernelTooOld(kernel: kernelVersion(), missing: name)
+        }
+    }
+
+    /// Submits what is prepared, and waits for a completion for at most `timeout` nanoseconds (`.max`: for ever; 0:
+    /// not at all). Then the completions that there are can be read.
+    mutating func submitAndWait(timeout: UInt64) throws(EventLoopError) {
+        giveBack()
+        let result = tidemark_ring_submit_and_wait(pointer, timeout == 0 ? 0 : 1, timeout)
+        limit = tidemark_ring_ready(pointer)
+        // ETIME: nothing came. EBUSY, EAGAIN: the kernel wants completions read, or memory; what was prepared stays.
+        guard result < 0, ![ETIME, EINTR, EBUSY, EAGAIN].contains(-result) else { return }
+        throw .ring(SystemError(operation: "io_uring_enter", code: -result))
+    }
+
+    /// The next completion of this iteration.
+    mutating func nextCompletion() -> Completion? {
+        if read == limit { return nil }
+        let completion = Completion(tidemark_ring_completion(pointer, read))
+        read &+= 1
+        return completion
+    }
+
+    /// Whether completions of this iteration are still unread.
+    var hasCompletions: Bool { read != limit }
+
+    private mutating func giveBack() {
+        tidemark_ring_advance(pointer, read)
+        limit &-= read
+        read = 0
+    }
+
+    /// Makes room for `count` requests, by submitting if need be. False: the kernel takes none now; try again after
+    /// reading completions.
+    mutating func makeSpace(_ count: UInt32) -> Bool {
+        if tidemark_ring_submission_space(pointer) >= count { return true }
+        _ = io_uring_submit(pointer)
+        return tidemark_ring_submission_space(pointer) >= count
+    }
+
+    /// Cancels all requests and waits until none touches memory any more.
+    func cancelAll() {
+        tidemark_ring_cancel_all(pointer)
+    }
+}

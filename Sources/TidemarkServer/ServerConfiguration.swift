@@ -1,0 +1,71 @@
+import TidemarkEventLoop
+import TidemarkStore
+
+/// Where a server listens.
+public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
+    /// A numeric address and a port; port 0 takes a free one.
+    case tcp(host: String, port: UInt16)
+    case unix(path: String)
+
+    /// "127.0.0.1:8433", "[::1]:8433" or "unix:/run/tidemark.sock".
+    public init?(_ text: String) {
+        if text.hasPrefix("unix:") {
+            let path = String(text.dropFirst(5))
+            guard !path.isEmpty else { return nil }
+            self = .unix(path: path)
+            return
+        }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        guard !host.isEmpty else { return nil }
+        self = .tcp(host: host, port: port)
+    }
+
+    public var description: String {
+        switch self {
+        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+
+    /// Whether only this machine reaches it.
+    public var isLocal: Bool {
+        switch self {
+        case .tcp(let host, _): host.hasPrefix("127.") || host == "::1"
+        case .unix: true
+        }
+    }
+}
+
+public struct ServerConfiguration: Sendable {
+    /// Where `tidemark` and `tidemark-server` meet when nothing is said.
+    public static let defaultPort: UInt16 = 8433
+
+    public var listen: [ListenAddress]
+    /// Made if it does not exist.
+    public var dataDirectory: String
+    /// The keys that tickets are checked with. Empty: no tickets are taken.
+    public var ticketKeys: TicketKeys
+    /// Listen beyond this machine although nothing is encrypted yet.
+    public var allowsInsecure = false
+
+    /// How long a connection may take to authenticate, and to complete a frame once it began one.
+    public var authenticateTimeout: Duration = .seconds(10)
+    public var frameTimeout: Duration = .seconds(30)
+    /// How long a draining server waits for its clients to take their last answers.
+    public var drainTimeout: Duration = .seconds(5)
+
+    public var eventLoop = EventLoopConfiguration()
+    public var changeLog = ChangeLogConfiguration()
+    /// Microseconds since the Unix epoch.
+    public var clock: WallClock = SystemClock.microseconds
+
+    public init(listen: [ListenAddress], dataDirectory: String, ticketKeys: TicketKeys) {
+        self.listen = listen
+        self.dataDirectory = dataDirectory
+        self.ticketKeys = ticketKeys
+    }
+}

@@ -1,0 +1,419 @@
+//  One event loop and what lives on it: connections, sessions, a directory, the writes it has decided.
+//
+//      wait ──▶ apply what the log has published, acknowledge ──▶ handle frames ──▶ hand writes to the log ──▶ wait
+//
+//  Reads are answered here, from memory. Nothing here waits for the disk.
+
+import Logging
+import Synchronization
+import TidemarkDirectory
+import TidemarkEventLoop
+import TidemarkSession
+import TidemarkStore
+import TidemarkWire
+
+struct Shard: ~Copyable {
+    /// What belongs to a connection, by its slot in the event loop.
+    private struct Client {
+        /// Nil when the slot has no connection.
+        var id: ConnectionID?
+        var session = Session()
+        var user: AccountIndex?
+        var wish: PresenceSet.Wish = .online
+        var policy = 0
+        /// Writes handed to the log whose acknowledgement is still to come.
+        var writesOpen = 0
+        /// The peer has said that it sends no more.
+        var hasEnded = false
+        var isClosing = false
+        /// Frames wait until the peer has read some of its answers.
+        var isPaused = false
+        var hasFrameDeadline = false
+    }
+
+    /// A write's answer, due when the log publishes it. The log keeps the order, so the first due is the next one out.
+    private struct Acknowledgement {
+        var connection: ConnectionID
+        var request: UInt16
+        var reply: WriteReply
+    }
+
+    private let index: Int
+    private let configuration: ServerConfiguration
+    private let counters: Counters
+    private let inbox: GroupInbox
+    private let draining: DrainFlag
+    private let log: Logger
+
+    private var loop: EventLoop
+    private var directory: Directory
+    private var inFlight = InFlight()
+    private var clients: [Client] = []
+    /// By listener.
+    private let policies: [SessionPolicy]
+    private var acknowledgements = FIFO<Acknowledgement>()
+    /// Decided in this iteration, not yet handed over.
+    private var submissions: [Submission] = []
+    private var scratch = ByteWriter(capacity: 1 << 16)
+
+    /// The loop is listening, as `listen` left it.
+    init(
+        index: Int,
+        configuration: ServerConfiguration,
+        policies: [SessionPolicy],
+        directory: consuming Directory,
+        inbox: GroupInbox,
+        counters: Counters,
+        draining: DrainFlag,
+        loop: consuming EventLoop,
+        log: Logger
+    ) {
+        self.index = index
+        self.configuration = configuration
+        self.policies = policies
+        self.directory = directory
+        self.inbox = inbox
+        self.counters = counters
+        self.draining = draining
+        self.loop = loop
+        self.log = log
+    }
+
+    /// Returns the addresses, with the port that was taken where 0 was asked for, and what each listener offers.
+    static func listen(
+        _ configuration: ServerConfiguration,
+        on loop: inout EventLoop
+    ) throws -> ([ListenAddress], [SessionPolicy]) {
+        var bound: [ListenAddress] = []
+        var policies: [SessionPolicy] = []
+        for address in configuration.listen {
+            var isUnix = false
+            switch address {
+            case .tcp(let host, let port):
+                let listener = try loop.listen(tcp: host, port: port)
+                bound.append(.tcp(host: host, port: loop.port(of: listener)))
+            case .unix(let path):
+                _ = try loop.listen(unix: path)
+                bound.append(address)
+                isUnix = true
+            }
+            policies.append(
+                SessionPolicy(
+                    allowsTrusted: isUnix,
+                    allowsTickets: !configuration.ticketKeys.isEmpty,
+                    idleSeconds: 0
+                )
+            )
+        }
+        return (bound, policies)
+    }
+
+    // MARK: the loop
+
+    /// Until it is drained.
+    mutating func run(_ changeLog: ChangeLog) throws {
+        while !draining.isSet {
+            // What the log did not take is offered again soon; a decision cannot be taken back.
+            try loop.wait(until: submissions.isEmpty ? nil : loop.now + .milliseconds(10))
+            iterate(changeLog)
+        }
+        try drain(changeLog)
+    }
+
+    private mutating func iterate(_ changeLog: ChangeLog) {
+        // First: once acknowledged, a change is in every later sync.
+        applyPublished()
+        while let event = loop.next() { handle(event, changeLog) }
+        submit(to: changeLog)
+    }
+
+    private mutating func handle(_ event: Event, _ changeLog: ChangeLog) {
+        switch event {
+        case .accepted(let id, let listener):
+            let slot = Int(id.slot)
+            if slot >= clients.count {
+                clients.append(contentsOf: repeatElement(Client(), count: slot + 1 - clients.count))
+            }
+            clients[slot] = Client(id: id, policy: Int(listener.index))
+            counters.countConnection()
+            loop.setDeadline(id, at: loop.now + configuration.authenticateTimeout)
+        case .received(let id, let bytes):
+            receive(id, bytes, changeLog)
+        case .ended(let id):
+            clients[Int(id.slot)].hasEnded = true
+            closeIfDone(id)
+        case .drained(let id):
+            clients[Int(id.slot)].isPaused = false
+            loop.resumeReading(id)
+        case .deadline(let id):
+            let what = clients[Int(id.slot)].session.state == .ready ? "to complete a frame" : "to authenticate"
+            fail(id, request: 0, ErrorMessage(.tooSlow, detail: "too long \(what)"))
+        case .closed(let id, _):
+            forget(id)
+        case .woken:
+            break
+        }
+    }
+
+    private mutating func forget(_ id: ConnectionID) {
+        let slot = Int(id.slot)
+        if let user = clients[slot].user {
+            directory.movePresence(of: user, from: clients[slot].wish, to: nil)
+        }
+        clients[slot] = Client()
+    }
+
+    // MARK: frames
+
+    private mutating func receive(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer, _ changeLog: ChangeLog) {
+        let slot = Int(id.slot)
+        var offset = 0
+        while !clients[slot].isClosing {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            switch FrameParse.first(in: rest, bodyBytesMax: clients[slot].session.bodyBytesMax) {
+            case .incomplete:
+                loop.consume(id, offset)
+                watchFrame(id, isIncomplete: !rest.isEmpty)
+                return closeIfDone(id)
+            case .tooLarge(let header):
+                let action = clients[slot].session.receiveTooLarge(header)
+                perform(action, id, request: header.request, changeLog)
+            case .frame(let header, let body):
+                offset += Limits.headerBytes + body.count
+                let policy = policies[clients[slot].policy]
+                let action = clients[slot].session.receive(header, body: body, policy: policy)
+                perform(action, id, request: header.request, changeLog)
+                // Answers that are not read wait in the peer's own frames, not in our memory.
+                if loop.outputBytes(id) > configuration.eventLoop.outputHighWater {
+                    clients[slot].isPaused = true
+                    loop.pauseReading(id)
+                    loop.consume(id, offset)
+                    return
+                }
+            }
+        }
+        // What comes after a frame that ended the session is not looked at.
+        loop.consume(id, bytes.count)
+    }
+
+    /// An authenticated client that began a frame must complete it in time; before that, its deadline to authenticate
+    /// holds.
+    private mutating func watchFrame(_ id: ConnectionID, isIncomplete: Bool) {
+        let slot = Int(id.slot)
+        guard clients[slot].session.state == .ready, isIncomplete != clients[slot].hasFrameDeadline else { return }
+        clients[slot].hasFrameDeadline = isIncomplete
+        if isIncomplete {
+            loop.setDeadline(id, at: loop.now + configuration.frameTimeout)
+        } else {
+            loop.clearDeadline(id)
+        }
+    }
+
+    private mutating func perform(
+        _ action: SessionAction,
+        _ id: ConnectionID,
+        request: UInt16,
+        _ changeLog: ChangeLog
+    ) {
+        switch action {
+        case .passOver:
+            break
+        case .sync(let sync):
+            answer(sync, id, request)
+        case .reply(let message):
+            send(message, id, request)
+        case .authenticate(let credentials):
+            authenticate(credentials, id, request, changeLog)
+        case .write(let write):
+            decide(write, id, request, changeLog)
+        case .setPresence(let wish):
+            let slot = Int(id.slot)
+            directory.movePresence(of: clients[slot].user!, from: clients[slot].wish, to: wish)
+            clients[slot].wish = wish
+            send(.presenceSetOK, id, request)
+        case .fail(let error):
+            fail(id, request: request, error)
+        }
+    }
+
+    private mutating func answer(_ sync: Sync, _ id: ConnectionID, _ request: UInt16) {
+        let client = clients[Int(id.slot)]
+        scratch.truncate(to: 0)
+        let mark = scratch.beginFrame(.syncPage, request: request)
+        let outcome = directory.writePage(
+            of: client.user!,
+            for: sync,
+            pageBytesMax: client.session.pageBytesMax,
+            into: &scratch
+        )
+        scratch.endFrame(mark)
+        counters.count(outcome)
+        loop.send(id, scratch.bytes)
+    }
+
+    private mutating func send(_ message: Message, _ id: ConnectionID, _ request: UInt16) {
+        scratch.truncate(to: 0)
+        message.encode(into: &scratch, request: request)
+        loop.send(id, scratch.bytes)
+    }
+
+    private mutating func fail(_ id: ConnectionID, request: UInt16, _ error: ErrorMessage) {
+        counters.countError()
+        send(.error(error), id, request)
+        if error.closes { close(id) }
+    }
+
+    private mutating func close(_ id: ConnectionID) {
+        clients[Int(id.slot)].isClosing = true
+        loop.close(id, flushing: true)
+    }
+
+    /// A peer that sends no more still gets the answers it asked for.
+    private mutating func closeIfDone(_ id: ConnectionID) {
+        let client = clients[Int(id.slot)]
+        if client.hasEnded, client.writesOpen == 0, !client.isPaused, !client.isClosing { close(id) }
+    }
+
+    // MARK: authentication
+
+    private mutating func authenticate(
+        _ credentials: Authenticate,
+        _ id: ConnectionID,
+        _ request: UInt16,
+        _ changeLog: ChangeLog
+    ) {
+        let slot = Int(id.slot)
+        switch user(of: credentials) {
+        case .success(let user):
+            let action = clients[slot].session.authenticated(as: directory.id(of: user))
+            clients[slot].user = user
+            clients[slot].wish = .online
+            directory.movePresence(of: user, from: nil, to: .online)
+            loop.clearDeadline(id)
+            perform(action, id, request: request, changeLog)
+        case .failure(let error):
+            perform(clients[slot].session.authenticationFailed(error), id, request: request, changeLog)
+        }
+    }
+
+    private func user(of credentials: Authenticate) -> Result<AccountIndex, ErrorMessage> {
+        let found: AccountIndex?
+        switch credentials {
+        case .ticket(let bytes):
+            switch configuration.ticketKeys.user(of: bytes, nowSeconds: configuration.clock() / 1_000_000) {
+            case .success(let user): found = directory.index(of: user)
+            case .failure(let error): return .failure(error)
+            }
+        case .trusted(.id(let user)): found = directory.index(of: user)
+        case .trusted(.name(let name)): found = directory.index(named: name)
+        case .scram: found = nil
+        }
+        guard let found else {
+            return .failure(ErrorMessage(.credentialsInvalid, detail: "no such account"))
+        }
+        return .success(found)
+    }
+
+    // MARK: writes
+
+    private mutating func decide(_ write: Write, _ id: ConnectionID, _ request: UInt16, _ changeLog: ChangeLog) {
+        // Asked before deciding, for a decision cannot be taken back.
+        guard !draining.isSet, submissions.count < configuration.changeLog.groupMax, changeLog.hasRoom else {
+            let error =
+                draining.isSet
+                ? ErrorMessage(.shuttingDown, detail: "the server is going down")
+                : ErrorMessage(
+                    .retryLater,
+                    detail: "the disk is behind",
+                    retryAfterMS: UInt32.random(in: 500...1500)
+                )
+            return fail(id, request: request, error)
+        }
+        switch inFlight.decide(write, by: clients[Int(id.slot)].user!, in: directory) {
+        case .refused(let error):
+            fail(id, request: request, error)
+        case .unchanged(let reply):
+            send(reply.message(stamp: 0), id, request)
+        case .unchangedBehind(let reply):
+            acknowledgeLater(id, request, reply)
+            submissions.append(Submission(change: nil, origin: index))
+        case .change(let change, let reply):
+            acknowledgeLater(id, request, reply)
+            submissions.append(Submission(change: change, origin: index))
+            counters.countWrite()
+        }
+    }
+
+    private mutating func acknowledgeLater(_ id: ConnectionID, _ request: UInt16, _ reply: WriteReply) {
+        clients[Int(id.slot)].writesOpen += 1
+        acknowledgements.append(Acknowledgement(connection: id, request: request, reply: reply))
+    }
+
+    private mutating func submit(to changeLog: ChangeLog) {
+        guard !submissions.isEmpty, changeLog.append(submissions) else { return }
+        submissions.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func applyPublished() {
+        for group in inbox.take() {
+            // No closure: what it would capture of this shard cannot be captured.
+            var stamp = group.first
+            for submission in group.submissions {
+                if let change = submission.change {
+                    if submission.origin == index { inFlight.settle(change) }
+                    directory.apply(change, at: stamp)
+                }
+                if submission.origin == index {
+                    acknowledge(stamp: submission.change == nil ? 0 : stamp)
+                }
+                if submission.change != nil { stamp += 1 }
+            }
+        }
+    }
+
+    private mutating func acknowledge(stamp: Stamp) {
+        let due = acknowledgements.removeFirst()
+        let slot = Int(due.connection.slot)
+        guard clients[slot].id == due.connection else { return }
+        clients[slot].writesOpen -= 1
+        send(due.reply.message(stamp: stamp), due.connection, due.request)
+        closeIfDone(due.connection)
+    }
+
+    // MARK: draining
+
+    /// Accepts nothing new, answers what was accepted, says go away, and returns once the clients have it all.
+    private mutating func drain(_ changeLog: ChangeLog) throws {
+        loop.stopAccepting()
+        let end = loop.now + configuration.drainTimeout
+        // What has arrived by now is answered; of writes those that were accepted, later ones are refused.
+        repeat {
+            try loop.wait(until: acknowledgements.isEmpty ? loop.now : min(end, loop.now + .milliseconds(10)))
+            iterate(changeLog)
+        } while (!acknowledgements.isEmpty || !submissions.isEmpty) && loop.now < end
+        for slot in clients.indices {
+            guard let id = clients[slot].id, !clients[slot].isClosing else { continue }
+            let goAway = GoAway(
+                reason: .shuttingDown,
+                reconnectAfterMS: UInt32.random(in: 500...5000),
+                detail: "the server is going down"
+            )
+            send(.goAway(goAway), id, 0)
+            close(id)
+        }
+        while loop.connectionCount > 0, loop.now < end {
+            try loop.wait(until: end)
+            iterate(changeLog)
+        }
+        if loop.connectionCount > 0 {
+            log.warning("clients did not take their last answers", metadata: ["connections": "\(loop.connectionCount)"])
+        }
+    }
+}
+
+/// Set once, from any thread.
+final class DrainFlag: Sendable {
+    private let flag = Atomic<Bool>(false)
+    var isSet: Bool { flag.load(ordering: .acquiring) }
+    func set() { flag.store(true, ordering: .releasing) }
+}

@@ -1,0 +1,214 @@
+//  One connection's side of the protocol, as a state machine that does no I/O: frames in, actions out.
+//
+//      ┌──────────┐ hello  ┌──────────────────┐ authenticate ┌────────────────┐ succeeded ┌───────┐
+//      │ greeting ├───────▶│ unauthenticated  ├─────────────▶│ authenticating ├──────────▶│ ready │
+//      └────┬─────┘        └────────┬─────────┘              └───────┬────────┘           └───┬───┘
+//           └──── a broken rule ────┴────────── failed ──────────────┴──── a broken rule ─────┘
+//                                              │
+//                                          ┌───▼───┐
+//                                          │ ended │  the error goes out, then the connection closes
+//                                          └───────┘
+
+import TidemarkWire
+
+/// What a listener offers its sessions.
+public struct SessionPolicy: Equatable, Sendable {
+    /// Take a user at its word: Unix sockets only.
+    public var allowsTrusted: Bool
+    public var allowsTickets: Bool
+    /// Told in the hello; 0 for never.
+    public var idleSeconds: UInt32
+
+    public init(allowsTrusted: Bool, allowsTickets: Bool, idleSeconds: UInt32) {
+        self.allowsTrusted = allowsTrusted
+        self.allowsTickets = allowsTickets
+        self.idleSeconds = idleSeconds
+    }
+
+    var features: Features { allowsTrusted ? [.trusted] : [] }
+}
+
+/// What whoever runs the session does next.
+public enum SessionAction: Equatable, Sendable {
+    /// Nothing: a frame that may be passed over.
+    case passOver
+    case reply(Message)
+    /// Check the credentials, then call `authenticated` or `authenticationFailed`. No frame in between.
+    case authenticate(Authenticate)
+    case sync(Sync)
+    case write(Write)
+    case setPresence(PresenceSet.Wish)
+    /// Send this error; if it closes, the session has ended: send what is queued, then close.
+    case fail(ErrorMessage)
+}
+
+public struct Session: Equatable, Sendable {
+    public enum State: Equatable, Sendable {
+        case greeting
+        case unauthenticated
+        case authenticating
+        case ready
+        case ended
+    }
+
+    public private(set) var state: State = .greeting
+    public private(set) var deviceClass: DeviceClass = .unspecified
+    public private(set) var device: UInt64 = 0
+    /// Bodies sent to this client are shorter than 2 to this power.
+    public private(set) var frameLog2: UInt8 = Limits.frameLog2Min
+
+    public init() {}
+
+    /// The largest body to accept now, in bytes.
+    @inlinable
+    public var bodyBytesMax: Int {
+        state == .ready ? Limits.requestBodyBytesMax : Limits.unauthenticatedBodyBytesMax
+    }
+
+    /// The size at which this client's pages end, so that the largest item still fits its frame.
+    public var pageBytesMax: Int { min(Limits.pageBytesMax, (1 << Int(frameLog2)) - 1 - Limits.itemBytesMax) }
+
+    // MARK: frames
+
+    /// - Precondition: the session has not ended and is not authenticating.
+    public mutating func receive(
+        _ header: FrameHeader,
+        body: UnsafeRawBufferPointer,
+        policy: SessionPolicy
+    ) -> SessionAction {
+        precondition(state != .ended && state != .authenticating)
+        guard header.flags.isSubset(of: .known) else {
+            return end(ErrorMessage(.badFrame, decode: DecodeError(.reserved, offset: 0)))
+        }
+        guard let type = MessageType(rawValue: header.type) else {
+            if header.flags.contains(.ignorable) { return .passOver }
+            return end(ErrorMessage(.unknownType, detail: "type \(header.type) is not known to version 1"))
+        }
+        // What a server says, or an answer to a ping of ours.
+        guard type.reply != nil else {
+            return type == .pong
+                ? .passOver : end(ErrorMessage(.unexpectedMessage, detail: "\(type) is for the server to say"))
+        }
+        guard header.request != 0 else {
+            return end(
+                ErrorMessage(
+                    .badFrame,
+                    detail: "request id 0 is the server's own",
+                    decode: DecodeError(.value, offset: 0)
+                )
+            )
+        }
+        do throws(DecodeError) {
+            return try act(on: type, body, policy)
+        } catch {
+            return end(ErrorMessage(.badFrame, detail: "\(type): \(error.rule) at byte \(error.offset)", decode: error))
+        }
+    }
+
+    /// A header that announces more than `bodyBytesMax`.
+    public mutating func receiveTooLarge(_ header: FrameHeader) -> SessionAction {
+        end(ErrorMessage(.frameTooLarge, detail: "a body of \(header.bodyBytes) bytes; at most \(bodyBytesMax) here"))
+    }
+
+    private mutating func act(
+        on type: MessageType,
+        _ body: UnsafeRawBufferPointer,
+        _ policy: SessionPolicy
+    ) throws(DecodeError) -> SessionAction {
+        var reader = ByteReader(body)
+        switch (state, type) {
+        case (.ready, .sync):
+            let sync = try Sync(decoding: &reader)
+            guard sync.options.isDisjoint(with: [.subscribe, .explain]) else {
+                return .fail(ErrorMessage(.notSupported, detail: "subscribe and explain are not supported yet"))
+            }
+            return .sync(sync)
+        case (.ready, .profileSet):
+            return .write(.profileSet(try ProfileSet(decoding: &reader)))
+        case (.ready, .rosterAdd):
+            return .write(.rosterAdd(try RosterAdd(decoding: &reader)))
+        case (.ready, .rosterRemove):
+            return .write(.rosterRemove(try RosterRemove(decoding: &reader)))
+        case (.ready, .rosterAnnotate):
+            return .write(.rosterAnnotate(try RosterAnnotate(decoding: &reader)))
+        case (.ready, .presenceSet):
+            return .setPresence(try PresenceSet(decoding: &reader).wish)
+        case (.ready, .ping), (.unauthenticated, .ping):
+            return .reply(.pong(try Ping(decoding: &reader)))
+        case (.greeting, .hello):
+            return greet(try Hello(decoding: &reader), policy)
+        case (.unauthenticated, .authenticate):
+            return authenticate(try Authenticate(decoding: &reader), policy)
+        case (.greeting, _):
+            return end(ErrorMessage(.notAuthenticated, detail: "say hello, then authenticate"))
+        case (_, .hello):
+            return end(ErrorMessage(.unexpectedMessage, detail: "hello is said once"))
+        case (.unauthenticated, _):
+            return end(ErrorMessage(.notAuthenticated, detail: "authenticate first"))
+        case (_, .authenticate):
+            return end(ErrorMessage(.unexpectedMessage, detail: "this session is authenticated already"))
+        default:
+            return .fail(ErrorMessage(.notSupported, detail: "\(type) is not supported by this server yet"))
+        }
+    }
+
+    private mutating func greet(_ hello: Hello, _ policy: SessionPolicy) -> SessionAction {
+        guard (hello.versionMin...hello.versionMax).contains(Limits.version) else {
+            return end(
+                ErrorMessage(
+                    .unsupportedVersion,
+                    detail: "this server speaks version \(Limits.version), the client "
+                        + "\(hello.versionMin) to \(hello.versionMax)"
+                )
+            )
+        }
+        state = .unauthenticated
+        deviceClass = hello.deviceClass
+        device = hello.device
+        frameLog2 = hello.frameLog2
+        return .reply(
+            .helloOK(
+                HelloOK(
+                    version: Limits.version,
+                    frameLog2: Limits.frameLog2Min,
+                    idleSeconds: policy.idleSeconds,
+                    features: policy.features
+                )
+            )
+        )
+    }
+
+    private mutating func authenticate(_ credentials: Authenticate, _ policy: SessionPolicy) -> SessionAction {
+        let isAllowed =
+            switch credentials {
+            case .ticket: policy.allowsTickets
+            case .trusted: policy.allowsTrusted
+            case .scram: false
+            }
+        guard isAllowed else {
+            return end(ErrorMessage(.methodNotAllowed, detail: "this listener does not offer this method"))
+        }
+        state = .authenticating
+        return .authenticate(credentials)
+    }
+
+    // MARK: what became of the credentials
+
+    public mutating func authenticated(as user: UserID) -> SessionAction {
+        precondition(state == .authenticating)
+        state = .ready
+        return .reply(.authenticateOK(AuthenticateOK(user: user)))
+    }
+
+    public mutating func authenticationFailed(_ error: ErrorMessage) -> SessionAction {
+        precondition(state == .authenticating && error.closes)
+        return end(error)
+    }
+
+    /// Ends the session from outside: a deadline, a drain.
+    public mutating func end(_ error: ErrorMessage) -> SessionAction {
+        precondition(error.closes)
+        state = .ended
+        return .fail(error)
+    }
+}

@@ -1,0 +1,182 @@
+//  The one way to change anything: a thread of its own stamps what the shards submit, commits it in groups, and
+//  publishes each group to every shard, in stamp order, after it is on disk. Each shard applies a group before it
+//  acknowledges any of it.
+//
+//      shard ──append──▶ queue ──▶ commit (FULL) ──▶ every shard's inbox ──▶ apply, acknowledge
+//                                     │
+//                                     └──▶ fold, when nobody waits or too much has gathered
+//
+//  For many machines, an engine that keeps one ordered log elsewhere takes this file's place; shards stay as they are.
+
+import Dispatch
+import Foundation
+import GRDB
+import Synchronization
+import TidemarkDirectory
+import TidemarkWire
+
+public struct ChangeLogConfiguration: Sendable {
+    /// Submissions waiting for the disk, beyond which writes are refused with "retry later".
+    public var queuedMax = 65_536
+    /// Changes in one group.
+    public var groupMax = 8_192
+    /// Changes that one folding step writes.
+    public var foldStep = 4_096
+    /// Unfolded changes beyond which folding goes before the next group.
+    public var foldingLagMax = 65_536
+    /// How long the disk is left alone after it was full, in milliseconds.
+    public var fullRetryMS = 200
+
+    public init() {}
+}
+
+/// Where a shard finds what has been committed.
+public final class GroupInbox: Sendable {
+    private let hasGroups = Atomic<Bool>(false)
+    private let groups = Mutex<[Group]>([])
+    private let wake: @Sendable () -> Void
+
+    /// `wake` is called on the log's thread after each group.
+    public init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
+
+    func put(_ group: Group) {
+        groups.withLock { $0.append(group) }
+        hasGroups.store(true, ordering: .releasing)
+        wake()
+    }
+
+    /// All committed since the last call, in stamp order. One atomic load when there is nothing.
+    public func take() -> [Group] {
+        guard hasGroups.load(ordering: .acquiring) else { return [] }
+        return groups.withLock { waiting in
+            hasGroups.store(false, ordering: .relaxed)
+            defer { waiting = [] }
+            return waiting
+        }
+    }
+}
+
+public final class ChangeLog: Sendable {
+    private struct Queue {
+        var submissions: [Submission] = []
+        var isClosing = false
+    }
+
+    private let queue = Mutex(Queue())
+    private let arrived = DispatchSemaphore(value: 0)
+    private let ended = DispatchSemaphore(value: 0)
+    private let stalled = Atomic<Bool>(false)
+    private let configuration: ChangeLogConfiguration
+    private let clock: WallClock
+    private let inboxes: [GroupInbox]
+    private let failed: @Sendable (any Error) -> Void
+
+    /// Starts the log's thread.
+    ///
+    /// - Parameters:
+    ///   - store: loaded; used by the log's thread alone from here on.
+    ///   - inboxes: one for each shard.
+    ///   - clock: what stamps are made from, in microseconds since the Unix epoch.
+    ///   - configuration: the bounds of queue, groups and folding.
+    ///   - failed: called once, on the log's thread, when the store cannot go on; nothing is committed after it.
+    public init(
+        store: sending Store,
+        inboxes: [GroupInbox],
+        clock: @escaping WallClock,
+        configuration: ChangeLogConfiguration = ChangeLogConfiguration(),
+        failed: @escaping @Sendable (any Error) -> Void
+    ) {
+        self.configuration = configuration
+        self.clock = clock
+        self.inboxes = inboxes
+        self.failed = failed
+        nonisolated(unsafe) let store = store
+        let thread = Thread { [self] in run(store) }
+        thread.name = "tidemark-log"
+        thread.start()
+    }
+
+    /// Hands changes over, in order. False when too much waits already, or the disk does not take any more: then none
+    /// of them was taken.
+    public func append(_ submissions: [Submission]) -> Bool {
+        let wasTaken = queue.withLock { queue in
+            guard !queue.isClosing, !stalled.load(ordering: .relaxed),
+                queue.submissions.count + submissions.count <= configuration.queuedMax
+            else { return false }
+            queue.submissions += submissions
+            return true
+        }
+        if wasTaken { arrived.signal() }
+        return wasTaken
+    }
+
+    /// Whether a write would be taken now.
+    public var hasRoom: Bool {
+        !stalled.load(ordering: .relaxed)
+            && queue.withLock { !$0.isClosing && $0.submissions.count < configuration.queuedMax }
+    }
+
+    /// Commits and publishes all that was taken, folds it, and closes the store.
+    public func close() {
+        let isFirst = queue.withLock { queue in
+            defer { queue.isClosing = true }
+            return !queue.isClosing
+        }
+        if isFirst { arrived.signal() }
+        ended.wait()
+        ended.signal()
+    }
+
+    // MARK: the thread
+
+    private func run(_ store: Store) {
+        defer { ended.signal() }
+        do {
+            while true {
+                let (submissions, isClosing) = takeGroup()
+                if !submissions.isEmpty {
+                    publish(try commit(submissions, to: store))
+                }
+                let isIdle = queue.withLock { $0.submissions.isEmpty }
+                if store.foldingLag > (isIdle ? 0 : configuration.foldingLagMax) {
+                    try store.fold(changesMax: configuration.foldStep)
+                    try store.checkpoint(pagesMin: 1)
+                } else if isIdle {
+                    if isClosing { break }
+                    arrived.wait()
+                }
+            }
+            try store.close()
+        } catch {
+            failed(error)
+        }
+    }
+
+    private func takeGroup() -> ([Submission], isClosing: Bool) {
+        queue.withLock { queue in
+            let count = min(queue.submissions.count, configuration.groupMax)
+            let group = Array(queue.submissions.prefix(count))
+            queue.submissions.removeFirst(count)
+            return (group, queue.isClosing)
+        }
+    }
+
+    /// A full disk is waited out: the group is kept, those behind it wait, and new writes are refused meanwhile.
+    private func commit(_ submissions: [Submission], to store: Store) throws -> Group {
+        while true {
+            do {
+                let group = try store.commit(submissions, now: clock())
+                stalled.store(false, ordering: .relaxed)
+                return group
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
+                stalled.store(true, ordering: .relaxed)
+                if queue.withLock({ $0.isClosing }) { throw error }
+                Thread.sleep(forTimeInterval: Double(configuration.fullRetryMS) / 1000)
+            }
+        }
+    }
+
+    private func publish(_ group: Group) {
+        for inbox in inboxes { inbox.put(group) }
+    }
+}

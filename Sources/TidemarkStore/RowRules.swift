@@ -1,0 +1,123 @@
+// What each row has to be for a loader to believe it. SQLite itself does not know: its columns take any type.
+
+import TidemarkWire
+
+extension StoreReader {
+    struct RowRule {
+        /// Said of each row found.
+        var finding: String
+        /// Names the rows that break the rule.
+        var rows: String
+    }
+
+    private static let stamps = "BETWEEN 1 AND (SELECT stamp FROM folded)"
+
+    static let rowRules: [RowRule] = [
+        // folded
+        RowRule(
+            finding: "is not one stamp",
+            rows: """
+                SELECT 'folded' FROM (SELECT 1) WHERE (SELECT count(*) FROM folded) <> 1
+                    OR EXISTS (SELECT 1 FROM folded
+                        WHERE typeof(stamp) <> 'integer' OR stamp NOT BETWEEN 0 AND \(Stamp.largest))
+                """
+        ),
+        // account
+        RowRule(
+            finding: "its name, id or stamp is not valid",
+            rows: """
+                SELECT 'account ' || id FROM account
+                WHERE id < 1 OR typeof(name) <> 'text' OR length(CAST(name AS BLOB)) NOT BETWEEN 1 AND \(Limits.nameBytesMax)
+                    OR typeof(created) <> 'integer' OR created NOT \(stamps)
+                """
+        ),
+        RowRule(
+            finding: "is the name of more than one account",
+            rows: "SELECT quote(name) FROM account NOT INDEXED GROUP BY name HAVING count(*) > 1"
+        ),
+        // field
+        RowRule(
+            finding: "its number, stamp or value is not valid",
+            rows: """
+                SELECT 'field ' || quote(number) || ' of account ' || quote(user) FROM field
+                WHERE typeof(user) <> 'integer' OR typeof(number) <> 'integer'
+                    OR number NOT BETWEEN 1 AND \(Limits.fieldNumberMax)
+                    OR typeof(stamp) <> 'integer' OR stamp NOT \(stamps)
+                    OR typeof(value) NOT IN ('blob', 'null') OR length(value) > \(Limits.fieldBytesMax)
+                """
+        ),
+        RowRule(
+            finding: "has fields, but is not there",
+            rows: "SELECT DISTINCT 'account ' || quote(user) FROM field WHERE user NOT IN (SELECT id FROM account)"
+        ),
+        RowRule(
+            finding: "has too many fields, or too large ones",
+            rows: """
+                SELECT 'account ' || quote(user) FROM field GROUP BY user
+                HAVING count(*) > \(Limits.profileFieldsMax) OR sum(length(value)) > \(Limits.profileBytesMax)
+                """
+        ),
+        // entry
+        RowRule(
+            finding: "its number, stamp, marks or annotations are not valid",
+            rows: """
+                SELECT 'entry ' || quote(owner) || ' -> ' || quote(contact) FROM entry
+                WHERE typeof(owner) <> 'integer' OR typeof(contact) <> 'integer' OR owner = contact
+                    OR typeof(number) <> 'integer' OR number NOT BETWEEN 1 AND \(Limits.rosterEntriesMax - 1)
+                    OR typeof(stamp) <> 'integer' OR stamp NOT \(stamps)
+                    OR typeof(removed) <> 'integer' OR removed NOT IN (0, 1)
+                    OR typeof(favourite) <> 'integer' OR favourite NOT IN (0, 1)
+                    OR typeof(annotations) NOT IN ('blob', 'null')
+                """
+        ),
+        RowRule(
+            finding: "its owner or its contact is not there",
+            rows: """
+                SELECT 'entry ' || quote(owner) || ' -> ' || quote(contact) FROM entry
+                WHERE owner NOT IN (SELECT id FROM account) OR contact NOT IN (SELECT id FROM account)
+                """
+        ),
+        RowRule(
+            finding: "has a number more than once",
+            rows: "SELECT 'the roster of ' || quote(owner) FROM entry GROUP BY owner, number HAVING count(*) > 1"
+        ),
+        // all of them
+        RowRule(
+            finding: "is the stamp of more than one change",
+            rows: """
+                SELECT quote(stamp) FROM (
+                    SELECT created AS stamp FROM account
+                    UNION ALL SELECT stamp FROM entry
+                    UNION ALL SELECT stamp FROM (SELECT DISTINCT user, stamp FROM field))
+                GROUP BY stamp HAVING count(*) > 1
+                """
+        ),
+        // log
+        RowRule(
+            finding: "its stamps or bytes are not valid",
+            rows: """
+                SELECT 'log row ' || first FROM log
+                WHERE typeof(last) <> 'integer' OR last < first OR last > \(Stamp.largest) OR first < 1
+                    OR typeof(bytes) <> 'blob'
+                """
+        ),
+        RowRule(
+            finding: "begins before the row before it ends, or before what is folded",
+            rows: """
+                SELECT 'log row ' || first FROM (
+                    SELECT first, last, lag(last, 1, 0) OVER (ORDER BY first) AS before FROM log)
+                WHERE first <= before OR (first <= (SELECT stamp FROM folded) AND last > (SELECT stamp FROM folded))
+                """
+        ),
+        // epoch
+        RowRule(
+            finding: "its number or its end is not valid",
+            rows: """
+                SELECT 'epoch ' || sequence FROM epoch
+                WHERE typeof(epoch) <> 'integer' OR typeof(last) NOT IN ('integer', 'null') OR last < 0
+                    OR last > (SELECT max(stamp, coalesce((SELECT max(last) FROM log), 0)) FROM folded)
+                    OR (last IS NULL AND sequence <> (SELECT max(sequence) FROM epoch))
+                """
+        ),
+    ]
+}

@@ -1,0 +1,88 @@
+// The tables, and what stands in them. State tables hold what the log said up to `folded`; the log's rows after that
+// are replayed on start.
+
+import GRDB
+
+enum Schema {
+    static let version = 1
+    /// "TDMK", so that `file` and a wrong path can be told apart.
+    static let applicationID: Int32 = 0x5444_4D4B
+
+    static let tables = """
+        CREATE TABLE epoch(
+            sequence INTEGER PRIMARY KEY,
+            epoch INTEGER NOT NULL UNIQUE,
+            last INTEGER                         -- the last stamp of this opening; NULL for the one running
+        );
+        CREATE TABLE log(
+            first INTEGER PRIMARY KEY,
+            last INTEGER NOT NULL,
+            bytes BLOB NOT NULL
+        );
+        CREATE TABLE folded(
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            stamp INTEGER NOT NULL               -- the state tables hold all changes up to here
+        );
+        INSERT INTO folded VALUES (1, 0);
+        CREATE TABLE account(
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            created INTEGER NOT NULL
+        );
+        CREATE TABLE field(
+            user INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            value BLOB,                          -- NULL for removed
+            PRIMARY KEY (user, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE entry(
+            owner INTEGER NOT NULL,
+            contact INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            removed INTEGER NOT NULL,
+            favourite INTEGER NOT NULL,
+            annotations BLOB,                    -- alias and groups as on the wire; NULL for none
+            PRIMARY KEY (owner, contact)
+        ) WITHOUT ROWID;
+        """
+
+    /// One connection for all writes and checkpoints; see docs/decisions/sqlite.md. A file that is not ours is found out
+    /// before anything is changed in it.
+    static func configuration(path: String) -> Configuration {
+        var configuration = Configuration()
+        configuration.label = "tidemark"
+        configuration.foreignKeysEnabled = false
+        configuration.prepareDatabase { db in
+            try verify(db, path: path)
+            try db.execute(sql: "PRAGMA journal_mode = WAL")
+            // A commit is the acknowledgement's promise, so it must reach the disk.
+            try db.execute(sql: "PRAGMA synchronous = FULL")
+            // Never on the commit path.
+            try db.execute(sql: "PRAGMA wal_autocheckpoint = 0")
+        }
+        return configuration
+    }
+
+    /// Whether the file is empty, or ours and not newer than this program.
+    private static func verify(_ db: GRDB.Database, path: String) throws {
+        let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        guard found != 0 else {
+            let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_schema")
+            guard tables == 0 else { throw StoreError.notTidemark(path: path) }
+            return
+        }
+        let application = try Int32.fetchOne(db, sql: "PRAGMA application_id")
+        guard application == applicationID else { throw StoreError.notTidemark(path: path) }
+        guard found <= version else { throw StoreError.newerSchema(path: path, found: found, known: version) }
+    }
+
+    /// Makes the tables in an empty file.
+    static func create(_ db: GRDB.Database) throws {
+        guard try Int.fetchOne(db, sql: "PRAGMA user_version") == 0 else { return }
+        try db.execute(sql: tables)
+        try db.execute(sql: "PRAGMA application_id = \(applicationID)")
+        try db.execute(sql: "PRAGMA user_version = \(version)")
+    }
+}

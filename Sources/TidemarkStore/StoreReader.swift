@@ -1,0 +1,49 @@
+//  A look into a data directory's database without opening it for writing: beside a running server, or with none. It
+//  takes no lock file, begins no epoch, and makes no checkpoint: its connection cannot write.
+
+import Foundation
+import GRDB
+import TidemarkDirectory
+import TidemarkWire
+
+public struct StoreReader {
+    public let path: String
+    let database: DatabaseQueue
+
+    /// - Throws: `StoreError.missing` where there is no database, `.damaged` where the file is no database at all.
+    public init(directory: String) throws {
+        path = directory + "/tidemark.db"
+        guard FileManager.default.fileExists(atPath: path) else { throw StoreError.missing(path: path) }
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.label = "tidemark-reader"
+        // While another connection recovers the write-ahead log.
+        configuration.busyMode = .timeout(5)
+        do {
+            database = try DatabaseQueue(path: path, configuration: configuration)
+        } catch let error as DatabaseError {
+            switch error.resultCode {
+            case .SQLITE_NOTADB, .SQLITE_CORRUPT:
+                throw StoreError.damaged(path: path, findings: [error.message ?? "it is not an SQLite database"])
+            default:
+                throw StoreError.cannotOpen(path: path, reason: error.message ?? error.description)
+            }
+        }
+    }
+
+    /// The account of this name, also when it is in the log only.
+    public func user(named name: String) throws -> UserID? {
+        try database.read { db in
+            if let folded = try Int64.fetchOne(db, sql: "SELECT id FROM account WHERE name = ?", arguments: [name]) {
+                return UserID(folded)
+            }
+            let rows = try Row.fetchCursor(db, sql: "SELECT bytes FROM log ORDER BY first")
+            while let row = try rows.next() {
+                for change in try (row[0] as Data).withUnsafeBytes({ try Group.changes(in: $0) }) {
+                    if case .accountCreated(let user, name) = change { return user }
+                }
+            }
+            return nil
+        }
+    }
+}

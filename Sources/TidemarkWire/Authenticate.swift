@@ -1,0 +1,135 @@
+/// How a client says who it is. Pipelined behind the hello.
+public enum Authenticate: Equatable, Sendable {
+    public enum Method: UInt8, CaseIterable, Sendable {
+        case ticket = 1
+        case trusted = 2
+        case scram = 3
+    }
+
+    /// A signed statement that the server's operator, or an earlier login, has given out; see `Ticket`.
+    case ticket([UInt8])
+    /// Taken at its word: on Unix sockets only.
+    case trusted(UserReference)
+    /// SCRAM-SHA-256: the client-first message.
+    case scram([UInt8])
+
+    public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        guard let method = Method(rawValue: try reader.u8()) else { throw DecodeError(.value, offset: 0) }
+        switch method {
+        case .ticket: self = .ticket(Array(try reader.block(upTo: Limits.ticketBytesMax)))
+        case .trusted: self = .trusted(try UserReference(decoding: &reader))
+        case .scram: self = .scram(Array(try reader.block(upTo: Limits.unauthenticatedBodyBytesMax)))
+        }
+        try reader.finish()
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .ticket(let bytes):
+            writer.u8(Method.ticket.rawValue)
+            writer.block(bytes)
+        case .trusted(let user):
+            writer.u8(Method.trusted.rawValue)
+            user.encode(into: &writer)
+        case .scram(let bytes):
+            writer.u8(Method.scram.rawValue)
+            writer.block(bytes)
+        }
+    }
+}
+
+/// A user by number or, where only that is known, by name. On the wire: a varint number, or 0 and the name.
+public enum UserReference: Equatable, Sendable {
+    case id(UserID)
+    case name(String)
+
+    public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        let id = try reader.varint()
+        if id != 0 {
+            self = .id(id)
+        } else {
+            let begin = reader.offset
+            let name = try reader.text(upTo: Limits.nameBytesMax)
+            guard Text.isAccountName(name) else { throw DecodeError(.text, offset: begin) }
+            self = .name(name)
+        }
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .id(let id):
+            precondition(id != 0)
+            writer.varint(id)
+        case .name(let name):
+            writer.varint(0)
+            writer.text(name)
+        }
+    }
+}
+
+public struct AuthenticateOK: Equatable, Sendable {
+    /// Who the session is.
+    public var user: UserID
+
+    public init(user: UserID) { self.user = user }
+
+    public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        user = try reader.varint()
+        guard user != 0 else { throw DecodeError(.value, offset: 0) }
+        try reader.finish()
+    }
+
+    public func encode(into writer: inout ByteWriter) { writer.varint(user) }
+}
+
+//  A ticket, 35 bytes, little-endian:
+//
+//      01 | key id u16 | user u64 | issued u32 | expires u32 | tag, 16 bytes
+//
+//  The tag is the first half of HMAC-SHA256(key, all bytes before it); RFC 2104, section 5, on truncation.
+//  Times are seconds since the Unix epoch.
+
+/// What a ticket says. Whether it is true is for whoever holds the key.
+public struct Ticket: Equatable, Sendable {
+    public static let signedBytes = 19
+    public static let tagBytes = 16
+    public static let encodedBytes = signedBytes + tagBytes
+    static let layout: UInt8 = 1
+
+    public var key: UInt16
+    public var user: UserID
+    public var issuedSeconds: UInt32
+    public var expiresSeconds: UInt32
+
+    public init(key: UInt16, user: UserID, issuedSeconds: UInt32, expiresSeconds: UInt32) {
+        self.key = key
+        self.user = user
+        self.issuedSeconds = issuedSeconds
+        self.expiresSeconds = expiresSeconds
+    }
+
+    /// Nil for bytes that are no ticket of this layout. Does not look at the tag.
+    public init?(_ bytes: [UInt8]) {
+        guard bytes.count == Self.encodedBytes, bytes[0] == Self.layout else { return nil }
+        let fields: (UInt16, UInt64, UInt32, UInt32)? = bytes.withUnsafeBytes { raw in
+            var reader = ByteReader(raw)
+            guard (try? reader.u8()) != nil, let key = try? reader.u16(), let user = try? reader.u64(),
+                let issued = try? reader.u32(), let expires = try? reader.u32()
+            else { return nil }
+            return (key, user, issued, expires)
+        }
+        guard let fields, fields.1 != 0 else { return nil }
+        self.init(key: fields.0, user: fields.1, issuedSeconds: fields.2, expiresSeconds: fields.3)
+    }
+
+    /// The bytes that the tag is made over.
+    public var signed: [UInt8] {
+        var writer = ByteWriter(capacity: Self.encodedBytes)
+        writer.u8(Self.layout)
+        writer.u16(key)
+        writer.u64(user)
+        writer.u32(issuedSeconds)
+        writer.u32(expiresSeconds)
+        return writer.array
+    }
+}

@@ -1,0 +1,115 @@
+/// A frame's meaning: every message that this version speaks. The server's hot path reads and writes the messages it
+/// needs directly; clients, tests and tools use this.
+public enum Message: Equatable, Sendable {
+    case hello(Hello)
+    case helloOK(HelloOK)
+    case authenticate(Authenticate)
+    case authenticateOK(AuthenticateOK)
+    case sync(Sync)
+    case syncPage(SyncPage)
+    case ping(Ping)
+    case pong(Ping)
+    case profileSet(ProfileSet)
+    case profileSetOK(WriteOK)
+    case rosterAdd(RosterAdd)
+    case rosterAddOK(RosterAddOK)
+    case rosterRemove(RosterRemove)
+    case rosterRemoveOK(WriteOK)
+    case rosterAnnotate(RosterAnnotate)
+    case rosterAnnotateOK(WriteOK)
+    case presenceSet(PresenceSet)
+    case presenceSetOK
+    case goAway(GoAway)
+    case error(ErrorMessage)
+
+    public var type: MessageType {
+        switch self {
+        case .hello: .hello
+        case .helloOK: .helloOK
+        case .authenticate: .authenticate
+        case .authenticateOK: .authenticateOK
+        case .sync: .sync
+        case .syncPage: .syncPage
+        case .ping: .ping
+        case .pong: .pong
+        case .profileSet: .profileSet
+        case .profileSetOK: .profileSetOK
+        case .rosterAdd: .rosterAdd
+        case .rosterAddOK: .rosterAddOK
+        case .rosterRemove: .rosterRemove
+        case .rosterRemoveOK: .rosterRemoveOK
+        case .rosterAnnotate: .rosterAnnotate
+        case .rosterAnnotateOK: .rosterAnnotateOK
+        case .presenceSet: .presenceSet
+        case .presenceSetOK: .presenceSetOK
+        case .goAway: .goAway
+        case .error: .error
+        }
+    }
+
+    /// Nil for a type that this version knows but does not speak.
+    public init?(_ type: MessageType, decoding body: UnsafeRawBufferPointer) throws(DecodeError) {
+        var reader = ByteReader(body)
+        switch type {
+        case .hello: self = .hello(try Hello(decoding: &reader))
+        case .helloOK: self = .helloOK(try HelloOK(decoding: &reader))
+        case .authenticate: self = .authenticate(try Authenticate(decoding: &reader))
+        case .authenticateOK: self = .authenticateOK(try AuthenticateOK(decoding: &reader))
+        case .sync: self = .sync(try Sync(decoding: &reader))
+        case .syncPage: self = .syncPage(try SyncPage(decoding: &reader))
+        case .ping: self = .ping(try Ping(decoding: &reader))
+        case .pong: self = .pong(try Ping(decoding: &reader))
+        case .profileSet: self = .profileSet(try ProfileSet(decoding: &reader))
+        case .profileSetOK: self = .profileSetOK(try WriteOK(decoding: &reader))
+        case .rosterAdd: self = .rosterAdd(try RosterAdd(decoding: &reader))
+        case .rosterAddOK: self = .rosterAddOK(try RosterAddOK(decoding: &reader))
+        case .rosterRemove: self = .rosterRemove(try RosterRemove(decoding: &reader))
+        case .rosterRemoveOK: self = .rosterRemoveOK(try WriteOK(decoding: &reader))
+        case .rosterAnnotate: self = .rosterAnnotate(try RosterAnnotate(decoding: &reader))
+        case .rosterAnnotateOK: self = .rosterAnnotateOK(try WriteOK(decoding: &reader))
+        case .presenceSet: self = .presenceSet(try PresenceSet(decoding: &reader))
+        case .presenceSetOK:
+            try reader.finish()
+            self = .presenceSetOK
+        case .goAway: self = .goAway(try GoAway(decoding: &reader))
+        case .error: self = .error(try ErrorMessage(decoding: &reader))
+        default: return nil
+        }
+    }
+
+    public func encodeBody(into writer: inout ByteWriter) {
+        switch self {
+        case .hello(let message): message.encode(into: &writer)
+        case .helloOK(let message): message.encode(into: &writer)
+        case .authenticate(let message): message.encode(into: &writer)
+        case .authenticateOK(let message): message.encode(into: &writer)
+        case .sync(let message): message.encode(into: &writer)
+        case .syncPage(let message): message.encode(into: &writer)
+        case .ping(let message), .pong(let message): message.encode(into: &writer)
+        case .profileSet(let message): message.encode(into: &writer)
+        case .profileSetOK(let message), .rosterRemoveOK(let message), .rosterAnnotateOK(let message):
+            message.encode(into: &writer)
+        case .rosterAdd(let message): message.encode(into: &writer)
+        case .rosterAddOK(let message): message.encode(into: &writer)
+        case .rosterRemove(let message): message.encode(into: &writer)
+        case .rosterAnnotate(let message): message.encode(into: &writer)
+        case .presenceSet(let message): message.encode(into: &writer)
+        case .presenceSetOK: break
+        case .goAway(let message): message.encode(into: &writer)
+        case .error(let message): message.encode(into: &writer)
+        }
+    }
+
+    /// The whole frame.
+    public func encode(into writer: inout ByteWriter, request: UInt16) {
+        let mark = writer.beginFrame(type, request: request)
+        encodeBody(into: &writer)
+        writer.endFrame(mark)
+    }
+
+    public func frame(request: UInt16) -> [UInt8] {
+        var writer = ByteWriter()
+        encode(into: &writer, request: request)
+        return writer.array
+    }
+}

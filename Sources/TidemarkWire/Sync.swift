@@ -1,0 +1,78 @@
+/// "This is where I stand; what is newer?" The heart of the protocol.
+public struct Sync: Equatable, Sendable {
+    public struct Options: OptionSet, Equatable, Sendable {
+        public let rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        /// Send each item's stamp, not the newest alone (claim 4).
+        public static let stamps = Options(rawValue: 1 << 0)
+        /// Keep the session live from the last page on. Only where `Features.push` is offered.
+        public static let subscribe = Options(rawValue: 1 << 1)
+        /// The client's count or digest differed: start over, whatever the token.
+        public static let diverged = Options(rawValue: 1 << 2)
+        /// Say in an extension why the answer is what it is.
+        public static let explain = Options(rawValue: 1 << 3)
+        static let known: Options = [.stamps, .subscribe, .diverged, .explain]
+    }
+
+    /// A token as the client sent it: up to `Limits.tokenBytesMax` bytes, held inline.
+    public struct TokenBytes: Equatable, Sendable {
+        @usableFromInline var storage: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        public private(set) var count: Int = 0
+
+        public init() {}
+
+        /// - Precondition: at most `Limits.tokenBytesMax` bytes.
+        public init(_ source: UnsafeRawBufferPointer) {
+            precondition(source.count <= Limits.tokenBytesMax)
+            count = source.count
+            withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: source) }
+        }
+
+        public init(_ source: [UInt8]) {
+            self = source.withUnsafeBytes { TokenBytes($0) }
+        }
+
+        public var isEmpty: Bool { count == 0 }
+
+        @inlinable
+        public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+            withUnsafeBytes(of: storage) { body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        }
+
+        public var array: [UInt8] { withBytes { Array($0) } }
+
+        public static func == (a: TokenBytes, b: TokenBytes) -> Bool {
+            a.count == b.count && a.storage == b.storage
+        }
+    }
+
+    public var options: Options
+    /// The size at which a page ends, in bytes of its body; 0 for `Limits.pageBytesDefault`.
+    public var pageBytes: Int
+    /// As the last page gave it; empty on a first login.
+    public var token: TokenBytes
+
+    public init(token: TokenBytes = TokenBytes(), options: Options = [], pageBytes: Int = 0) {
+        self.options = options
+        self.pageBytes = pageBytes
+        self.token = token
+    }
+
+    public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        options = Options(rawValue: try reader.u8())
+        guard options.isSubset(of: .known) else { throw DecodeError(.reserved, offset: 0) }
+        pageBytes = try reader.count(upTo: Limits.pageBytesMax)
+        let begin = reader.offset
+        let count = Int(try reader.u8())
+        guard count <= Limits.tokenBytesMax else { throw DecodeError(.tooLong, offset: begin) }
+        token = TokenBytes(try reader.bytes(count))
+        if !reader.isAtEnd { try reader.finish() }
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        writer.u8(options.rawValue)
+        writer.varint(pageBytes)
+        writer.u8(UInt8(token.count))
+        token.withBytes { writer.bytes($0) }
+    }
+}

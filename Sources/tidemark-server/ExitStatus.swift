@@ -1,0 +1,73 @@
+import ArgumentParser
+import TidemarkEventLoop
+import TidemarkServer
+import TidemarkStore
+
+/// What the process ends with: the numbers of sysexits.h, so that a service manager can tell what is worth a restart.
+struct ExitStatus {
+    let code: Int32
+
+    static let findings = ExitStatus(code: 1)
+    static let badData = ExitStatus(code: 65)
+    static let noInput = ExitStatus(code: 66)
+    static let noUser = ExitStatus(code: 67)
+    static let unavailable = ExitStatus(code: 69)
+    static let cannotCreate = ExitStatus(code: 73)
+    static let failure = ExitStatus(code: 74)
+    static let configuration = ExitStatus(code: 78)
+
+    static let help = """
+        Exit codes: 0 done; 1 check has findings; 64 wrong flags; 65 a line that cannot be imported, or a damaged \
+        database; 66 no such file; 67 no such user; 69 cannot listen, or the data directory is in use; 73 cannot make a \
+        file; 74 the disk or the system failed; 78 wrong configuration or key file; 130 and 143 ended by a second \
+        signal.
+        """
+
+    /// Nil for what the argument parser says itself.
+    init?(of error: any Error) {
+        switch error {
+        case is ExitCode, is CleanExit, is ValidationError: return nil
+        case let error as StoreError: self = Self.of(error)
+        case let error as ServerError: self = Self.of(error)
+        case let error as EventLoopError: self = Self.of(error)
+        case is ConfigurationError, is TicketKeys.FileError: self = .configuration
+        case is ImportError: self = .badData
+        case is ImportSource.ReadError: self = .noInput
+        case is NoSuchUser: self = .noUser
+        case is CannotMakeKeyFile: self = .cannotCreate
+        default:
+            // The parser's own errors are not public; they all have a usage text.
+            if ServerProgram.exitCode(for: error) == .validationFailure
+                || ServerProgram.exitCode(for: error) == .success
+            {
+                return nil
+            }
+            self = .failure
+        }
+    }
+
+    private init(code: Int32) { self.code = code }
+
+    private static func of(_ error: StoreError) -> ExitStatus {
+        switch error {
+        case .inUse: .unavailable
+        case .missing: .noInput
+        case .damaged, .notTidemark, .newerSchema: .badData
+        case .cannotOpen: .failure
+        }
+    }
+
+    private static func of(_ error: ServerError) -> ExitStatus {
+        switch error {
+        case .dataDirectory: .cannotCreate
+        case .insecure, .nothingToListenOn: .configuration
+        }
+    }
+
+    private static func of(_ error: EventLoopError) -> ExitStatus {
+        switch error {
+        case .notNumericAddress, .badPath, .tooManyListeners, .configuration: .configuration
+        default: .unavailable
+        }
+    }
+}

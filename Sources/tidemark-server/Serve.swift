@@ -1,0 +1,78 @@
+import ArgumentParser
+import Configuration
+import Foundation
+import Logging
+import TidemarkServer
+
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs the server until SIGTERM or SIGINT.",
+        discussion: """
+            Without flags it serves this machine on 127.0.0.1:\(ServerConfiguration.defaultPort):
+
+              tidemark-server serve
+              tidemark-server serve --listen 127.0.0.1:9000 --unix /run/tidemark.sock
+              TIDEMARK_LISTEN=127.0.0.1:9000,[::1]:9000 tidemark-server serve
+              tidemark-server serve --config /etc/tidemark.json
+
+            A setting is taken from the flag, else from the environment (TIDEMARK_LISTEN, TIDEMARK_UNIX, TIDEMARK_DATA, \
+            TIDEMARK_KEY_FILE, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_CONFIG), else from the file of --config; \
+            --show-config says what it comes to.
+
+            The first SIGTERM or SIGINT drains: what was accepted is answered and on disk when it exits with 0. A second \
+            one ends it at once (143, 130); what was acknowledged is on disk all the same.
+
+            \(ExitStatus.help)
+            """
+    )
+
+    @Option(
+        help: ArgumentHelp(
+            "Listen on a numeric address and port; port 0 takes a free one. Repeatable.",
+            valueName: "host:port"
+        )
+    )
+    var listen: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Listen on a Unix socket. Whoever may open it may log in as any user.",
+            valueName: "path"
+        )
+    )
+    var unix: String?
+
+    @OptionGroup var place: DataOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "The keys of tickets. Default: ticket.keys in the data directory, made at the first start.",
+            valueName: "file"
+        )
+    )
+    var keyFile: String?
+
+    @Flag(help: "Listen beyond this machine although nothing is encrypted yet.")
+    var insecure = false
+
+    @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
+    var logLevel: String?
+
+    @Flag(help: "Print every setting and where it is from, and exit.")
+    var showConfig = false
+
+    func run() async throws {
+        var flags: [Key: ConfigContent] = [:]
+        if !listen.isEmpty { flags[.listen] = .stringArray(listen) }
+        if let unix { flags[.unix] = .string(unix) }
+        if let keyFile { flags[.keyFile] = .string(keyFile) }
+        if insecure { flags[.insecure] = .bool(true) }
+        if let logLevel { flags[.logLevel] = .string(logLevel) }
+        let settings = try ServeSettings(try await place.settings(flags))
+        if showConfig {
+            print(settings.table)
+            return
+        }
+        try await Service(settings).run()
+    }
+}

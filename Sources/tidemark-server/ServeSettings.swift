@@ -1,0 +1,69 @@
+import Foundation
+import Logging
+import TidemarkServer
+
+/// What `serve` is to do, checked.
+struct ServeSettings {
+    var listen: Setting<[ListenAddress]>
+    var unix: Setting<ListenAddress>?
+    var data: Setting<String>
+    var keyFile: Setting<String>
+    var insecure: Setting<Bool>
+    var logLevel: Setting<Logger.Level>
+
+    init(_ settings: Settings) throws {
+        data = try settings.dataDirectory()
+        keyFile = try settings.keyFile()
+        insecure = try settings.flag(.insecure) ?? Setting(value: false, origin: .builtIn)
+        logLevel =
+            try settings.text(.logLevel)?.converted(
+                "a level: trace, debug, info, notice, warning, error or critical"
+            ) { Logger.Level(rawValue: $0.lowercased()) } ?? Setting(value: .info, origin: .builtIn)
+        unix = try settings.text(.unix).map { Setting(value: .unix(path: $0.value), origin: $0.origin) }
+        if let given = try settings.texts(.listen) {
+            listen = Setting(value: [], origin: given.origin)
+            for text in given.value {
+                listen.value.append(
+                    try Setting(value: text, origin: given.origin)
+                        .converted("an address; write a numeric one and a port, such as 127.0.0.1:8433 or [::1]:8433") {
+                            Self.address($0)
+                        }.value
+                )
+            }
+        } else if unix == nil {
+            listen = Setting(
+                value: [.tcp(host: "127.0.0.1", port: ServerConfiguration.defaultPort)],
+                origin: .builtIn
+            )
+        } else {
+            listen = Setting(value: [], origin: .builtIn)
+        }
+        // The server would say so too, but after files have been made.
+        if let open = addresses.first(where: { !$0.isLocal }), !insecure.value { throw ServerError.insecure(open) }
+    }
+
+    /// Names would have to be looked up, and may stand for several addresses.
+    private static func address(_ text: String) -> ListenAddress? {
+        guard let address = ListenAddress(text) else { return nil }
+        guard case .tcp(let host, _) = address else { return address }
+        var bytes = in6_addr()
+        return inet_pton(AF_INET, host, &bytes) == 1 || inet_pton(AF_INET6, host, &bytes) == 1 ? address : nil
+    }
+
+    var addresses: [ListenAddress] { listen.value + (unix.map { [$0.value] } ?? []) }
+
+    /// A line for each setting: its name, value and origin.
+    var table: String {
+        func row(_ key: Key, _ value: some CustomStringConvertible, _ origin: Settings.Origin) -> String {
+            "\(key.rawValue) = \(value)   (\(origin))"
+        }
+        return [
+            row(.listen, listen.value.map(\.description).joined(separator: ","), listen.origin),
+            row(.unix, unix?.value.description ?? "", unix?.origin ?? .builtIn),
+            row(.data, data.value, data.origin),
+            row(.keyFile, keyFile.value, keyFile.origin),
+            row(.insecure, insecure.value, insecure.origin),
+            row(.logLevel, logLevel.value.rawValue, logLevel.origin),
+        ].joined(separator: "\n")
+    }
+}

@@ -1,0 +1,65 @@
+import ArgumentParser
+import Foundation
+import Logging
+import TidemarkServer
+
+/// A server from its start to its end, with what is around it: the log, the signals.
+struct Service {
+    private enum Event: Sendable {
+        case signal(Int32)
+        case failure(any Error)
+    }
+
+    private let settings: ServeSettings
+    private let log: Logger
+
+    init(_ settings: ServeSettings) {
+        self.settings = settings
+        var log = Logger(label: "tidemark-server", factory: { StreamLogHandler.standardError(label: $0) })
+        log.logLevel = settings.logLevel.value
+        self.log = log
+    }
+
+    func run() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        // Before anything else, so that no signal finds nobody.
+        let (events, tell) = AsyncStream.makeStream(of: Event.self)
+        let signals = StopSignals { tell.yield(.signal($0)) }
+        defer { withExtendedLifetime(signals) {} }
+
+        var configuration = ServerConfiguration(
+            listen: settings.addresses,
+            dataDirectory: settings.data.value,
+            ticketKeys: try KeyFile(setting: settings.keyFile).loadOrMake(log: log)
+        )
+        configuration.allowsInsecure = settings.insecure.value
+
+        let server = try Server(configuration, log: log)
+        server.onFailure { tell.yield(.failure($0)) }
+        announce(server)
+        for await event in events {
+            switch event {
+            case .signal(let number):
+                log.info("\(number == SIGINT ? "SIGINT" : "SIGTERM"): draining; a second one ends at once")
+                try server.stop()
+                log.info("stopped; all that was acknowledged is on disk")
+            case .failure(let error):
+                log.critical("the server failed: \(error)")
+                try? server.stop()
+                throw ExitCode(ExitStatus.failure.code)
+            }
+            return
+        }
+    }
+
+    private func announce(_ server: Server) {
+        let loaded = server.loaded
+        log.info(
+            """
+            listening on \(server.addresses.map(\.description).joined(separator: ", ")); data \(settings.data.value); \
+            \(loaded.users) users, \(loaded.entries) entries; newest stamp \(text(of: loaded.newestStamp)); \
+            loaded in \(String(format: "%.2f", loaded.seconds)) s
+            """
+        )
+    }
+}

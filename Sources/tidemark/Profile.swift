@@ -1,0 +1,149 @@
+import ArgumentParser
+import TidemarkClient
+import TidemarkWire
+
+struct Profile: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show or change your own details.",
+        subcommands: [Show.self, Set.self]
+    )
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show your own details, as the address book has them.",
+            discussion: """
+                EXAMPLE
+                  tidemark profile show
+
+                JSON
+                  user, name, stamp (where the book keeps them), fields (by vCard name), binary_fields, private (names \
+                of the fields that only you see).
+                """
+        )
+
+        @OptionGroup(title: "Connection") var options: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let book = try Context(options).book(ifMissing: .fail)
+            guard let profile = try await book.ownProfile() else {
+                throw Failure(.notFound, "the address book has no own profile yet; use `tidemark sync`")
+            }
+            if output.json { return Output.json(JSONProfile(profile)) }
+            Output.line(Output.bold(profile.name) + "  user \(profile.user)")
+            FieldText(profile.fields).lines.forEach(Output.line)
+        }
+    }
+
+    struct Set: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Change some of your own details.",
+            discussion: """
+                Fields have vCard names (FN, NICKNAME, TEL, EMAIL, ORG, TITLE, NOTE, PHOTO, …), or X and a number.
+
+                EXAMPLE
+                  tidemark profile set FN="Ada Lovelace" TEL=+442079460018 --remove NOTE
+
+                JSON
+                  stamp (of the change, 0 when all was so already), changed (true or false).
+                """
+        )
+
+        @Argument(
+            help: ArgumentHelp("What to set.", valueName: "FIELD=VALUE"),
+            transform: FieldChange.init(assignment:)
+        )
+        var values: [FieldChange] = []
+
+        @Option(
+            help: ArgumentHelp("A field to remove; may be given more than once.", valueName: "field"),
+            transform: FieldNumber.init(typed:)
+        )
+        var remove: [FieldNumber] = []
+
+        @OptionGroup(title: "Connection") var options: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func validate() throws {
+            let numbers = values.map(\.number) + remove
+            guard !numbers.isEmpty else { throw ValidationError("name a field: FN=\"Ada Lovelace\", or --remove NOTE") }
+            guard Swift.Set(numbers).count == numbers.count else { throw ValidationError("each field only once") }
+        }
+
+        func run() async throws {
+            let changes = values + remove.map { FieldChange($0, nil) }
+            let stamp = try await Session.run(options) { session in
+                let stamp = try await session.connection.setProfile(changes.sorted { $0.number < $1.number })
+                try await session.sync()
+                return stamp
+            }
+            if output.json { return Output.json(JSONWrite(stamp)) }
+            Output.line(stamp == 0 ? "nothing changed" : "changed \(counted(changes.count, "field"))")
+        }
+    }
+}
+
+extension FieldNumber {
+    /// By the vCard name, in any case.
+    fileprivate init(typed name: String) throws {
+        guard let number = FieldNumber(name: name) else {
+            let known = FieldNumber.named.map(\.value).joined(separator: ", ")
+            throw ValidationError("'\(name)' is no field; the fields are \(known), and X with a number")
+        }
+        self = number
+    }
+}
+
+extension FieldChange {
+    /// From FIELD=VALUE.
+    fileprivate init(assignment text: String) throws {
+        guard let equals = text.firstIndex(of: "=") else {
+            throw ValidationError(
+                "'\(text)' is not of the form FIELD=VALUE; to take a field away, use --remove \(text)"
+            )
+        }
+        self.init(
+            try FieldNumber(typed: String(text[..<equals])),
+            text: String(text[text.index(after: equals)...])
+        )
+        guard value!.withUnsafeBytes({ number.accepts($0) }) else {
+            throw ValidationError(
+                "\(number.name) takes at most \(Limits.fieldBytesMax) bytes of text without control characters"
+            )
+        }
+    }
+}
+
+/// What came of a write.
+struct JSONWrite: Encodable {
+    var stamp: Stamp
+    var changed: Bool
+    var user: UserID?
+    var number: UInt32?
+
+    init(_ stamp: Stamp, user: UserID? = nil, number: UInt32? = nil) {
+        self.stamp = stamp
+        changed = stamp != 0
+        self.user = user
+        self.number = number
+    }
+}
+
+private struct JSONProfile: Encodable {
+    var user: UserID
+    var name: String
+    var stamp: Stamp?
+    var fields: [String: String]
+    var binaryFields: [String: String]
+    var `private`: [String]
+
+    init(_ profile: OwnProfile) {
+        user = profile.user
+        name = profile.name
+        stamp = profile.stamp
+        let text = FieldText(profile.fields)
+        fields = text.text
+        binaryFields = text.binary
+        `private` = profile.privateFields.map(\.name).sorted()
+    }
+}

@@ -1,0 +1,37 @@
+import ArgumentParser
+import TidemarkClient
+
+struct SyncCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sync",
+        abstract: "Fetch what changed since the last time.",
+        discussion: """
+            Ends with one line: what the server answered, the contacts and fields received, the bytes each way of the \
+            whole connection (login included), and the time.
+
+            EXAMPLE
+              tidemark sync
+              tidemark sync --mode full        what each login would cost without the timestamp
+
+            JSON
+              answer (up_to_date, delta, full, local), reason (why everything was sent: none, no_token, \
+            token_unreadable, epoch_unknown, beyond_end, horizon, diverged, restarted), contacts, removed, fields, \
+            own_profile, pages, bytes_sent, bytes_received, seconds, online (user, name, state: online, away, busy), \
+            waiting_messages, book_contacts.
+            """
+    )
+
+    @OptionGroup(title: "Connection") var options: ConnectionOptions
+    @OptionGroup(title: "Sync") var syncOptions: SyncOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let context = try Context(options)
+        let book = try context.book(ifMissing: .makeIfNamed)
+        let settings = try await syncOptions.settings(for: book)
+        let report =
+            settings.mode == .local
+            ? try await book.localReport() : try await Session.run(context, book: book, settings) { $0.report }
+        Output.report(report, json: output.json)
+    }
+}

@@ -1,0 +1,1 @@
+await Tidemark.start()

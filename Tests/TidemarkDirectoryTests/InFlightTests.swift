@@ -1,0 +1,126 @@
+import Testing
+import TidemarkWire
+
+@testable import TidemarkDirectory
+
+/// Decisions taken while earlier ones are on their way to the disk are those taken after they have landed.
+@Suite("Writes in flight") struct InFlightTests {
+    static func directory(users: UserID) -> Directory {
+        var directory = Directory(epochs: EpochHistory(current: 1))
+        for user in 1...users { directory.apply(.accountCreated(user: user, name: "user\(user)"), at: user) }
+        return directory
+    }
+
+    static func randomWrite(_ random: inout Seed, users: Int) -> Write {
+        let contact = UserID(random.below(users) + 1)
+        let annotations = Annotations(alias: random.chance(50) ? "a" : "", isFavourite: random.chance(50))
+        switch random.below(5) {
+        case 0, 1:
+            let number = FieldNumber(rawValue: UInt16(random.below(3) + 1))
+            return .profileSet(
+                ProfileSet(fields: [FieldChange(number, random.chance(30) ? nil : [UInt8(random.below(3))])])
+            )
+        case 2: return .rosterAdd(RosterAdd(contact: .id(contact), annotations: annotations))
+        case 3: return .rosterRemove(RosterRemove(contact: contact))
+        default: return .rosterAnnotate(RosterAnnotate(contact: contact, annotations: annotations))
+        }
+    }
+
+    /// Whether two decisions come to the same; one of them may rest on changes in flight.
+    static func agree(_ atOnce: Decision, _ inFlight: Decision) -> Bool {
+        switch (atOnce, inFlight) {
+        case (.unchanged(let a), .unchangedBehind(let b)): a == b
+        default: atOnce == inFlight
+        }
+    }
+
+    @Test("decide as if all before had landed", arguments: 1...6) func sameOutcomes(seed: Int) {
+        var random = Seed(default: UInt64(seed))
+        let users = 5
+        var atOnce = Self.directory(users: UserID(users))
+        var behind = Self.directory(users: UserID(users))
+        var decider = InFlight()
+        var pending = InFlight()
+        var waiting: [(Change, Stamp)] = []
+        var stamp: Stamp = 1_000
+        for _ in 0..<5_000 {
+            let user = UserID(random.below(users) + 1)
+            let write = Self.randomWrite(&random, users: users)
+            let now = decider.decide(write, by: atOnce.index(of: user)!, in: atOnce)
+            let later = pending.decide(write, by: behind.index(of: user)!, in: behind)
+            let isSame = Self.agree(now, later)
+            #expect(isSame, "\(write) by \(user): \(now) / \(later); TIDEMARK_SEED=\(random.value)")
+            if case .change(let change, _) = now {
+                stamp += 1
+                decider.settle(change)
+                atOnce.apply(change, at: stamp)
+                waiting.append((change, stamp))
+            }
+            while !waiting.isEmpty, random.chance(20) {
+                let (change, stamp) = waiting.removeFirst()
+                pending.settle(change)
+                let isAccepted = behind.accepts(change)
+                #expect(isAccepted)
+                behind.apply(change, at: stamp)
+            }
+        }
+        for (change, stamp) in waiting {
+            pending.settle(change)
+            behind.apply(change, at: stamp)
+        }
+        let isEmpty = pending.isEmpty
+        #expect(isEmpty)
+        behind.checkInvariants()
+    }
+
+    @Test("a write that changes nothing waits for the change it rests on") func unchangedBehind() {
+        let directory = Self.directory(users: 2)
+        var pending = InFlight()
+        let user = directory.index(of: 1)!
+        let write = Write.profileSet(ProfileSet(fields: [FieldChange(.fullName, text: "Ada")]))
+        guard case .change(let change, _) = pending.decide(write, by: user, in: directory) else {
+            Issue.record("a change")
+            return
+        }
+        let second = pending.decide(write, by: user, in: directory)
+        #expect(second == .unchangedBehind(.profileSet))
+        let removal = Write.profileSet(ProfileSet(fields: [FieldChange(.email, nil)]))
+        let elsewhere = pending.decide(removal, by: user, in: directory)
+        #expect(elsewhere == .unchanged(.profileSet), "a field that nothing in flight touches")
+        pending.settle(change)
+    }
+
+    @Test("only if unchanged since") func conditions() {
+        var directory = Self.directory(users: 2)
+        var pending = InFlight()
+        let user = directory.index(of: 1)!
+        func code(_ decision: Decision) -> UInt8? {
+            if case .refused(let error) = decision { error.code } else { nil }
+        }
+        directory.apply(.profileChanged(user: 1, fields: [FieldChange(.fullName, text: "Ada")]), at: 50)
+        func set(_ text: String, since stamp: Stamp) -> Write {
+            .profileSet(ProfileSet(fields: [FieldChange(.fullName, text: text)], unchangedSince: stamp))
+        }
+        var decision = pending.decide(set("B", since: 49), by: user, in: directory)
+        #expect(code(decision) == ErrorCode.changedSince.rawValue)
+        decision = pending.decide(set("B", since: 50), by: user, in: directory)
+        #expect(code(decision) == nil)
+        decision = pending.decide(set("C", since: 50), by: user, in: directory)
+        #expect(code(decision) == ErrorCode.changedSince.rawValue, "what is in flight is a change too")
+    }
+
+    @Test("limits are refused, with the limit") func limits() {
+        let directory = Self.directory(users: 2)
+        var pending = InFlight()
+        let user = directory.index(of: 1)!
+        func refusal(_ fields: [FieldChange]) -> ErrorMessage? {
+            let decision = pending.decide(.profileSet(ProfileSet(fields: fields)), by: user, in: directory)
+            return if case .refused(let error) = decision { error } else { nil }
+        }
+        let large = [UInt8](repeating: 0x41, count: Limits.fieldBytesMax)
+        let many = (1...UInt16(Limits.profileFieldsMax)).map { FieldChange(FieldNumber(rawValue: $0 + 200), [1]) }
+        #expect(refusal((1...4).map { FieldChange(FieldNumber(rawValue: $0), large) }) == nil)
+        #expect(refusal([FieldChange(FieldNumber(rawValue: 5), [1])])?.code == ErrorCode.limitExceeded.rawValue)
+        #expect(refusal(many)?.code == ErrorCode.limitExceeded.rawValue)
+    }
+}

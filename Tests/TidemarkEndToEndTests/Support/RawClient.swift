@@ -1,0 +1,105 @@
+import Foundation
+import Glibc
+import TidemarkWire
+
+/// A blocking socket that sends any bytes and reads frames: for what a well-behaved client never does.
+final class RawClient {
+    private let descriptor: Int32
+    private var received: [UInt8] = []
+
+    struct Closed: Error {}
+    struct TimedOut: Error {}
+
+    init(port: UInt16) {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        precondition(result == 0, "connect: \(errno)")
+        var timeout = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        var one: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), Int32(TCP_NODELAY), &one, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    deinit { close(descriptor) }
+
+    func send(_ bytes: [UInt8]) {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if count <= 0 { return }
+            sent += count
+        }
+    }
+
+    func send(_ messages: [Message], firstRequest: UInt16 = 1) {
+        send(zip(firstRequest..., messages).flatMap { $1.frame(request: $0) })
+    }
+
+    /// Says that no more comes.
+    func finish() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// The next frame: header, body and all its bytes.
+    func frame() throws -> (header: FrameHeader, body: [UInt8], bytes: [UInt8]) {
+        while true {
+            let found: (FrameHeader, Int)? = received.withUnsafeBytes {
+                if case .frame(let header, let body) = FrameParse.first(in: $0, bodyBytesMax: Limits.bodyBytesMax) {
+                    return (header, body.count)
+                }
+                return nil
+            }
+            if let (header, count) = found {
+                let bytes = Array(received.prefix(Limits.headerBytes + count))
+                received.removeFirst(bytes.count)
+                return (header, Array(bytes.dropFirst(Limits.headerBytes)), bytes)
+            }
+            try more()
+        }
+    }
+
+    func message() throws -> (request: UInt16, message: Message) {
+        let (header, body, _) = try frame()
+        let message = try body.withUnsafeBytes { try Message(MessageType(rawValue: header.type)!, decoding: $0) }
+        return (header.request, message!)
+    }
+
+    func error() throws -> ErrorMessage {
+        guard case .error(let error) = try message().message else { throw Closed() }
+        return error
+    }
+
+    func page() throws -> SyncPage {
+        guard case .syncPage(let page) = try message().message else { throw Closed() }
+        return page
+    }
+
+    /// Whether the server has closed, everything it said being read.
+    func isClosed() -> Bool {
+        guard received.isEmpty else { return false }
+        do {
+            try more()
+            return false
+        } catch is Closed {
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    private func more() throws {
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        if count == 0 || (count < 0 && errno == ECONNRESET) { throw Closed() }
+        if count < 0 { throw TimedOut() }
+        received += buffer[..<count]
+    }
+}

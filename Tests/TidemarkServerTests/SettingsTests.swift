@@ -1,0 +1,128 @@
+import Testing
+
+/// Of `tidemark-server serve --show-config`, which says each setting and where it is from.
+@Suite struct SettingsTests {
+    private let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
+
+    @Test func `defaults`() throws {
+        let outcome = try Program.run("serve", "--show-config")
+        #expect(outcome.status == 0)
+        #expect(
+            outcome.output == """
+                listen = 127.0.0.1:8433   (default)
+                unix =    (default)
+                data = /nonexistent/.local/share/tidemark-server   (default)
+                key-file = /nonexistent/.local/share/tidemark-server/ticket.keys   (default)
+                insecure = false   (default)
+                log-level = info   (default)
+
+                """
+        )
+        let other = try Program.run("serve", "--show-config", environment: ["XDG_DATA_HOME": "/x"])
+        #expect(other.output.contains("data = /x/tidemark-server   (default)"))
+    }
+
+    @Test func `flag, then environment, then file`() throws {
+        let file = try directory.file(
+            "c.json",
+            """
+            {"listen": ["127.0.0.1:1", "127.0.0.1:2"], "unix": "/file.sock", "data": "/file",
+             "key-file": "/file.keys", "insecure": true, "log-level": "debug"}
+            """
+        )
+        let environment = [
+            "TIDEMARK_CONFIG": file, "TIDEMARK_LISTEN": "127.0.0.1:3,[::1]:4", "TIDEMARK_DATA": "/environment",
+            "TIDEMARK_KEY_FILE": "/environment.keys", "TIDEMARK_INSECURE": "no",
+        ]
+        let outcome = try Program.run(
+            "serve",
+            "--show-config",
+            "--listen",
+            "127.0.0.1:5",
+            "--key-file",
+            "/flag.keys",
+            environment: environment
+        )
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(
+            outcome.output == """
+                listen = 127.0.0.1:5   (--listen)
+                unix = unix:/file.sock   (\(file): "unix")
+                data = /environment   (TIDEMARK_DATA in the environment)
+                key-file = /flag.keys   (--key-file)
+                insecure = false   (TIDEMARK_INSECURE in the environment)
+                log-level = debug   (\(file): "log-level")
+
+                """
+        )
+        let withoutFlags = try Program.run("serve", "--show-config", environment: environment)
+        #expect(withoutFlags.output.hasPrefix("listen = 127.0.0.1:3,[::1]:4   (TIDEMARK_LISTEN in the environment)\n"))
+        let fileOnly = try Program.run("serve", "--show-config", "--config", file)
+        #expect(fileOnly.output.hasPrefix("listen = 127.0.0.1:1,127.0.0.1:2   (\(file): \"listen\")\n"))
+    }
+
+    @Test func `a Unix socket alone leaves out the default address`() throws {
+        let outcome = try Program.run("serve", "--show-config", "--unix", "/s")
+        #expect(outcome.output.hasPrefix("listen =    (default)\nunix = unix:/s   (--unix)\n"))
+    }
+
+    @Test(arguments: [
+        (
+            "{\"lisen\": []}",
+            ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level"
+        ),
+        ("{\"listen\": \"127.0.0.1:1\"}", ": \"listen\": is not a list of texts"),
+        ("{\"data\": 7}", ": \"data\": is not a text"),
+        ("{\"insecure\": \"yes\"}", ": \"insecure\": is not true or false"),
+        ("[]", ": The top-level value of the JSON file must be an object."),
+        (
+            "{\"log-level\": \"loud\"}",
+            ": \"log-level\": \"loud\" is not a level: trace, debug, info, notice, warning, error or critical"
+        ),
+    ])
+    func `a bad file`(text: String, message: String) throws {
+        let file = try directory.file("c.json", text)
+        let outcome = try Program.run("serve", "--show-config", "--config", file)
+        #expect(outcome.status == 78)
+        #expect(outcome.errors == "tidemark-server: error: \(file)\(message)\n")
+    }
+
+    @Test func `a file that is no JSON, and one that is not there`() throws {
+        let file = try directory.file("c.json", "{\"listen\": ")
+        let broken = try Program.run("serve", "--show-config", "--config", file)
+        #expect(broken.status == 78)
+        #expect(broken.errors.hasPrefix("tidemark-server: error: \(file): "))
+        let missing = try Program.run("serve", "--show-config", "--config", file + "x")
+        #expect(missing.status == 78)
+        #expect(missing.errors == "tidemark-server: error: \(file)x: there is no such file to read\n")
+    }
+
+    @Test(arguments: [
+        (
+            "TIDEMARK_LISTEN", "127.0.0.1",
+            "\"127.0.0.1\" is not an address; write a numeric one and a port, such as "
+                + "127.0.0.1:8433 or [::1]:8433"
+        ),
+        (
+            "TIDEMARK_LISTEN", "localhost:1",
+            "\"localhost:1\" is not an address; write a numeric one and a port, such as 127.0.0.1:8433 or [::1]:8433"
+        ),
+        ("TIDEMARK_INSECURE", "maybe", "is not true or false"),
+        ("TIDEMARK_UNIX", "", "must not be empty"),
+    ])
+    func `a bad environment`(name: String, value: String, message: String) throws {
+        let outcome = try Program.run("serve", "--show-config", environment: [name: value])
+        #expect(outcome.status == 78)
+        #expect(outcome.errors == "tidemark-server: error: \(name) in the environment: \(message)\n")
+    }
+
+    @Test func `beyond this machine only when told so`() throws {
+        let refused = try Program.run("serve", "--listen", "0.0.0.0:0", "--data", directory.path)
+        #expect(refused.status == 78)
+        #expect(refused.errors.contains("say --insecure if the network is trusted"))
+        let allowed = try Program.run("serve", "--listen", "0.0.0.0:0", "--insecure", "--show-config")
+        #expect(allowed.status == 0)
+    }
+}

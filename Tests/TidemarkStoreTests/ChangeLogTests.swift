@@ -1,0 +1,69 @@
+import Foundation
+import Synchronization
+import Testing
+import TidemarkDirectory
+import TidemarkWire
+
+@testable import TidemarkStore
+
+@Suite("The change log") struct ChangeLogTests {
+    static func log(_ directory: TestDirectory, inboxes: [GroupInbox]) throws -> ChangeLog {
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        return ChangeLog(store: store, inboxes: inboxes, clock: { 1_000 }, failed: { Issue.record("\($0)") })
+    }
+
+    @Test("publishes to every shard, in order, what was appended, and keeps it") func publishes() throws {
+        let directory = try TestDirectory()
+        let inboxes = [GroupInbox(wake: {}), GroupInbox(wake: {})]
+        let log = try Self.log(directory, inboxes: inboxes)
+        for user in 1...200 as ClosedRange<UserID> {
+            var batch = [Submission(change: .accountCreated(user: user, name: "u\(user)"), origin: Int(user % 2))]
+            if user % 10 == 0 { batch.append(Submission(change: nil, origin: 1)) }
+            #expect(log.append(batch))
+        }
+        log.close()
+        for inbox in inboxes {
+            var users: [UserID] = []
+            var last: Stamp = 0
+            var unchanged = 0
+            for group in inbox.take() {
+                group.forEach { submission, stamp in
+                    guard let stamp else {
+                        unchanged += 1
+                        return
+                    }
+                    #expect(stamp > last)
+                    last = stamp
+                    if case .accountCreated(let user, _) = submission.change { users.append(user) }
+                }
+            }
+            #expect(users == Array(1...200))
+            #expect(unchanged == 20)
+            #expect(inbox.take().isEmpty)
+        }
+        #expect(!log.append([Submission(change: nil, origin: 0)]), "closed")
+        let store = try directory.open()
+        let loaded = try store.loadDirectory()
+        #expect(loaded.userCount == 200)
+        try store.close()
+    }
+
+    @Test("refuses what would not fit its queue") func bounded() throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        var configuration = ChangeLogConfiguration()
+        configuration.queuedMax = 10
+        let log = ChangeLog(
+            store: store,
+            inboxes: [],
+            clock: { 1 },
+            configuration: configuration,
+            failed: { Issue.record("\($0)") }
+        )
+        #expect(!log.append([Submission](repeating: Submission(change: nil, origin: 0), count: 11)))
+        #expect(log.append([Submission](repeating: Submission(change: nil, origin: 0), count: 10)))
+        log.close()
+    }
+}

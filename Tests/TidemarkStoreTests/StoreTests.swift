@@ -1,0 +1,265 @@
+import Foundation
+import GRDB
+import Testing
+import TidemarkDirectory
+import TidemarkWire
+
+@testable import TidemarkStore
+
+/// A data directory of the test's own.
+final class TestDirectory: Sendable {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.appending(path: "tidemark-store-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    var database: String { path + "/tidemark.db" }
+
+    func open() throws -> Store { try Store(directory: path, epoch: .random(in: 1 ... .max)) }
+
+    /// Reads or breaks the file behind a closed store's back.
+    func sql<Result>(_ body: (GRDB.Database) throws -> Result) throws -> Result {
+        let queue = try DatabaseQueue(path: database)
+        defer { try? queue.close() }
+        return try queue.writeWithoutTransaction(body)
+    }
+
+    /// Copies the files as they are, as a crash would leave them.
+    func copy() throws -> TestDirectory {
+        let copy = try TestDirectory()
+        for file in try FileManager.default.contentsOfDirectory(atPath: path) where file != "lock" {
+            try FileManager.default.copyItem(atPath: path + "/" + file, toPath: copy.path + "/" + file)
+        }
+        return copy
+    }
+}
+
+extension Store {
+    @discardableResult
+    func commit(_ changes: [Change], now: UInt64 = 0) throws -> Group {
+        try commit(changes.map { Submission(change: $0, origin: 0) }, now: now)
+    }
+}
+
+extension Directory {
+    /// All that an owner's first login would be told: what two directories must agree on, byte for byte.
+    mutating func picture() -> [[UInt8]] {
+        var pages: [[UInt8]] = []
+        for user in 1...UInt64(max(userCount, 1)) {
+            guard let index = index(of: user) else { continue }
+            for options in [Sync.Options.stamps, []] {
+                var writer = ByteWriter()
+                _ = writePage(of: index, for: Sync(options: options, pageBytes: Limits.pageBytesMax), into: &writer)
+                // Without the token, which holds the epoch.
+                pages.append(Array(writer.array.dropFirst(18)))
+            }
+        }
+        return pages
+    }
+}
+
+/// Changes that fit what was before them.
+struct ChangeSource {
+    var random: SystemRandomNumberGenerator = SystemRandomNumberGenerator()
+    var users: UserID = 0
+    var entries: [UserID: [UserID: (number: UInt32, isLive: Bool)]] = [:]
+
+    mutating func next() -> Change {
+        if users < 3 || Int.random(in: 0..<20) == 0 {
+            users += 1
+            return .accountCreated(user: users, name: "user\(users)")
+        }
+        let owner = UserID.random(in: 1...users)
+        let contact = UserID.random(in: 1...users)
+        switch Int.random(in: 0..<4) {
+        case 0, 1:
+            let number = FieldNumber(rawValue: .random(in: 1...4))
+            return .profileChanged(
+                user: owner,
+                fields: [FieldChange(number, Bool.random() ? Array("v\(Int.random(in: 0...99))".utf8) : nil)]
+            )
+        case 2:
+            guard owner != contact else { return next() }
+            let number = entries[owner]?[contact]?.number ?? UInt32((entries[owner] ?? [:]).count + 1)
+            entries[owner, default: [:]][contact] = (number, true)
+            return .entrySet(
+                owner: owner,
+                contact: contact,
+                number: number,
+                annotations: Annotations(
+                    alias: Bool.random() ? "alias" : "",
+                    groups: Bool.random() ? ["work", "club"] : [],
+                    isFavourite: .random()
+                )
+            )
+        default:
+            guard let known = entries[owner]?[contact], known.isLive else { return next() }
+            entries[owner]![contact]!.isLive = false
+            return .entryRemoved(owner: owner, contact: contact)
+        }
+    }
+}
+
+@Suite("The store") struct StoreTests {
+    @Test("load(SQLite) = replay(log), wherever folding stands (naive error 7)") func loadEqualsReplay() throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        var applied = try store.loadDirectory()
+        var source = ChangeSource()
+        for round in 0..<60 {
+            let changes = (0..<Int.random(in: 1...40)).map { _ in source.next() }
+            let group = try store.commit(changes, now: UInt64(round * 50))
+            group.forEach { submission, stamp in applied.apply(submission.change!, at: stamp!) }
+            if round % 3 == 0 { try store.fold(changesMax: Int.random(in: 1...200)) }
+            guard round % 10 == 9 else { continue }
+            let copy = try directory.copy()
+            let other = try copy.open()
+            var loaded = try other.loadDirectory()
+            loaded.checkInvariants()
+            #expect(loaded.picture() == applied.picture())
+            #expect(loaded.published == applied.published)
+            #expect(loaded.entryCount == applied.entryCount)
+            try other.close()
+        }
+        try store.close()
+        #expect(try directory.sql { try Int.fetchOne($0, sql: "SELECT count(*) FROM log") } == 0)
+    }
+
+    @Test("a commit reaches the disk before it returns: WAL, FULL, no checkpoint on its path") func pragmas() throws {
+        let directory = try TestDirectory()
+        let queue = try DatabaseQueue(path: directory.database, configuration: Schema.configuration(path: directory.database))
+        let values = try queue.writeWithoutTransaction { db in
+            try ["journal_mode", "synchronous", "wal_autocheckpoint"].map {
+                try String.fetchOne(db, sql: "PRAGMA \($0)")
+            }
+        }
+        #expect(values == ["wal", "2", "0"])
+    }
+
+    @Test("stamps are unique and rise, whatever the clock does and across restarts (naive error 2)") func stamps()
+        throws
+    {
+        let directory = try TestDirectory()
+        var last: Stamp = 0
+        for opening in 0..<4 {
+            let store = try directory.open()
+            _ = try store.loadDirectory()
+            for now in [5_000, 5_000, 1_000, 9_000, 0] as [UInt64] {
+                let user = UserID(last + 1)
+                let group = try store.commit(
+                    [.accountCreated(user: user, name: "u\(user)"), .profileChanged(user: user, fields: [])],
+                    now: now
+                )
+                #expect(group.first > last && group.last == group.first + 1)
+                #expect(group.first >= now)
+                last = group.last
+            }
+            if opening % 2 == 0 { try store.close() }
+        }
+    }
+
+    @Test("a half-written group disappears whole") func atomicGroups() throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        try store.commit([.accountCreated(user: 1, name: "a")])
+        // The second account has a name that is taken: the whole import fails at its state table.
+        #expect(throws: DatabaseError.self) {
+            try store.commitAtOnceForTest([
+                .accountCreated(user: 2, name: "b"), .accountCreated(user: 3, name: "b"),
+            ])
+        }
+        try store.close()
+        let reopened = try directory.open()
+        let loaded = try reopened.loadDirectory()
+        #expect(loaded.userCount == 1)
+        try reopened.close()
+    }
+
+    @Test("each opening begins a new epoch and records where the one before ended (naive error 5)") func epochs() throws
+    {
+        let directory = try TestDirectory()
+        let first = try directory.open()
+        _ = try first.loadDirectory()
+        let last = try first.commit([.accountCreated(user: 1, name: "a")], now: 700).last
+        try first.close()
+        let second = try directory.open()
+        #expect(second.epochs.current != first.epochs.current)
+        #expect(second.epochs.ends == [first.epochs.current: last])
+        try second.close()
+        let third = try directory.open()
+        #expect(third.epochs.ends == [first.epochs.current: last, second.epochs.current: last])
+        try third.close()
+    }
+
+    @Test("the files are their owner's alone") func modes() throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        try store.commit([.accountCreated(user: 1, name: "a")])
+        for file in ["tidemark.db", "tidemark.db-wal", "lock"] {
+            let attributes = try FileManager.default.attributesOfItem(atPath: directory.path + "/" + file)
+            #expect(attributes[.posixPermissions] as? Int == 0o600, "\(file)")
+        }
+        try store.close()
+    }
+
+    @Test("two servers do not share a data directory") func lock() throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        #expect(throws: StoreError.inUse(path: directory.path)) { try directory.open() }
+        try store.close()
+        withExtendedLifetime(store) {}
+    }
+
+    @Test("what is not ours, or newer than us, is left alone") func foreign() throws {
+        let directory = try TestDirectory()
+        try directory.sql { try $0.execute(sql: "CREATE TABLE theirs(x)") }
+        let before = try Data(contentsOf: URL(filePath: directory.database))
+        #expect(throws: StoreError.notTidemark(path: directory.database)) { try directory.open() }
+        #expect(try Data(contentsOf: URL(filePath: directory.database)) == before)
+
+        let newer = try TestDirectory()
+        try newer.open().close()
+        try newer.sql { try $0.execute(sql: "PRAGMA user_version = 99") }
+        #expect(throws: StoreError.newerSchema(path: newer.database, found: 99, known: Schema.version)) {
+            try newer.open()
+        }
+    }
+
+    @Test(
+        "a log row or a state row that does not fit is named, not loaded",
+        arguments: [
+            "INSERT INTO log VALUES (50, 50, x'09')",
+            "INSERT INTO log VALUES (50, 60, x'01010161')",
+            "INSERT INTO log VALUES (50, 50, x'02630100')",
+            "INSERT INTO field VALUES (9, 1, 1, x'41')",
+            "INSERT INTO entry VALUES (1, 9, 1, 1, 0, 0, NULL)",
+            "INSERT INTO entry VALUES (1, 1, 1, 1, 0, 0, NULL)",
+            "INSERT INTO entry VALUES (1, 2, 1, 1, 0, 0, x'FF')",
+            "INSERT INTO entry VALUES (1, 2, 0, 1, 0, 0, NULL)",
+            "INSERT INTO field VALUES (1, 20000, 1, x'41')",
+        ]
+    )
+    func damaged(sql: String) throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        try store.commit([.accountCreated(user: 1, name: "a"), .accountCreated(user: 2, name: "b")])
+        try store.close()
+        try directory.sql { try $0.execute(sql: sql) }
+        let broken = try directory.open()
+        #expect(throws: StoreError.self) { _ = try broken.loadDirectory() }
+    }
+}
+
+extension Store {
+    func commitAtOnceForTest(_ changes: [Change]) throws {
+        try fold(changesMax: .max)
+        try commitAtOnce(changes, first: stamper.last + 1)
+    }
+}

@@ -1,0 +1,155 @@
+import TidemarkWire
+
+// What a message means, in the words of SPEC.md and the vectors: 64-bit numbers as decimal strings, bytes as
+// hexadecimal, names for numbers that have one.
+
+extension JSONValue {
+    init(_ message: Message) {
+        var members: [String: JSONValue]
+        switch message {
+        case .hello(let m):
+            members = [
+                "versionMin": .number(Int(m.versionMin)), "versionMax": .number(Int(m.versionMax)),
+                "frameLog2": .number(Int(m.frameLog2)), "deviceClass": .name(m.deviceClass), "device": .u64(m.device),
+            ]
+        case .helloOK(let m):
+            members = [
+                "version": .number(Int(m.version)), "frameLog2": .number(Int(m.frameLog2)),
+                "idleSeconds": .number(Int(m.idleSeconds)),
+                "features": .bits(m.features.rawValue, ["push", "consent", "messages", "scram", "trusted"]),
+            ]
+        case .authenticate(.ticket(let bytes)): members = ["method": .string("ticket"), "ticket": .hex(bytes)]
+        case .authenticate(.trusted(let user)): members = ["method": .string("trusted"), "user": .reference(user)]
+        case .authenticate(.scram(let bytes)): members = ["method": .string("scram"), "data": .hex(bytes)]
+        case .authenticateOK(let m): members = ["user": .u64(m.user)]
+        case .sync(let m):
+            members = [
+                "options": .bits(UInt64(m.options.rawValue), ["stamps", "subscribe", "diverged", "explain"]),
+                "pageBytes": .number(m.pageBytes), "token": .hex(m.token.array),
+            ]
+        case .syncPage(let m): members = Self.members(of: m)
+        case .ping(let m), .pong(let m): members = ["payload": .hex(m.payload)]
+        case .profileSet(let m):
+            members = [
+                "unchangedSince": .u64(m.unchangedSince), "fields": .fields(m.fields),
+                "privateFields": .numbers(m.privateFields),
+            ]
+        case .profileSetOK(let m), .rosterRemoveOK(let m), .rosterAnnotateOK(let m): members = ["stamp": .u64(m.stamp)]
+        case .rosterAdd(let m):
+            members = Self.members(of: m.annotations)
+            members["contact"] = .reference(m.contact)
+        case .rosterAddOK(let m):
+            members = ["stamp": .u64(m.stamp), "contact": .u64(m.contact), "number": .number(Int(m.number))]
+        case .rosterRemove(let m): members = ["unchangedSince": .u64(m.unchangedSince), "contact": .u64(m.contact)]
+        case .rosterAnnotate(let m):
+            members = Self.members(of: m.annotations)
+            members["unchangedSince"] = .u64(m.unchangedSince)
+            members["contact"] = .u64(m.contact)
+        case .presenceSet(let m): members = ["wish": .name(m.wish)]
+        case .presenceSetOK: members = [:]
+        case .goAway(let m):
+            members = [
+                "reason": .name(m.reason), "reconnectAfterMS": .number(Int(m.reconnectAfterMS)),
+                "detail": .string(m.detail),
+            ]
+        case .error(let m): members = Self.members(of: m)
+        }
+        members["type"] = .name(message.type)
+        self = .object(members)
+    }
+
+    private static func members(of error: ErrorMessage) -> [String: JSONValue] {
+        [
+            "code": ErrorCode(rawValue: error.code).map { .name($0) } ?? .number(Int(error.code)),
+            "closes": .bool(error.closes), "retryAfterMS": .number(Int(error.retryAfterMS)),
+            "decode": error.decode.map { .object(["rule": .name($0.rule), "offset": .number($0.offset)]) } ?? .null,
+            "detail": .string(error.detail),
+        ]
+    }
+
+    private static func members(of page: SyncPage) -> [String: JSONValue] {
+        [
+            "answer": .name(page.answer), "reason": .name(page.reason), "last": .bool(page.summary != nil),
+            "hasStamps": .bool(page.hasStamps), "token": .hex(page.token),
+            "items": .array(page.items.map { .object(members(of: $0)) }),
+            "summary": page.summary.map { .summary($0) } ?? .null,
+        ]
+    }
+
+    private static func members(of item: SyncItem) -> [String: JSONValue] {
+        var members: [String: JSONValue]
+        switch item.content {
+        case .contact(let user, let name, let annotations, let pending, let fields):
+            members = Self.members(of: annotations)
+            members["kind"] = .string("contact")
+            members["user"] = .u64(user)
+            members["name"] = .string(name)
+            members["pending"] = .bool(pending)
+            members["fields"] = .fields(fields)
+        case .patch(let fields): members = ["kind": .string("patch"), "fields": .fields(fields)]
+        case .removed: members = ["kind": .string("removed")]
+        case .own(let name, let fields, let privateFields):
+            members = [
+                "kind": .string("own"), "name": .string(name), "fields": .fields(fields),
+                "privateFields": .numbers(privateFields),
+            ]
+        }
+        members["number"] = .number(Int(item.number))
+        members["stamp"] = item.stamp.map { .u64($0) } ?? .null
+        return members
+    }
+
+    private static func members(of annotations: Annotations) -> [String: JSONValue] {
+        [
+            "favourite": .bool(annotations.isFavourite), "alias": .string(annotations.alias),
+            "groups": .array(annotations.groups.map { .string($0) }),
+        ]
+    }
+}
+
+extension JSONValue {
+    fileprivate static func u64(_ value: UInt64) -> JSONValue { .string("\(value)") }
+    fileprivate static func hex(_ bytes: [UInt8]) -> JSONValue { .string(Hex.text(bytes)) }
+    fileprivate static func name(_ value: some Any) -> JSONValue { .string("\(value)") }
+    fileprivate static func numbers(_ fields: [FieldNumber]) -> JSONValue {
+        .array(fields.map { .number(Int($0.rawValue)) })
+    }
+
+    fileprivate static func bits(_ value: UInt64, _ names: [String]) -> JSONValue {
+        let set = (0..<64).filter { value & 1 << $0 != 0 }
+        return .array(set.map { .string($0 < names.count ? names[$0] : "bit\($0)") })
+    }
+
+    fileprivate static func reference(_ user: UserReference) -> JSONValue {
+        switch user {
+        case .id(let id): .object(["id": .u64(id)])
+        case .name(let name): .object(["name": .string(name)])
+        }
+    }
+
+    fileprivate static func fields(_ fields: [FieldChange]) -> JSONValue {
+        .array(
+            fields.map { field in
+                var members: [String: JSONValue] = ["number": .number(Int(field.number.rawValue))]
+                if let value = field.value, field.number < .operatorFirst {
+                    members["text"] = .string(String(decoding: value, as: UTF8.self))
+                } else if let value = field.value {
+                    members["bytes"] = .hex(value)
+                } else {
+                    members["removed"] = .bool(true)
+                }
+                return .object(members)
+            }
+        )
+    }
+
+    fileprivate static func summary(_ summary: SyncSummary) -> JSONValue {
+        .object([
+            "items": .number(Int(summary.items)), "digest": .u64(summary.digest),
+            "presence": .array(
+                summary.presence.map { .object(["number": .number(Int($0.number)), "state": .name($0.state)]) }
+            ),
+            "waitingMessages": .number(Int(summary.waitingMessages)),
+        ])
+    }
+}

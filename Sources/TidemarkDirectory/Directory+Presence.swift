@@ -4,10 +4,10 @@ import TidemarkWire
 
 /// A user's sessions by what each wants to be seen as, and what that comes to for others.
 struct UserPresence {
-    private var online: UInt16 = 0
-    private var busy: UInt16 = 0
-    private var away: UInt16 = 0
-    private var invisible: UInt16 = 0
+    private var online: UInt32 = 0
+    private var busy: UInt32 = 0
+    private var away: UInt32 = 0
+    private var invisible: UInt32 = 0
 
     /// The most available of the sessions that may be seen.
     var merged: PresenceState {
@@ -21,10 +21,10 @@ struct UserPresence {
 
     mutating func count(_ wish: PresenceSet.Wish, by change: Int) {
         switch wish {
-        case .online: online = UInt16(Int(online) + change)
-        case .busy: busy = UInt16(Int(busy) + change)
-        case .away: away = UInt16(Int(away) + change)
-        case .invisible: invisible = UInt16(Int(invisible) + change)
+        case .online: online = UInt32(Int(online) + change)
+        case .busy: busy = UInt32(Int(busy) + change)
+        case .away: away = UInt32(Int(away) + change)
+        case .invisible: invisible = UInt32(Int(invisible) + change)
         }
     }
 }

@@ -39,7 +39,8 @@ public struct Directory: ~Copyable {
     /// Users whose state is not offline.
     public internal(set) var onlineUsers = 0
     var byID: [UserID: UInt32] = [:]
-    var byName: [String: UInt32] = [:]
+    /// By the name's bytes: names that Unicode holds to be equivalent are still two.
+    var byName: [[UInt8]: UInt32] = [:]
     /// Alias and groups as wire bytes, for the few entries that have them; the key is owner index and number.
     var annotationText: [UInt64: [UInt8]] = [:]
 
@@ -69,7 +70,7 @@ public struct Directory: ~Copyable {
     public var userCount: Int { accounts.count }
 
     public func index(of user: UserID) -> AccountIndex? { byID[user].map(AccountIndex.init) }
-    public func index(named name: String) -> AccountIndex? { byName[name].map(AccountIndex.init) }
+    public func index(named name: String) -> AccountIndex? { byName[Array(name.utf8)].map(AccountIndex.init) }
     public func id(of index: AccountIndex) -> UserID { accounts[Int(index.raw)].id }
     public func name(of index: AccountIndex) -> String { accounts[Int(index.raw)].profile.name }
 
@@ -182,7 +183,7 @@ public struct Directory: ~Copyable {
     }
 
     private mutating func addAccount(_ user: UserID, name: String, created: Stamp, fields: [Profile.Field]) {
-        precondition(user != 0 && byID[user] == nil && byName[name] == nil, "user ids and names are unique")
+        precondition(user != 0 && byID[user] == nil && byName[Array(name.utf8)] == nil, "user ids and names are unique")
         let index = UInt32(accounts.count)
         accounts.append(
             Account(
@@ -195,7 +196,7 @@ public struct Directory: ~Copyable {
         )
         presence.append(.offline)
         byID[user] = index
-        byName[name] = index
+        byName[Array(name.utf8)] = index
     }
 
     // MARK: loading state that was folded
@@ -303,7 +304,7 @@ extension Directory {
     public func accepts(_ change: Change) -> Bool {
         switch change {
         case .accountCreated(let user, let name):
-            return user != 0 && byID[user] == nil && byName[name] == nil
+            return user != 0 && byID[user] == nil && byName[Array(name.utf8)] == nil
         case .profileChanged(let user, _):
             return byID[user] != nil
         case .entrySet(let owner, let contact, let number, _):

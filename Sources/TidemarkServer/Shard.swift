@@ -319,14 +319,12 @@ struct Shard: ~Copyable {
     private mutating func decide(_ write: Write, _ id: ConnectionID, _ request: UInt16, _ changeLog: ChangeLog) {
         // Asked before deciding, for a decision cannot be taken back.
         guard !draining.isSet, submissions.count < configuration.changeLog.groupMax, changeLog.hasRoom else {
-            let error =
-                draining.isSet
-                ? ErrorMessage(.shuttingDown, detail: "the server is going down")
-                : ErrorMessage(
-                    .retryLater,
-                    detail: "the disk is behind",
-                    retryAfterMS: UInt32.random(in: 500...1500)
-                )
+            // Not `shuttingDown`, which closes: acknowledgements of earlier writes may still be due here.
+            let error = ErrorMessage(
+                .retryLater,
+                detail: draining.isSet ? "the server is going down" : "the disk is behind",
+                retryAfterMS: UInt32.random(in: 500...1500)
+            )
             return fail(id, request: request, error)
         }
         switch inFlight.decide(write, by: clients[Int(id.slot)].user!, in: directory) {

@@ -16,8 +16,10 @@ import TidemarkDirectory
 import TidemarkWire
 
 public struct ChangeLogConfiguration: Sendable {
-    /// Submissions waiting for the disk, beyond which writes are refused with "retry later".
+    /// Submissions waiting for the disk, and the bytes that their values hold, beyond which writes are refused with
+    /// "retry later".
     public var queuedMax = 65_536
+    public var queuedBytesMax = 64 << 20
     /// Changes in one group.
     public var groupMax = 8_192
     /// Changes that one folding step writes.
@@ -59,6 +61,8 @@ public final class GroupInbox: Sendable {
 public final class ChangeLog: Sendable {
     private struct Queue {
         var submissions: [Submission] = []
+        /// What the submissions' values hold.
+        var bytes = 0
         var isClosing = false
     }
 
@@ -99,11 +103,13 @@ public final class ChangeLog: Sendable {
     /// Hands changes over, in order. False when too much waits already, or the disk does not take any more: then none
     /// of them was taken.
     public func append(_ submissions: [Submission]) -> Bool {
+        let bytes = submissions.reduce(0) { $0 + $1.valueBytes }
         let wasTaken = queue.withLock { queue in
             guard !queue.isClosing, !stalled.load(ordering: .relaxed),
                 queue.submissions.count + submissions.count <= configuration.queuedMax
             else { return false }
             queue.submissions += submissions
+            queue.bytes += bytes
             return true
         }
         if wasTaken { arrived.signal() }
@@ -113,7 +119,10 @@ public final class ChangeLog: Sendable {
     /// Whether a write would be taken now.
     public var hasRoom: Bool {
         !stalled.load(ordering: .relaxed)
-            && queue.withLock { !$0.isClosing && $0.submissions.count < configuration.queuedMax }
+            && queue.withLock { queue in
+                !queue.isClosing && queue.submissions.count < configuration.queuedMax
+                    && queue.bytes < configuration.queuedBytesMax
+            }
     }
 
     /// Commits and publishes all that was taken, folds it, and closes the store.
@@ -157,6 +166,7 @@ public final class ChangeLog: Sendable {
             let count = min(queue.submissions.count, configuration.groupMax)
             let group = Array(queue.submissions.prefix(count))
             queue.submissions.removeFirst(count)
+            queue.bytes -= group.reduce(0) { $0 + $1.valueBytes }
             return (group, queue.isClosing)
         }
     }

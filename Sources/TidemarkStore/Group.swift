@@ -17,6 +17,12 @@ public struct Submission: Sendable {
         self.change = change
         self.origin = origin
     }
+
+    /// The bytes of the values that it holds in memory.
+    var valueBytes: Int {
+        guard case .profileChanged(_, let fields)? = change else { return 0 }
+        return fields.reduce(0) { $0 + ($1.value?.count ?? 0) }
+    }
 }
 
 /// A committed group, shared by all shards.

@@ -56,6 +56,12 @@ public struct Annotations: Equatable, Sendable {
         self.isFavourite = isFavourite
     }
 
+    /// Byte by byte, as all texts of the protocol are compared; `String`'s own `==` holds equivalent texts to be equal.
+    public static func == (a: Annotations, b: Annotations) -> Bool {
+        a.isFavourite == b.isFavourite && a.alias.utf8.elementsEqual(b.alias.utf8)
+            && a.groups.elementsEqual(b.groups) { $0.utf8.elementsEqual($1.utf8) }
+    }
+
     /// Whether there is more than the favourite mark.
     public var hasText: Bool { !alias.isEmpty || !groups.isEmpty }
 }

@@ -104,6 +104,8 @@ private struct Watcher {
         switch error {
         case .connection, .timeout:
             return .seconds(1)
+        case .goingAway(let goAway) where goAway.reason == .replaced || goAway.reason == .signedOut:
+            return nil
         case .goingAway(let goAway):
             return .milliseconds(goAway.reconnectAfterMS)
         case .server(let message):

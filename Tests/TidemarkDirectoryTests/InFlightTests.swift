@@ -124,3 +124,29 @@ import TidemarkWire
         #expect(refusal(many)?.code == ErrorCode.limitExceeded.rawValue)
     }
 }
+
+@Suite("Texts are bytes") struct TextTests {
+    // One letter, written as one code point and as two.
+    static let composed = "caf\u{E9}"
+    static let decomposed = "cafe\u{301}"
+
+    @Test("names that Unicode holds to be equivalent are two accounts") func names() {
+        var directory = InFlightTests.directory(users: 1)
+        directory.apply(.accountCreated(user: 2, name: Self.composed), at: 10)
+        let isAccepted = directory.accepts(.accountCreated(user: 3, name: Self.decomposed))
+        #expect(isAccepted)
+        directory.apply(.accountCreated(user: 3, name: Self.decomposed), at: 11)
+        let ids = [Self.composed, Self.decomposed].map { directory.id(of: directory.index(named: $0)!) }
+        #expect(ids == [2, 3])
+    }
+
+    @Test("an alias written otherwise is a change") func aliases() {
+        var directory = InFlightTests.directory(users: 2)
+        var pending = InFlight()
+        let first = Annotations(alias: Self.composed)
+        directory.apply(.entrySet(owner: 1, contact: 2, number: 1, annotations: first), at: 10)
+        let write = Write.rosterAnnotate(RosterAnnotate(contact: 2, annotations: Annotations(alias: Self.decomposed)))
+        let decision = pending.decide(write, by: directory.index(of: 1)!, in: directory)
+        #expect(decision != .unchanged(.rosterAnnotate))
+    }
+}

@@ -131,7 +131,10 @@ struct ChangeSource {
 
     @Test("a commit reaches the disk before it returns: WAL, FULL, no checkpoint on its path") func pragmas() throws {
         let directory = try TestDirectory()
-        let queue = try DatabaseQueue(path: directory.database, configuration: Schema.configuration(path: directory.database))
+        let queue = try DatabaseQueue(
+            path: directory.database,
+            configuration: Schema.configuration(path: directory.database)
+        )
         let values = try queue.writeWithoutTransaction { db in
             try ["journal_mode", "synchronous", "wal_autocheckpoint"].map {
                 try String.fetchOne(db, sql: "PRAGMA \($0)")

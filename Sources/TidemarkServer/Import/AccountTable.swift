@@ -19,11 +19,11 @@ struct AccountTable {
         file = table.file
         let name = try table.required("name", among: "name and any of FN, TEL, EMAIL, … or X200")
         let fields = try Self.fieldColumns(table, except: name)
-        var lines: [String: Int] = [:]
+        var lines: [[UInt8]: Int] = [:]
         for record in table.records {
             let account = record.values[name]
             try AccountName.validate(account, file: file, line: record.line)
-            if let before = lines.updateValue(record.line, forKey: account) {
+            if let before = lines.updateValue(record.line, forKey: Array(account.utf8)) {
                 throw ImportError(
                     file: file,
                     line: record.line,

@@ -18,7 +18,8 @@ struct EdgeList {
     /// Lines that say again what a line before them said.
     private(set) var duplicates = 0
 
-    private var places: [String: Int] = [:]
+    /// By the name's bytes, which is how names are compared.
+    private var places: [[UInt8]: Int] = [:]
     private var seen: Set<UInt64> = []
 
     /// With `bothWays` a line stands for the entry of A in B's roster as well as that of B in A's.
@@ -69,9 +70,9 @@ struct EdgeList {
         guard let name = String(validating: word, as: UTF8.self) else {
             throw ImportError(file: file, line: line, reason: "not UTF-8 text")
         }
-        if let known = places[name] { return known }
+        if let known = places[Array(word)] { return known }
         try AccountName.validate(name, file: file, line: line)
-        places[name] = names.count
+        places[Array(word)] = names.count
         names.append(name)
         return names.count - 1
     }

@@ -27,7 +27,7 @@ struct RosterTable {
         where !["owner", "contact", "alias", "groups", "favourite"].contains(column.lowercased()) {
             throw ImportError(file: file, line: 1, reason: "unknown column \"\(column)\"; the header is \(Self.header)")
         }
-        var lines: [String: Int] = [:]
+        var lines: [[UInt8]: Int] = [:]
         for record in table.records {
             let row = Row(
                 line: record.line,
@@ -35,7 +35,7 @@ struct RosterTable {
                 contact: record.values[contact],
                 annotations: try Self.annotations(of: record, in: table)
             )
-            guard row.owner != row.contact else {
+            guard !row.owner.utf8.elementsEqual(row.contact.utf8) else {
                 throw ImportError(
                     file: file,
                     line: row.line,
@@ -43,7 +43,7 @@ struct RosterTable {
                 )
             }
             // Names have no spaces.
-            if let before = lines.updateValue(row.line, forKey: row.owner + " " + row.contact) {
+            if let before = lines.updateValue(row.line, forKey: Array((row.owner + " " + row.contact).utf8)) {
                 throw ImportError(
                     file: file,
                     line: row.line,

@@ -6,6 +6,8 @@ public enum WriteReply: Equatable, Sendable {
     case rosterAdd(contact: UserID, number: UInt32)
     case rosterRemove
     case rosterAnnotate
+    /// A refusal that rests on a change in flight: a crash could still undo what it says.
+    case refused(ErrorMessage)
 
     public func message(stamp: Stamp) -> Message {
         switch self {
@@ -14,6 +16,7 @@ public enum WriteReply: Equatable, Sendable {
             .rosterAddOK(RosterAddOK(stamp: stamp, contact: contact, number: number))
         case .rosterRemove: .rosterRemoveOK(WriteOK(stamp: stamp))
         case .rosterAnnotate: .rosterAnnotateOK(WriteOK(stamp: stamp))
+        case .refused(let error): .error(error)
         }
     }
 }

@@ -40,7 +40,8 @@ extension Directory {
             writer.varint(0)
         } else {
             let asked = sync.pageBytes == 0 ? Limits.pageBytesDefault : sync.pageBytes
-            let end = start + min(asked, pageBytesMax)
+            // A page that is not the last has a longer token; with several items it keeps to its size all the same.
+            let end = start + min(asked, pageBytesMax) - SyncPlan.prefixBytesExtra
             // Room for what stands before the items, as it is on most pages: one byte, a settled token, a short count.
             writer.skip(SyncPlan.prefixBytesUsual)
             let itemsStart = writer.count
@@ -152,6 +153,8 @@ extension Directory {
 
 extension SyncPlan {
     static let prefixBytesUsual = 1 + 17 + 1
+    /// What a page that is not the last may need beyond that: seven bytes of token, two of count.
+    static let prefixBytesExtra = 7 + 2
 
     func head(isLast: Bool, hasStamps: Bool) -> UInt8 {
         answer.rawValue | (isLast ? SyncPage.lastBit : 0) | (hasStamps ? SyncPage.stampsBit : 0)

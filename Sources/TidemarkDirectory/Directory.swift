@@ -305,8 +305,10 @@ extension Directory {
         switch change {
         case .accountCreated(let user, let name):
             return user != 0 && byID[user] == nil && byName[Array(name.utf8)] == nil
-        case .profileChanged(let user, _):
-            return byID[user] != nil
+        case .profileChanged(let user, let fields):
+            guard let index = byID[user] else { return false }
+            let known = accounts[Int(index)].profile.fields.map(\.number)
+            return Set(known).union(fields.map(\.number)).count <= Limits.profileFieldsMax
         case .entrySet(let owner, let contact, let number, _):
             guard let ownerIndex = byID[owner], let contactIndex = byID[contact], owner != contact, number > 0 else {
                 return false

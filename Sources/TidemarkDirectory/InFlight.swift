@@ -84,9 +84,8 @@ public struct InFlight: ~Copyable {
         }
         let pending = profiles[user]
         if request.unchangedSince != 0, pending != nil || profile.newest > request.unchangedSince {
-            return .refused(
-                ErrorMessage(.changedSince, detail: "the profile changed since; sync, and decide again")
-            )
+            let error = ErrorMessage(.changedSince, detail: "the profile changed since; sync, and decide again")
+            return Self.refusal(error, rests: pending != nil)
         }
         var values: [FieldNumber: [UInt8]?] = [:]
         for field in profile.fields { values[field.number] = .some(field.value) }
@@ -189,7 +188,7 @@ public struct InFlight: ~Copyable {
                 return .refused(
                     ErrorMessage(
                         .limitExceeded,
-                        detail: "a roster has at most \(Limits.rosterEntriesMax) entries, removed ones included"
+                        detail: "a roster has at most \(Limits.rosterEntriesMax - 1) contacts, removed ones included"
                     )
                 )
             }
@@ -220,10 +219,11 @@ public struct InFlight: ~Copyable {
         in directory: borrowing Directory
     ) -> Decision {
         guard let contact = directory.index(of: request.contact), contact != owner,
-            let known = entry(of: owner, contact, in: directory), known.annotations != nil
+            let known = entry(of: owner, contact, in: directory)
         else { return .refused(Self.noSuchContact) }
+        guard known.annotations != nil else { return Self.refusal(Self.noSuchContact, rests: known.isPending) }
         if request.unchangedSince != 0, known.stamp > request.unchangedSince {
-            return .refused(Self.entryChanged)
+            return Self.refusal(Self.entryChanged, rests: known.isPending)
         }
         let ownerID = directory.id(of: owner)
         note(owner: ownerID, contact: request.contact, number: known.number, annotations: nil)
@@ -236,10 +236,13 @@ public struct InFlight: ~Copyable {
         in directory: borrowing Directory
     ) -> Decision {
         guard let contact = directory.index(of: request.contact), contact != owner,
-            let known = entry(of: owner, contact, in: directory), let current = known.annotations
+            let known = entry(of: owner, contact, in: directory)
         else { return .refused(Self.noSuchContact) }
+        guard let current = known.annotations else {
+            return Self.refusal(Self.noSuchContact, rests: known.isPending)
+        }
         if request.unchangedSince != 0, known.stamp > request.unchangedSince {
-            return .refused(Self.entryChanged)
+            return Self.refusal(Self.entryChanged, rests: known.isPending)
         }
         if current == request.annotations {
             return known.isPending ? .unchangedBehind(.rosterAnnotate) : .unchanged(.rosterAnnotate)
@@ -255,6 +258,11 @@ public struct InFlight: ~Copyable {
             ),
             .rosterAnnotate
         )
+    }
+
+    /// A refusal that rests on a change in flight is told once that change is on disk.
+    private static func refusal(_ error: ErrorMessage, rests isPending: Bool) -> Decision {
+        isPending ? .unchangedBehind(.refused(error)) : .refused(error)
     }
 
     private static let noSuchContact = ErrorMessage(.noSuchContact, detail: "not in your roster; add it first")

@@ -167,6 +167,10 @@ extension EventLoop {
         connection.pointee.sending.start &+= UInt32(completion.result)
         if connection.pointee.sending.isEmpty { blocks.give(&connection.pointee.sending) }
         if connection.pointee.has(.closing) {
+            // A peer that takes its last answers slowly is still taking them.
+            if connection.pointee.has(.flushing) {
+                deadlines.set(Int(slot), at: (now + closeTimeout).nanoseconds)
+            }
             touch(slot)
             return closeIfLast(slot)
         }

@@ -106,8 +106,9 @@ extension EventLoop {
         if live(id) != nil { deadlines.clear(Int(id.slot)) }
     }
 
-    /// Ends a connection; no events but `.closed` follow. Flushing: the output is sent first, then the peer is given
-    /// until `closeTimeout` to close its side, and what it sends is dropped. Otherwise at once: unsent output is lost,
+    /// Ends a connection; no events but `.closed` follow. Flushing: the output is sent first, for as long as the peer
+    /// takes some of it within each `closeTimeout`; then the peer is given as long to close its side, and what it sends
+    /// is dropped. Otherwise at once: unsent output is lost,
     /// and a flushing close is cut short.
     public mutating func close(_ id: ConnectionID, flushing: Bool) {
         guard let connection = connections.find(id.slot, id.generation) else { return }

@@ -55,6 +55,8 @@ public struct ServerConfiguration: Sendable {
     /// How long a connection may take to authenticate, and to complete a frame once it began one.
     public var authenticateTimeout: Duration = .seconds(10)
     public var frameTimeout: Duration = .seconds(30)
+    /// How long a connection whose answers have filled its share of memory may go without reading enough of them.
+    public var readTimeout: Duration = .seconds(30)
     /// How long a draining server waits for its clients to take their last answers.
     public var drainTimeout: Duration = .seconds(5)
 

@@ -26,8 +26,10 @@ struct Shard: ~Copyable {
         /// The peer has said that it sends no more.
         var hasEnded = false
         var isClosing = false
-        /// Frames wait until the peer has read some of its answers.
+        /// Frames wait until the peer has read some of its answers, or the disk has taken some of its writes.
         var isPaused = false
+        /// The last word, said once the writes before it are acknowledged; then the connection closes.
+        var farewell: (error: ErrorMessage, request: UInt16)?
         var hasFrameDeadline = false
     }
 
@@ -37,6 +39,9 @@ struct Shard: ~Copyable {
         var request: UInt16
         var reply: WriteReply
     }
+
+    /// Writes of one connection that may wait for the disk.
+    private static let writesOpenMax = 1024
 
     private let index: Int
     private let configuration: ServerConfiguration
@@ -143,10 +148,12 @@ struct Shard: ~Copyable {
             clients[Int(id.slot)].hasEnded = true
             closeIfDone(id)
         case .drained(let id):
-            clients[Int(id.slot)].isPaused = false
-            loop.resumeReading(id)
+            if clients[Int(id.slot)].writesOpen < Self.writesOpenMax { resume(id) }
         case .deadline(let id):
-            let what = clients[Int(id.slot)].session.state == .ready ? "to complete a frame" : "to authenticate"
+            let client = clients[Int(id.slot)]
+            let what =
+                client.isPaused
+                ? "to read its answers" : client.session.state == .ready ? "to complete a frame" : "to authenticate"
             fail(id, request: 0, ErrorMessage(.tooSlow, detail: "too long \(what)"))
         case .closed(let id, _):
             forget(id)
@@ -168,12 +175,12 @@ struct Shard: ~Copyable {
     private mutating func receive(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer, _ changeLog: ChangeLog) {
         let slot = Int(id.slot)
         var offset = 0
-        while !clients[slot].isClosing {
+        while !clients[slot].isClosing, clients[slot].farewell == nil {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
             switch FrameParse.first(in: rest, bodyBytesMax: clients[slot].session.bodyBytesMax) {
             case .incomplete:
                 loop.consume(id, offset)
-                watchFrame(id, isIncomplete: !rest.isEmpty)
+                watchFrame(id, isIncomplete: !rest.isEmpty, isNew: offset > 0)
                 return closeIfDone(id)
             case .tooLarge(let header):
                 let action = clients[slot].session.receiveTooLarge(header)
@@ -184,11 +191,10 @@ struct Shard: ~Copyable {
                 let action = clients[slot].session.receive(header, body: body, policy: policy)
                 perform(action, id, request: header.request, changeLog)
                 // Answers that are not read wait in the peer's own frames, not in our memory.
-                if loop.outputBytes(id) > configuration.eventLoop.outputHighWater {
-                    clients[slot].isPaused = true
-                    loop.pauseReading(id)
+                let isUnread = loop.outputBytes(id) > configuration.eventLoop.outputHighWater
+                if isUnread || clients[slot].writesOpen >= Self.writesOpenMax {
                     loop.consume(id, offset)
-                    return
+                    return pause(id, isUnread: isUnread)
                 }
             }
         }
@@ -196,11 +202,33 @@ struct Shard: ~Copyable {
         loop.consume(id, bytes.count)
     }
 
+    private mutating func pause(_ id: ConnectionID, isUnread: Bool) {
+        let slot = Int(id.slot)
+        clients[slot].isPaused = true
+        clients[slot].hasFrameDeadline = false
+        loop.pauseReading(id)
+        // How long it may go without reading; how long the disk takes is not the peer's fault.
+        if isUnread {
+            loop.setDeadline(id, at: loop.now + configuration.readTimeout)
+        } else {
+            loop.clearDeadline(id)
+        }
+    }
+
+    private mutating func resume(_ id: ConnectionID) {
+        guard clients[Int(id.slot)].isPaused else { return }
+        clients[Int(id.slot)].isPaused = false
+        loop.clearDeadline(id)
+        loop.resumeReading(id)
+    }
+
     /// An authenticated client that began a frame must complete it in time; before that, its deadline to authenticate
     /// holds.
-    private mutating func watchFrame(_ id: ConnectionID, isIncomplete: Bool) {
+    private mutating func watchFrame(_ id: ConnectionID, isIncomplete: Bool, isNew: Bool) {
         let slot = Int(id.slot)
-        guard clients[slot].session.state == .ready, isIncomplete != clients[slot].hasFrameDeadline else { return }
+        guard clients[slot].session.state == .ready else { return }
+        // A frame that goes on keeps its deadline; another that has begun gets its own.
+        guard isIncomplete != clients[slot].hasFrameDeadline || (isIncomplete && isNew) else { return }
         clients[slot].hasFrameDeadline = isIncomplete
         if isIncomplete {
             loop.setDeadline(id, at: loop.now + configuration.frameTimeout)
@@ -259,6 +287,13 @@ struct Shard: ~Copyable {
 
     private mutating func fail(_ id: ConnectionID, request: UInt16, _ error: ErrorMessage) {
         counters.countError()
+        // Writes that were accepted are acknowledged first: behind a closing error nothing is read.
+        if error.closes, clients[Int(id.slot)].writesOpen > 0 {
+            loop.pauseReading(id)
+            loop.clearDeadline(id)
+            if clients[Int(id.slot)].farewell == nil { clients[Int(id.slot)].farewell = (error, request) }
+            return
+        }
         send(.error(error), id, request)
         if error.closes { close(id) }
     }
@@ -271,7 +306,12 @@ struct Shard: ~Copyable {
     /// A peer that sends no more still gets the answers it asked for.
     private mutating func closeIfDone(_ id: ConnectionID) {
         let client = clients[Int(id.slot)]
-        if client.hasEnded, client.writesOpen == 0, !client.isPaused, !client.isClosing { close(id) }
+        guard client.writesOpen == 0, !client.isClosing else { return }
+        if let farewell = client.farewell {
+            fail(id, request: farewell.request, farewell.error)
+        } else if client.hasEnded, !client.isPaused {
+            close(id)
+        }
     }
 
     // MARK: authentication
@@ -318,6 +358,7 @@ struct Shard: ~Copyable {
 
     private mutating func decide(_ write: Write, _ id: ConnectionID, _ request: UInt16, _ changeLog: ChangeLog) {
         // Asked before deciding, for a decision cannot be taken back.
+        if submissions.count >= configuration.changeLog.groupMax { submit(to: changeLog) }
         guard !draining.isSet, submissions.count < configuration.changeLog.groupMax, changeLog.hasRoom else {
             // Not `shuttingDown`, which closes: acknowledgements of earlier writes may still be due here.
             let error = ErrorMessage(
@@ -375,6 +416,10 @@ struct Shard: ~Copyable {
         guard clients[slot].id == due.connection else { return }
         clients[slot].writesOpen -= 1
         send(due.reply.message(stamp: stamp), due.connection, due.request)
+        let hasRead = loop.outputBytes(due.connection) <= configuration.eventLoop.outputHighWater
+        if clients[slot].isPaused, hasRead, clients[slot].writesOpen == Self.writesOpenMax / 2 {
+            resume(due.connection)
+        }
         closeIfDone(due.connection)
     }
 
@@ -388,7 +433,7 @@ struct Shard: ~Copyable {
         repeat {
             try loop.wait(until: acknowledgements.isEmpty ? loop.now : min(end, loop.now + .milliseconds(10)))
             iterate(changeLog)
-        } while (!acknowledgements.isEmpty || !submissions.isEmpty) && loop.now < end
+        } while (!acknowledgements.isEmpty || !submissions.isEmpty) && !changeLog.hasFailed && loop.now < end
         for slot in clients.indices {
             guard let id = clients[slot].id, !clients[slot].isClosing else { continue }
             let goAway = GoAway(

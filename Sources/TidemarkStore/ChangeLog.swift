@@ -20,13 +20,19 @@ public struct ChangeLogConfiguration: Sendable {
     /// "retry later".
     public var queuedMax = 65_536
     public var queuedBytesMax = 64 << 20
-    /// Changes in one group.
+    /// Changes in one group, and the bytes that their values hold.
     public var groupMax = 8_192
+    public var groupBytesMax = 4 << 20
     /// Changes that one folding step writes.
     public var foldStep = 4_096
-    /// Unfolded changes beyond which folding goes before the next group.
+    /// How long it has to be quiet before less than a step is folded, in milliseconds.
+    public var quietMS = 100
+    /// Folded changes after which the write-ahead file goes into the database.
+    public var checkpointStep = 16_384
+    /// Unfolded changes, and the bytes that their values hold, beyond which folding goes before the next group.
     public var foldingLagMax = 65_536
-    /// How long the disk is left alone after it was full, in milliseconds.
+    public var foldingLagBytesMax = 64 << 20
+    /// How long the disk is left alone after it was full or could not be written, in milliseconds.
     public var fullRetryMS = 200
 
     public init() {}
@@ -70,6 +76,7 @@ public final class ChangeLog: Sendable {
     private let arrived = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
     private let stalled = Atomic<Bool>(false)
+    private let hasFailedFlag = Atomic<Bool>(false)
     private let configuration: ChangeLogConfiguration
     private let clock: WallClock
     private let inboxes: [GroupInbox]
@@ -125,6 +132,9 @@ public final class ChangeLog: Sendable {
             }
     }
 
+    /// Whether the store could not go on: what was taken and is not published never will be.
+    public var hasFailed: Bool { hasFailedFlag.load(ordering: .acquiring) }
+
     /// Commits and publishes all that was taken, folds it, and closes the store.
     public func close() {
         let isFirst = queue.withLock { queue in
@@ -142,32 +152,48 @@ public final class ChangeLog: Sendable {
         defer { ended.signal() }
         do {
             while true {
-                let (submissions, isClosing) = takeGroup()
+                let (submissions, isLast, isClosing) = takeGroup()
                 if !submissions.isEmpty {
                     publish(try commit(submissions, to: store))
                 }
-                let isIdle = queue.withLock { $0.submissions.isEmpty }
-                if store.foldingLag > (isIdle ? 0 : configuration.foldingLagMax) {
-                    try store.fold(changesMax: configuration.foldStep)
-                    try store.checkpoint(pagesMin: 1)
-                } else if isIdle {
+                let isFar =
+                    store.foldingLag >= configuration.foldingLagMax
+                    || store.foldingLagBytes >= configuration.foldingLagBytesMax
+                if isFar || (isLast && store.foldingLag >= configuration.foldStep) {
+                    try fold(store)
+                } else if isLast {
                     if isClosing { break }
-                    arrived.wait()
+                    wait(store)
                 }
             }
             try store.close()
         } catch {
+            // What waits will not be done, and nothing more is taken.
+            queue.withLock { $0 = Queue(isClosing: true) }
+            hasFailedFlag.store(true, ordering: .releasing)
             failed(error)
         }
     }
 
-    private func takeGroup() -> ([Submission], isClosing: Bool) {
+    /// For more to do. What little is unfolded is folded once it has been quiet for a while.
+    private func wait(_ store: Store) {
+        guard store.foldingLag > 0 else { return arrived.wait() }
+        guard arrived.wait(timeout: .now() + .milliseconds(configuration.quietMS)) == .timedOut else { return }
+        try? fold(store)
+    }
+
+    private func takeGroup() -> ([Submission], isLast: Bool, isClosing: Bool) {
         queue.withLock { queue in
-            let count = min(queue.submissions.count, configuration.groupMax)
+            var count = 0
+            var bytes = 0
+            while count < min(queue.submissions.count, configuration.groupMax), bytes < configuration.groupBytesMax {
+                bytes += queue.submissions[count].valueBytes
+                count += 1
+            }
             let group = Array(queue.submissions.prefix(count))
             queue.submissions.removeFirst(count)
-            queue.bytes -= group.reduce(0) { $0 + $1.valueBytes }
-            return (group, queue.isClosing)
+            queue.bytes -= bytes
+            return (group, queue.submissions.isEmpty, queue.isClosing)
         }
     }
 
@@ -178,15 +204,37 @@ public final class ChangeLog: Sendable {
                 let group = try store.commit(submissions, now: clock())
                 stalled.store(false, ordering: .relaxed)
                 return group
-            } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
+            } catch let error as DatabaseError where error.mayPass {
                 stalled.store(true, ordering: .relaxed)
                 if queue.withLock({ $0.isClosing }) { throw error }
-                Thread.sleep(forTimeInterval: Double(configuration.fullRetryMS) / 1000)
+                pause()
             }
         }
     }
 
+    /// One step. On a full disk the log's rows stay where they are, and folding is tried again later.
+    private func fold(_ store: Store) throws {
+        do {
+            try store.fold(changesMax: configuration.foldStep)
+            try store.checkpointIfDue(changesMin: configuration.checkpointStep)
+        } catch let error as DatabaseError where error.mayPass {
+            pause()
+        }
+    }
+
+    private func pause() { Thread.sleep(forTimeInterval: Double(configuration.fullRetryMS) / 1000) }
+
     private func publish(_ group: Group) {
         for inbox in inboxes { inbox.put(group) }
+    }
+}
+
+extension DatabaseError {
+    /// A full disk, a write that failed, a lock that somebody holds: nothing is lost, and it may pass by itself.
+    var mayPass: Bool {
+        switch resultCode {
+        case .SQLITE_FULL, .SQLITE_BUSY: true
+        default: [.SQLITE_IOERR_WRITE, .SQLITE_IOERR_SHMSIZE].contains(extendedResultCode)
+        }
     }
 }

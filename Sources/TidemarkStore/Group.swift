@@ -38,6 +38,9 @@ public final class Group: Sendable {
         changeCount = submissions.reduce(0) { $0 + ($1.change == nil ? 0 : 1) }
     }
 
+    /// The bytes of the values that it holds in memory.
+    var valueBytes: Int { submissions.reduce(0) { $0 + $1.valueBytes } }
+
     public var last: Stamp { first + UInt64(changeCount) - 1 }
 
     /// In order, each with its stamp, or nil where nothing changed.

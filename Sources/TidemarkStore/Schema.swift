@@ -54,6 +54,8 @@ enum Schema {
         var configuration = Configuration()
         configuration.label = "tidemark"
         configuration.foreignKeysEnabled = false
+        // Somebody with a shell in the file is waited for, not fallen over.
+        configuration.busyMode = .timeout(5)
         configuration.prepareDatabase { db in
             try verify(db, path: path)
             try db.execute(sql: "PRAGMA journal_mode = WAL")

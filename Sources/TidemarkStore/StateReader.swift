@@ -11,6 +11,12 @@ enum StateReader {
     }
 
     static func load(into directory: inout Directory, from db: GRDB.Database) throws {
+        // SQLite's columns take any type; what is read below is what these rules let through.
+        for rule in StoreReader.rowRules {
+            if let row = try String.fetchOne(db, sql: rule.rows + " LIMIT 1") {
+                throw Inconsistency(description: "\(row): \(rule.finding)")
+            }
+        }
         try loadAccounts(into: &directory, db)
         try loadRosters(into: &directory, db)
         let folded = try Int64.fetchOne(db, sql: "SELECT stamp FROM folded") ?? 0

@@ -17,7 +17,7 @@ public final class Store {
     public let path: String
     /// Of this opening, and of those before it.
     public let epochs: EpochHistory
-    private let database: DatabaseQueue
+    let database: DatabaseQueue
     /// Let go of when the store is closed.
     private var lock: DataDirectoryLock?
     public private(set) var stamper: Stamper
@@ -25,6 +25,8 @@ public final class Store {
     /// Committed, and not yet in the state tables.
     private var unfolded: [Group] = []
     private var unfoldedChanges = 0
+    private var unfoldedBytes = 0
+    private var foldedSinceCheckpoint = 0
 
     /// Opens, or makes, the store of a data directory, which must exist, and begins a new epoch. Throws `StoreError`
     /// for what is wrong with the directory or the file in it.
@@ -88,6 +90,7 @@ public final class Store {
         stamper = next
         unfolded.append(group)
         unfoldedChanges += count
+        unfoldedBytes += group.valueBytes
         return group
     }
 
@@ -100,6 +103,8 @@ public final class Store {
 
     /// Changes that the state tables do not have yet.
     public var foldingLag: Int { unfoldedChanges }
+    /// The bytes that their values hold in memory.
+    public var foldingLagBytes: Int { unfoldedBytes }
 
     /// Brings the state tables forward by whole groups, about `changesMax` changes, and trims the log behind them.
     public func fold(changesMax: Int) throws {
@@ -120,8 +125,10 @@ public final class Store {
             try batch.write(to: db)
             try Self.setFolded(last, db)
         }
+        unfoldedBytes -= unfolded.prefix(groups).reduce(0) { $0 + $1.valueBytes }
         unfolded.removeFirst(groups)
         unfoldedChanges -= changes
+        foldedSinceCheckpoint += changes
     }
 
     private static func setFolded(_ stamp: Stamp, _ db: GRDB.Database) throws {
@@ -157,24 +164,27 @@ public final class Store {
             }
         }
         stamper = next
-        try checkpoint(pagesMin: 0)
+        try checkpoint("TRUNCATE")
     }
 
-    /// Moves the write-ahead log's pages into the database file once there are so many.
-    public func checkpoint(pagesMin: Int) throws {
-        try database.writeWithoutTransaction { db in
-            if pagesMin == 0 {
-                try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)")
-            } else {
-                try db.execute(sql: "PRAGMA wal_checkpoint(PASSIVE)")
-            }
-        }
+    /// Moves the write-ahead file's pages into the database once enough has been folded since the last time.
+    public func checkpointIfDue(changesMin: Int) throws {
+        guard foldedSinceCheckpoint >= changesMin else { return }
+        try checkpoint("PASSIVE")
+        foldedSinceCheckpoint = 0
     }
 
-    /// Folds what is left and closes the file.
+    private func checkpoint(_ mode: String) throws {
+        try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(\(mode))") }
+    }
+
+    /// Folds what is left, if the disk takes it (the log has it anyway), and closes the file.
     public func close() throws {
-        try fold(changesMax: .max)
-        try checkpoint(pagesMin: 0)
+        do {
+            try fold(changesMax: .max)
+            try checkpoint("TRUNCATE")
+        } catch let error as DatabaseError where error.mayPass {
+        }
         try database.close()
         lock = nil
     }
@@ -200,6 +210,7 @@ public final class Store {
         }
         unfolded = tail
         unfoldedChanges = tail.reduce(0) { $0 + $1.changeCount }
+        unfoldedBytes = tail.reduce(0) { $0 + $1.valueBytes }
         return loaded.take()!
     }
 }

@@ -22,6 +22,7 @@ struct Service {
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
+        Self.raiseDescriptorLimit()
         // Before anything else, so that no signal finds nobody.
         let (events, tell) = AsyncStream.makeStream(of: Event.self)
         let signals = StopSignals { tell.yield(.signal($0)) }
@@ -50,6 +51,14 @@ struct Service {
             }
             return
         }
+    }
+
+    /// To what the system allows: a shell's usual 1,024 would be all the connections there are.
+    private static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     private func announce(_ server: Server) {

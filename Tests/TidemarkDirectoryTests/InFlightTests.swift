@@ -30,6 +30,7 @@ import TidemarkWire
     static func agree(_ atOnce: Decision, _ inFlight: Decision) -> Bool {
         switch (atOnce, inFlight) {
         case (.unchanged(let a), .unchangedBehind(let b)): a == b
+        case (.refused(let a), .unchangedBehind(.refused(let b))): a == b
         default: atOnce == inFlight
         }
     }
@@ -95,7 +96,10 @@ import TidemarkWire
         var pending = InFlight()
         let user = directory.index(of: 1)!
         func code(_ decision: Decision) -> UInt8? {
-            if case .refused(let error) = decision { error.code } else { nil }
+            switch decision {
+            case .refused(let error), .unchangedBehind(.refused(let error)): error.code
+            default: nil
+            }
         }
         directory.apply(.profileChanged(user: 1, fields: [FieldChange(.fullName, text: "Ada")]), at: 50)
         func set(_ text: String, since stamp: Stamp) -> Write {
@@ -107,6 +111,8 @@ import TidemarkWire
         #expect(code(decision) == nil)
         decision = pending.decide(set("C", since: 50), by: user, in: directory)
         #expect(code(decision) == ErrorCode.changedSince.rawValue, "what is in flight is a change too")
+        let isBehind = if case .unchangedBehind = decision { true } else { false }
+        #expect(isBehind, "and a crash could undo it")
     }
 
     @Test("limits are refused, with the limit") func limits() {

@@ -175,6 +175,11 @@ extension Directory {
             let sync = Sync(token: Sync.TokenBytes(book.token), pageBytes: pageBytes)
             let (page, _) = try directory.page(owner, sync)
             #expect(!page.items.isEmpty || page.summary != nil)
+            if page.items.count > 1, page.summary == nil {
+                var writer = ByteWriter()
+                page.encode(into: &writer)
+                #expect(writer.count <= pageBytes)
+            }
             book.apply(page)
             books[owner] = book
             if page.summary != nil { #expect(book == Self.book(driver.model, owner), "\(replay(driver))") }

@@ -138,6 +138,45 @@ import TidemarkWire
         #expect(server.counters.writes == 0)
     }
 
+    @Test("a broken frame behind a write: the write is acknowledged, then the error comes, then the end")
+    func brokenBehindWrite() throws {
+        let server = try TestServer(World.accounts(2))
+        let peer = RawClient(port: server.port)
+        peer.send([
+            .hello(Hello()), .authenticate(.ticket(server.ticket(1))), .rosterAdd(RosterAdd(contact: .id(2))),
+        ])
+        peer.send([0, 0, 0, 0x3F, 4, 0])
+        _ = try peer.message()
+        _ = try peer.message()
+        guard case .rosterAddOK = try peer.message().message else {
+            Issue.record("the acknowledgement")
+            return
+        }
+        #expect(try peer.error().code == ErrorCode.unknownType.rawValue)
+        peer.finish()
+        #expect(peer.isClosed())
+    }
+
+    @Test("ten thousand writes in one go are all done, in order") func burst() throws {
+        let server = try TestServer(World.accounts(1))
+        let peer = RawClient(port: server.port)
+        let writes = (0..<10_000).map { number in
+            Message.profileSet(ProfileSet(fields: [FieldChange(.note, text: "\(number)")]))
+        }
+        peer.send([.hello(Hello()), .authenticate(.ticket(server.ticket(1)))] + writes)
+        _ = try peer.message()
+        _ = try peer.message()
+        var last: Stamp = 0
+        for number in writes.indices {
+            let (request, message) = try peer.message()
+            guard case .profileSetOK(let done) = message, request == UInt16(number + 3), done.stamp > last else {
+                Issue.record("write \(number): \(message)")
+                return
+            }
+            last = done.stamp
+        }
+    }
+
     @Test("an unknown type that may be passed over is passed over") func ignorable() throws {
         let server = try TestServer(World.accounts(1))
         let peer = RawClient(port: server.port)

@@ -215,7 +215,7 @@ import TidemarkWire
     @Test func `a roster that is full`() throws {
         let rows = (1...Limits.rosterEntriesMax).map { "hub c\($0)\n" }.joined()
         #expect { try run(edges(rows)) } throws: {
-            "\($0)" == "e.txt:16384: the roster of \"hub\": a roster has at most 16384 entries, removed ones included"
+            "\($0)" == "e.txt:16384: the roster of \"hub\": a roster has at most 16383 contacts, removed ones included"
         }
     }
 

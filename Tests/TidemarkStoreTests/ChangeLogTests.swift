@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import Synchronization
 import Testing
 import TidemarkDirectory
@@ -47,6 +48,51 @@ import TidemarkWire
         let loaded = try store.loadDirectory()
         #expect(loaded.userCount == 200)
         try store.close()
+    }
+
+    @Test("waits out a full disk, while committing and while folding, and loses nothing") func fullDisk() throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        var configuration = ChangeLogConfiguration()
+        configuration.fullRetryMS = 1
+        configuration.quietMS = 1
+        configuration.foldStep = 8
+        let disk = store.database
+        let inbox = GroupInbox(wake: {})
+        let log = ChangeLog(
+            store: store,
+            inboxes: [inbox],
+            clock: { 1 },
+            configuration: configuration,
+            failed: { Issue.record("\($0)") }
+        )
+        var appended: UserID = 0
+        for round in 1...6 {
+            // A database that may not grow is a disk that is full.
+            let pages = try disk.writeWithoutTransaction { db in
+                try Int.fetchOne(db, sql: "PRAGMA page_count")! + round % 3
+            }
+            try disk.writeWithoutTransaction { try $0.execute(sql: "PRAGMA max_page_count = \(pages)") }
+            var wasRefused = false
+            while !wasRefused {
+                let user = appended + 1
+                let name = String(repeating: "n", count: 40) + String(user)
+                wasRefused = !log.append([Submission(change: .accountCreated(user: user, name: name), origin: 0)])
+                if !wasRefused { appended = user }
+                #expect(appended < 100_000, "a full disk refuses writes at some time")
+            }
+            try disk.writeWithoutTransaction { try $0.execute(sql: "PRAGMA max_page_count = 1000000") }
+            while !log.hasRoom { Thread.sleep(forTimeInterval: 0.001) }
+        }
+        log.close()
+        #expect(!log.hasFailed)
+        let published = inbox.take().reduce(0) { $0 + $1.changeCount }
+        #expect(published == Int(appended))
+        let reopened = try directory.open()
+        let loaded = try reopened.loadDirectory()
+        #expect(loaded.userCount == Int(appended))
+        try reopened.close()
     }
 
     @Test("refuses what would not fit its queue") func bounded() throws {

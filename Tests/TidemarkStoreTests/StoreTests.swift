@@ -246,6 +246,10 @@ struct ChangeSource {
             "INSERT INTO entry VALUES (1, 2, 1, 1, 0, 0, x'FF')",
             "INSERT INTO entry VALUES (1, 2, 0, 1, 0, 0, NULL)",
             "INSERT INTO field VALUES (1, 20000, 1, x'41')",
+            "UPDATE account SET name = hex(zeroblob(200)) WHERE id = 1",
+            "UPDATE account SET created = 'x'",
+            "UPDATE folded SET stamp = 1 << 60",
+            "UPDATE entry SET stamp = 'x'; INSERT INTO field VALUES (1, 1, 'x', x'41')",
         ]
     )
     func damaged(sql: String) throws {

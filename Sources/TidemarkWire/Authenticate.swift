@@ -18,7 +18,7 @@ public enum Authenticate: Equatable, Sendable {
         switch method {
         case .ticket: self = .ticket(Array(try reader.block(upTo: Limits.ticketBytesMax)))
         case .trusted: self = .trusted(try UserReference(decoding: &reader))
-        case .scram: self = .scram(Array(try reader.block(upTo: Limits.unauthenticatedBodyBytesMax)))
+        case .scram: self = .scram(Array(try reader.block(upTo: Limits.scramBytesMax)))
         }
         try reader.finish()
     }

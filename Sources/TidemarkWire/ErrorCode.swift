@@ -23,7 +23,7 @@ public enum ErrorCode: UInt8, CaseIterable, Error, Sendable {
 
     case noSuchUser = 16
     case noSuchContact = 17
-    /// A value breaks a rule of its field; nothing of the request was done.
+    /// A value breaks a rule of its field; nothing of the request was done. Reserved: nothing raises it yet.
     case invalidValue = 18
     /// A limit of the server; the detail names it.
     case limitExceeded = 19

@@ -20,6 +20,8 @@ public enum Limits {
 
     public static let tokenBytesMax = 32
     public static let ticketBytesMax = 255
+    /// One SCRAM message, which fits a body before authentication.
+    public static let scramBytesMax = 768
     public static let pingBytesMax = 8
 
     /// An account's name, UTF-8.

@@ -4,8 +4,8 @@
 //      bitmap   02 | byte count | two bits a number: number n in byte n / 4, bits 2 (n mod 4) and up
 //      nobody   00
 //
-//  In the list `previous` begins as -1. A state is 1 online, 2 away, 3 busy; 0, offline, stands in a bitmap only,
-//  and in the list of a push, where it means "no longer online".
+//  In the list `previous` begins as -1. A state is 1 online, 2 away, 3 busy. In a bitmap 0 is the same as no entry,
+//  so an entry that is offline makes it a list: of a push, where it means "no longer online".
 
 public enum PresenceState: UInt8, CaseIterable, Sendable {
     case offline = 0

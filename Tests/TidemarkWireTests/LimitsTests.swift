@@ -10,7 +10,8 @@ struct LimitsTests {
         ("unauthenticatedBodyBytesMax", Limits.unauthenticatedBodyBytesMax),
         ("requestBodyBytesMax", Limits.requestBodyBytesMax), ("frameLog2Min", Int(Limits.frameLog2Min)),
         ("frameLog2Max", Int(Limits.frameLog2Max)), ("tokenBytesMax", Limits.tokenBytesMax),
-        ("ticketBytesMax", Limits.ticketBytesMax), ("pingBytesMax", Limits.pingBytesMax),
+        ("ticketBytesMax", Limits.ticketBytesMax), ("scramBytesMax", Limits.scramBytesMax),
+        ("pingBytesMax", Limits.pingBytesMax),
         ("nameBytesMax", Limits.nameBytesMax), ("fieldBytesMax", Limits.fieldBytesMax),
         ("profileFieldsMax", Limits.profileFieldsMax), ("profileBytesMax", Limits.profileBytesMax),
         ("fieldNumberMax", Int(Limits.fieldNumberMax)), ("aliasBytesMax", Limits.aliasBytesMax),
@@ -113,7 +114,7 @@ struct LimitsTests {
         #expect(writer.count == 1 + 2 + Limits.rosterEntriesMax / 4)
     }
 
-    @Test("a whole profile fits a request, and a hello and a ticket fit what is read before authentication")
+    @Test("a whole profile fits a request; a hello, a ticket and a SCRAM message what is read before authentication")
     func requestsFit() throws {
         let fields = (1...UInt16(Limits.profileFieldsMax)).map {
             FieldChange(FieldNumber(rawValue: 16_000 + $0), [UInt8](repeating: 0, count: 512))
@@ -123,6 +124,9 @@ struct LimitsTests {
         #expect(Limits.profileBytesMax == 512 * Limits.profileFieldsMax)
         let ticket = Authenticate.ticket([UInt8](repeating: 0, count: Limits.ticketBytesMax))
         #expect(encodedBody(.authenticate(ticket)).count <= Limits.unauthenticatedBodyBytesMax)
+        // With one byte more than is allowed, so that the limit itself can be reached, and with an extension.
+        let scram = Authenticate.scram([UInt8](repeating: 0, count: Limits.scramBytesMax + 1))
+        #expect(encodedBody(.authenticate(scram)).count + 3 <= Limits.unauthenticatedBodyBytesMax)
         #expect(encodedBody(.hello(Hello())).count <= Limits.unauthenticatedBodyBytesMax)
         #expect(Limits.requestBodyBytesMax == 1 << Limits.frameLog2Min - 1)
         #expect(Limits.unauthenticatedBodyBytesMax < Limits.requestBodyBytesMax)

@@ -28,6 +28,11 @@ struct RegistryTests {
         }
     }
 
+    /// What is accepted after the hello, and its replies.
+    private static let betweenHelloAndSession: Set<MessageType> = [
+        .authenticate, .authenticateOK, .authenticateContinue, .authenticateChallenge, .ping, .pong,
+    ]
+
     @Test("each message type has the direction, kind, answer and status that the code gives it")
     func messageRows() throws {
         let messages = try registry.array("messages")
@@ -51,7 +56,8 @@ struct RegistryTests {
                 #expect(type == .error)
             }
             let needed = try row.string("requires")
-            #expect(["none", "session", "admin"].contains(needed))
+            #expect(["none", "hello", "session", "admin"].contains(needed))
+            #expect((needed == "hello") == Self.betweenHelloAndSession.contains(type), "\(type)")
             #expect((needed == "admin") == "\(type)".hasPrefix("admin"), "\(type)")
         }
         // Requests and replies name each other.

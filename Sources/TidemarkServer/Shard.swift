@@ -141,6 +141,10 @@ struct Shard: ~Copyable {
             }
             clients[slot] = Client(id: id, policy: Int(listener.index))
             counters.countConnection()
+            log.trace(
+                "accepted",
+                metadata: ["peer": "\(loop.peerAddress(id) ?? "unix")", "connection": "\(id.slot)"]
+            )
             loop.setDeadline(id, at: loop.now + configuration.authenticateTimeout)
         case .received(let id, let bytes):
             receive(id, bytes, changeLog)
@@ -155,7 +159,8 @@ struct Shard: ~Copyable {
                 client.isPaused
                 ? "to read its answers" : client.session.state == .ready ? "to complete a frame" : "to authenticate"
             fail(id, request: 0, ErrorMessage(.tooSlow, detail: "too long \(what)"))
-        case .closed(let id, _):
+        case .closed(let id, let reason):
+            log.trace("closed", metadata: ["connection": "\(id.slot)", "reason": "\(reason)"])
             forget(id)
         case .woken:
             break
@@ -287,6 +292,14 @@ struct Shard: ~Copyable {
 
     private mutating func fail(_ id: ConnectionID, request: UInt16, _ error: ErrorMessage) {
         counters.countError()
+        log.debug(
+            "refused",
+            metadata: [
+                "peer": "\(loop.peerAddress(id) ?? "unix")", "connection": "\(id.slot)", "request": "\(request)",
+                "error": "\(ErrorCode(rawValue: error.code).map { "\($0)" } ?? "\(error.code)")",
+                "detail": "\(error.detail)",
+            ]
+        )
         // Writes that were accepted are acknowledged first: behind a closing error nothing is read.
         if error.closes, clients[Int(id.slot)].writesOpen > 0 {
             loop.pauseReading(id)
@@ -326,6 +339,10 @@ struct Shard: ~Copyable {
         switch user(of: credentials) {
         case .success(let user):
             let action = clients[slot].session.authenticated(as: directory.id(of: user))
+            log.debug(
+                "authenticated",
+                metadata: ["connection": "\(id.slot)", "user": "\(directory.id(of: user))"]
+            )
             clients[slot].user = user
             clients[slot].wish = .online
             directory.movePresence(of: user, from: nil, to: .online)

@@ -18,7 +18,12 @@ struct ContactCommand: AsyncParsableCommand {
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Add a contact.",
-            discussion: "EXAMPLE\n  tidemark contact add bob --alias Bobby --group friends --favourite"
+            discussion: """
+                Of one that is there already, what you note and do not name here stays.
+
+                EXAMPLE
+                  tidemark contact add bob --alias Bobby --group friends --favourite
+                """
         )
 
         @Argument(help: "The user's account name, or # and the user's number.")
@@ -42,16 +47,24 @@ struct ContactCommand: AsyncParsableCommand {
 
         func run() async throws {
             let person = try PersonArgument(user)
-            let annotations = Annotations(alias: alias, groups: groups, isFavourite: favourite)
-            let added = try await Session.run(options) { session in
+            let (added, isKnown) = try await Session.run(options) { session in
+                // The server replaces all that is noted, so what is there has to be known.
+                try await session.sync()
+                let known = try? await session.book.contact(person)
+                let annotations = Annotations(
+                    alias: alias.isEmpty ? known?.annotations.alias ?? "" : alias,
+                    groups: groups.isEmpty ? known?.annotations.groups ?? [] : groups,
+                    isFavourite: favourite || known?.annotations.isFavourite ?? false
+                )
                 let added = try await session.connection.addContact(person.reference, annotations: annotations)
                 try await session.sync()
-                return added
+                return (added, known != nil)
             }
             if output.json { return Output.json(JSONWrite(added.stamp, user: added.contact, number: added.number)) }
             Output.line(
-                added.stamp == 0
-                    ? "\(person.words) is a contact already" : "added \(person.words), user \(added.contact)"
+                isKnown
+                    ? "\(person.words) is a contact already\(added.stamp == 0 ? "" : "; your notes are changed")"
+                    : "added \(person.words), user \(added.contact)"
             )
         }
     }

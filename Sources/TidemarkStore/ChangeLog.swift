@@ -163,7 +163,7 @@ public final class ChangeLog: Sendable {
                     try fold(store)
                 } else if isLast {
                     if isClosing { break }
-                    wait(store)
+                    try wait(store)
                 }
             }
             try store.close()
@@ -176,10 +176,10 @@ public final class ChangeLog: Sendable {
     }
 
     /// For more to do. What little is unfolded is folded once it has been quiet for a while.
-    private func wait(_ store: Store) {
+    private func wait(_ store: Store) throws {
         guard store.foldingLag > 0 else { return arrived.wait() }
         guard arrived.wait(timeout: .now() + .milliseconds(configuration.quietMS)) == .timedOut else { return }
-        try? fold(store)
+        try fold(store)
     }
 
     private func takeGroup() -> ([Submission], isLast: Bool, isClosing: Bool) {

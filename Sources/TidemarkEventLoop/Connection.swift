@@ -49,10 +49,16 @@ struct Connection: BitwiseCopyable {
         static let ready = Flags(rawValue: 1 << 14)
         /// A flushing close took too long.
         static let timedOut = Flags(rawValue: 1 << 15)
+        /// Not connected yet; `tail` holds the address. Nothing is sent or received.
+        static let connecting = Flags(rawValue: 1 << 16)
+        /// A connect is with the kernel.
+        static let connectInFlight = Flags(rawValue: 1 << 17)
+        /// That connect is being cancelled.
+        static let stoppingConnect = Flags(rawValue: 1 << 18)
 
         /// No more events but `closed`, and no more calls have an effect.
         static let closing: Flags = [.flushing, .aborting, .finished]
-        static let requests: Flags = [.receiving, .sendInFlight]
+        static let requests: Flags = [.receiving, .sendInFlight, .connectInFlight]
         static let queued: Flags = [.touched, .ready]
     }
 

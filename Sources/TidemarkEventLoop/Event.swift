@@ -1,8 +1,8 @@
 // What the loop tells its caller, and the names it uses for connections and listeners.
 //
-//   accepted ─▶ received* ─▶ [drained | deadline]* ─▶ [ended] ─▶ closed
+//   accepted or connected ─▶ received* ─▶ [drained | deadline]* ─▶ [ended] ─▶ closed
 //
-// Every connection that was reported as accepted, or that was adopted, is reported as closed exactly once, and nothing
+// Every connection that was reported as accepted, or that `connect` or `adopt` named, is reported as closed exactly once, and nothing
 // follows. A name (slot, generation) is never used twice, so a late call with a dead name does nothing.
 
 /// The name of a connection of one loop. Never reused.
@@ -30,6 +30,8 @@ public struct ListenerID: Hashable, Sendable {
 public enum Event {
     /// A new connection; it is read from at once.
     case accepted(ConnectionID, ListenerID)
+    /// A connection that `connect` began is there; it is read from at once. One that fails is reported as closed only.
+    case connected(ConnectionID)
     /// All unconsumed bytes of a connection, old and new, never none. They are valid until the next call of `next()`
     /// or `wait`; say what was used with `consume`. The rest comes again with the next bytes.
     case received(ConnectionID, UnsafeRawBufferPointer)

@@ -35,11 +35,15 @@ extension EventLoop {
             return completeSend(completion)
         case .accept:
             return completeAccept(completion)
+        case .connect:
+            return completeConnect(completion)
         case .wake:
             wakeArmed = false
             return nil
-        case .cancel, nil:
-            // Comes only when there was nothing to cancel any more: the completion itself says the rest.
+        case .cancel:
+            completeCancel(completion)
+            return nil
+        case nil:
             return nil
         }
     }
@@ -182,7 +186,7 @@ extension EventLoop {
     }
 
     /// Ends a connection because of an error; the first one counts.
-    private mutating func abort(_ slot: UInt32, code: Int32) -> Event? {
+    mutating func abort(_ slot: UInt32, code: Int32) -> Event? {
         let connection = connections[slot]
         if !connection.pointee.has(.aborting) {
             connection.pointee.flags.insert(.aborting)
@@ -193,7 +197,7 @@ extension EventLoop {
     }
 
     /// Closes an aborting connection once its last request has completed.
-    private mutating func closeIfLast(_ slot: UInt32) -> Event? {
+    mutating func closeIfLast(_ slot: UInt32) -> Event? {
         let connection = connections[slot]
         guard connection.pointee.has(.aborting), !connection.pointee.has(.requests) else { return nil }
         finish(slot)

@@ -88,7 +88,7 @@ extension EventLoop {
         connection.pointee.flags.remove(.paused)
         if handedOut.id == id {
             handedOut.reportAgain = true
-        } else if !connection.pointee.tail.isEmpty {
+        } else if !connection.pointee.tail.isEmpty, !connection.pointee.has(.connecting) {
             reportTailAgain(id.slot, connection)
         }
         if connection.pointee.has(.ended) { makeReady(id.slot) }

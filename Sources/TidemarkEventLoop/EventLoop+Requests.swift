@@ -1,6 +1,7 @@
 // What a connection needs from the kernel next. Decided once an iteration, for the connections that were touched in it.
 //
-//   aborting    cancel receive and send ─▶ both have completed ─▶ close the descriptor ─▶ report
+//   connecting  connect, and nothing else until that has completed
+//   aborting    cancel all requests ─▶ they have completed ─▶ close the descriptor ─▶ report
 //   output      send in flight? wait. Else the block being filled becomes the block being sent
 //   flushing    all is sent ─▶ shut our side down, drop input until the peer closes its side ─▶ aborting
 //   input       wanted and no receive armed ─▶ arm one; unwanted and one armed ─▶ cancel it
@@ -43,11 +44,13 @@ extension EventLoop {
     private mutating func start(_ slot: UInt32) {
         let connection = connections[slot]
         if !connection.pointee.has(.aborting) {
+            if connection.pointee.has(.connecting) { return startConnect(slot, connection) }
             startOutput(slot, connection)
         }
         if connection.pointee.has(.aborting) {
-            cancelReceive(slot, connection)
-            cancelSend(slot, connection)
+            cancel(.connect, slot, inFlight: .connectInFlight, stopping: .stoppingConnect)
+            cancelReceive(slot)
+            cancel(.send, slot, inFlight: .sendInFlight, stopping: .stoppingSend)
             if !connection.pointee.has(.requests) {
                 finish(slot)
                 makeReady(slot)
@@ -55,7 +58,7 @@ extension EventLoop {
         } else if wantsInput(connection) {
             armReceive(slot, connection)
         } else {
-            cancelReceive(slot, connection)
+            cancelReceive(slot)
         }
     }
 
@@ -105,20 +108,34 @@ extension EventLoop {
         }
     }
 
-    private func cancelReceive(_ slot: UInt32, _ connection: UnsafeMutablePointer<Connection>) {
-        guard connection.pointee.has(.receiving), !connection.pointee.has(.stoppingReceive) else { return }
-        let tag = RequestTag(.receive, slot: slot, generation: connection.pointee.generation)
-        if tidemark_prepare_cancel(ring.pointer, tag.bits, RequestTag(.cancel).bits) {
-            connection.pointee.flags.insert(.stoppingReceive)
+    /// Cancels the request that `inFlight` stands for; `stopping` notes that this was asked.
+    private func cancel(
+        _ operation: RequestTag.Operation,
+        _ slot: UInt32,
+        inFlight: Connection.Flags,
+        stopping: Connection.Flags
+    ) {
+        let connection = connections[slot]
+        guard connection.pointee.has(inFlight), !connection.pointee.has(stopping) else { return }
+        let target = RequestTag(operation, slot: slot, generation: connection.pointee.generation)
+        let own = RequestTag(.cancel, slot: slot, generation: connection.pointee.generation)
+        if tidemark_prepare_cancel(ring.pointer, target.bits, own.bits) {
+            connection.pointee.flags.insert(stopping)
         }
     }
 
-    private func cancelSend(_ slot: UInt32, _ connection: UnsafeMutablePointer<Connection>) {
-        guard connection.pointee.has(.sendInFlight), !connection.pointee.has(.stoppingSend) else { return }
-        let tag = RequestTag(.send, slot: slot, generation: connection.pointee.generation)
-        if tidemark_prepare_cancel(ring.pointer, tag.bits, RequestTag(.cancel).bits) {
-            connection.pointee.flags.insert(.stoppingSend)
-        }
+    private func cancelReceive(_ slot: UInt32) {
+        cancel(.receive, slot, inFlight: .receiving, stopping: .stoppingReceive)
+    }
+
+    /// A cancel that did not succeed. What it was for may just have completed, or is between two attempts of the kernel,
+    /// which does not find it then: if it is still there, it is cancelled again.
+    mutating func completeCancel(_ completion: Completion) {
+        guard completion.result == -ENOENT,
+            let connection = connections.find(completion.tag.slot, completion.tag.generation)
+        else { return }
+        connection.pointee.flags.subtract([.stoppingConnect, .stoppingReceive, .stoppingSend])
+        touch(completion.tag.slot)
     }
 
     /// Closes the descriptor of a connection that no request refers to, and frees all but the slot.

@@ -16,7 +16,7 @@ import Glibc
 /// What a request does, and the slot and generation of what it does that for.
 struct RequestTag {
     enum Operation: UInt64 {
-        case accept, receive, send, cancel, wake
+        case accept, connect, receive, send, cancel, wake
     }
 
     let bits: UInt64
@@ -106,8 +106,8 @@ struct Ring: ~Copyable {
         }
         defer { io_uring_free_probe(probe) }
         let needed: [(io_uring_op, String)] = [
-            (IORING_OP_ACCEPT, "ACCEPT"), (IORING_OP_RECV, "RECV"), (IORING_OP_SEND, "SEND"),
-            (IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"), (IORING_OP_READ, "READ"),
+            (IORING_OP_ACCEPT, "ACCEPT"), (IORING_OP_CONNECT, "CONNECT"), (IORING_OP_RECV, "RECV"),
+            (IORING_OP_SEND, "SEND"), (IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"), (IORING_OP_READ, "READ"),
         ]
         for (operation, name) in needed where io_uring_opcode_supported(probe, Int32(operation.rawValue)) == 0 {
             throw .kernelTooOld(kernel: kernelVersion(), missing: name)

@@ -162,7 +162,7 @@ struct Shard: ~Copyable {
         case .closed(let id, let reason):
             log.trace("closed", metadata: ["connection": "\(id.slot)", "reason": "\(reason)"])
             forget(id)
-        case .woken:
+        case .woken, .connected:
             break
         }
     }

@@ -18,6 +18,7 @@ struct EchoServer: ~Copyable {
     var closesEnded = true
     /// What was reported, `.received` as its bytes.
     var accepted: [ConnectionID] = []
+    var connected: [ConnectionID] = []
     var received: [ConnectionID: [UInt8]] = [:]
     var ended: [ConnectionID] = []
     var drained: [ConnectionID] = []
@@ -74,6 +75,8 @@ struct EchoServer: ~Copyable {
         switch event {
         case .accepted(let id, _):
             accepted.append(id)
+        case .connected(let id):
+            connected.append(id)
         case .received(let id, let bytes):
             inputBytesMost = max(inputBytesMost, bytes.count)
             answer(id, bytes)

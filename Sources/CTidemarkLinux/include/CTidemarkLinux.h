@@ -129,6 +129,19 @@ static inline bool tidemark_prepare_send(struct io_uring *ring, int fd, const vo
     return true;
 }
 
+/* `address` is read when the request is submitted, and must stay until it has completed. A Unix socket whose backlog is
+ * full is "writable" to the kernel's poll, so the request would be tried again and again: a worker thread blocks on it
+ * instead. */
+static inline bool tidemark_prepare_connect(struct io_uring *ring, int fd, const void *address, unsigned bytes,
+                                            uint64_t user_data) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+    if (!sqe) return false;
+    io_uring_prep_connect(sqe, fd, (const struct sockaddr *)address, (socklen_t)bytes);
+    if (((const struct sockaddr *)address)->sa_family == AF_UNIX) io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
+    io_uring_sqe_set_data64(sqe, user_data);
+    return true;
+}
+
 /* Cancels the one request with `target` as its user data. By user data and not by descriptor: that carries the
  * generation, so a late cancel can never hit the next connection with the same descriptor. */
 static inline bool tidemark_prepare_cancel(struct io_uring *ring, uint64_t target, uint64_t user_data) {

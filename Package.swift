@@ -15,6 +15,8 @@ let package = Package(
         .library(name: "TidemarkEventLoop", targets: ["TidemarkEventLoop"]),
         .executable(name: "tidemark-server", targets: ["tidemark-server"]),
         .executable(name: "tidemark", targets: ["tidemark"]),
+        .executable(name: "tidemark-load", targets: ["tidemark-load"]),
+        .executable(name: "tidemark-dump", targets: ["tidemark-dump"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -24,6 +26,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // MARK: portable: no Foundation, no system library
@@ -31,6 +34,7 @@ let package = Package(
         .target(name: "TidemarkWire", swiftSettings: strict),
         .target(name: "TidemarkDirectory", dependencies: ["TidemarkWire"], swiftSettings: strict),
         .target(name: "TidemarkSession", dependencies: ["TidemarkWire"], swiftSettings: strict),
+        .target(name: "TidemarkRecording", swiftSettings: strict),
 
         // MARK: the server, on Linux
 
@@ -45,10 +49,15 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "TidemarkTickets",
+            dependencies: ["TidemarkWire", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict
+        ),
+        .target(
             name: "TidemarkServer",
             dependencies: [
-                "TidemarkWire", "TidemarkDirectory", "TidemarkSession", "TidemarkEventLoop", "TidemarkStore",
-                .product(name: "Crypto", package: "swift-crypto"),
+                "TidemarkWire", "TidemarkDirectory", "TidemarkSession", "TidemarkRecording", "TidemarkTickets",
+                "TidemarkEventLoop", "TidemarkStore",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -59,11 +68,28 @@ let package = Package(
         .target(
             name: "TidemarkClient",
             dependencies: [
-                "TidemarkWire",
+                "TidemarkWire", "TidemarkRecording",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
+            swiftSettings: strict
+        ),
+
+        // MARK: tools: load and dump
+
+        .target(
+            name: "TidemarkLoad",
+            dependencies: [
+                "TidemarkWire", "TidemarkEventLoop", "TidemarkTickets",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: strict
+        ),
+        .systemLibrary(name: "CPcap", path: "Sources/CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+        .target(
+            name: "TidemarkDump",
+            dependencies: ["TidemarkWire", "TidemarkEventLoop", "CPcap"],
             swiftSettings: strict
         ),
 
@@ -72,7 +98,8 @@ let package = Package(
         .executableTarget(
             name: "tidemark-server",
             dependencies: [
-                "TidemarkServer", "TidemarkStore", "TidemarkEventLoop", "TidemarkWire",
+                "TidemarkServer", "TidemarkStore", "TidemarkRecording", "TidemarkTickets", "TidemarkEventLoop",
+                "TidemarkWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -83,7 +110,21 @@ let package = Package(
         .executableTarget(
             name: "tidemark",
             dependencies: [
-                "TidemarkClient", "TidemarkWire",
+                "TidemarkClient", "TidemarkRecording", "TidemarkWire",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
+
+        .executableTarget(
+            name: "tidemark-load",
+            dependencies: ["TidemarkLoad", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "tidemark-dump",
+            dependencies: [
+                "TidemarkDump", "TidemarkWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -99,7 +140,8 @@ let package = Package(
         .testTarget(
             name: "TidemarkServerTests",
             dependencies: [
-                "TidemarkServer", "TidemarkStore", "TidemarkDirectory", "TidemarkWire", "tidemark-server",
+                "TidemarkServer", "TidemarkTickets", "TidemarkRecording", "TidemarkStore", "TidemarkDirectory",
+                "TidemarkWire", "tidemark-server",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -108,17 +150,29 @@ let package = Package(
         .testTarget(
             name: "TidemarkClientTests",
             dependencies: [
-                "TidemarkClient", "TidemarkWire", "tidemark",
+                "TidemarkClient", "TidemarkRecording", "TidemarkWire", "tidemark",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: strict
         ),
+        .testTarget(name: "TidemarkRecordingTests", dependencies: ["TidemarkRecording"], swiftSettings: strict),
+        .testTarget(
+            name: "TidemarkLoadTests",
+            dependencies: ["TidemarkLoad", "TidemarkEventLoop", "TidemarkTickets", "TidemarkWire", "tidemark-load"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TidemarkDumpTests",
+            dependencies: ["TidemarkDump", "TidemarkRecording", "TidemarkWire", "tidemark-dump"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "TidemarkEndToEndTests",
             dependencies: [
-                "TidemarkServer", "TidemarkClient", "TidemarkStore", "TidemarkDirectory", "TidemarkWire",
+                "TidemarkServer", "TidemarkTickets", "TidemarkRecording", "TidemarkClient", "TidemarkStore",
+                "TidemarkDirectory", "TidemarkWire",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -14,6 +14,7 @@ let package = Package(
         .executable(name: "event-loop-echo", targets: ["EventLoopEcho"]),
         .executable(name: "tidemark-bench", targets: ["tidemark-bench"]),
         .executable(name: "tidemark-bench-echo", targets: ["echo"]),
+        .executable(name: "tidemark-bench-raw-load", targets: ["raw-load"]),
     ],
     dependencies: [
         .package(name: "Tidemark", path: "..")
@@ -28,8 +29,9 @@ let package = Package(
             swiftSettings: strict
         ),
 
-        // MARK: load
+        // MARK: load: the limit, in C, and a driver that logs in
 
+        .executableTarget(name: "raw-load"),
         .target(name: "CClosedLoop"),
         .target(name: "ClosedLoop", dependencies: ["CClosedLoop"], swiftSettings: strict),
         .executableTarget(name: "closed-loop", dependencies: ["ClosedLoop"], swiftSettings: strict),

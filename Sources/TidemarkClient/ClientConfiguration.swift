@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import TidemarkRecording
 import TidemarkWire
 
 /// How a connection behaves. The defaults suit an app on a terminal of any kind.
@@ -14,6 +15,8 @@ public struct ClientConfiguration: Sendable {
     public var device: UInt64 = 0
     /// The server sends no body of 2 to this power bytes or more: `Limits.frameLog2Min` to `Limits.frameLog2Max`.
     public var frameLog2 = Limits.frameLog2Max
+    /// Takes down what every connection sends and receives. Whoever made it finishes it, once they are closed.
+    public var recorder: Recorder?
     /// The event loops that do the input and output. Never shut down by this library.
     public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 

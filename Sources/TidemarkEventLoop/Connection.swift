@@ -37,8 +37,8 @@ struct Connection: BitwiseCopyable {
         static let aboveHighWater = Flags(rawValue: 1 << 8)
         /// The caller closed it: the output goes out, the input is dropped.
         static let flushing = Flags(rawValue: 1 << 9)
-        /// Our side is shut down; waiting for the peer's.
-        static let lingering = Flags(rawValue: 1 << 10)
+        /// Our side is shut down: the peer has been told that no more comes.
+        static let shutDown = Flags(rawValue: 1 << 10)
         /// All requests are being cancelled; closed when the last has completed.
         static let aborting = Flags(rawValue: 1 << 11)
         /// The descriptor is closed; only the report is missing.
@@ -55,6 +55,8 @@ struct Connection: BitwiseCopyable {
         static let connectInFlight = Flags(rawValue: 1 << 17)
         /// That connect is being cancelled.
         static let stoppingConnect = Flags(rawValue: 1 << 18)
+        /// The caller sends no more: once the output is out, our side is shut down.
+        static let endingOutput = Flags(rawValue: 1 << 19)
 
         /// No more events but `closed`, and no more calls have an effect.
         static let closing: Flags = [.flushing, .aborting, .finished]

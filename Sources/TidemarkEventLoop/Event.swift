@@ -2,8 +2,9 @@
 //
 //   accepted or connected ─▶ received* ─▶ [drained | deadline]* ─▶ [ended] ─▶ closed
 //
-// Every connection that was reported as accepted, or that `connect` or `adopt` named, is reported as closed exactly once, and nothing
-// follows. A name (slot, generation) is never used twice, so a late call with a dead name does nothing.
+// Every connection that was reported as accepted, or that `connect` or `adopt` named, is reported as closed exactly
+// once, and nothing follows. A name (slot, generation) is never used twice, so a late call with a dead name does
+// nothing.
 
 /// The name of a connection of one loop. Never reused.
 public struct ConnectionID: Hashable, Sendable {

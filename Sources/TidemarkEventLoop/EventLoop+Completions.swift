@@ -4,7 +4,7 @@
 //                  ─▶ a tail, or paused:  appended to the tail, and the tail is handed out, or kept
 //           0      ─▶ ended, after all bytes were reported
 //           ENOBUFS, or without F_MORE ─▶ touched: armed anew before the wait
-//   send,   bytes  ─▶ the block is done: given back, drained?   or the rest is sent: touched
+//   send,   bytes  ─▶ the block is done: given back, drained?   or the rest, or an end, is to be sent: touched
 //   any error      ─▶ aborting; the completion that is the connection's last one closes it
 //
 // A receive that completes after its connection's name died cannot be (see Connection.swift); its buffer would be
@@ -179,7 +179,8 @@ extension EventLoop {
             return closeIfLast(slot)
         }
         let left = connection.pointee.outputBytes
-        if left > 0 { touch(slot) } else { blocks.give(&connection.pointee.filling) }
+        if left == 0 { blocks.give(&connection.pointee.filling) }
+        if left > 0 || connection.pointee.has(.endingOutput) { touch(slot) }
         guard connection.pointee.has(.aboveHighWater), left <= outputLowWater else { return nil }
         connection.pointee.flags.remove(.aboveHighWater)
         return .drained(ConnectionID(slot: slot, generation: generation))

@@ -52,7 +52,7 @@ extension EventLoop {
     /// Room for at least `count` bytes (1 or more) at the end of the output of `id`, to be written in place and then
     /// given with `commit`. It is valid until the next call of this loop. Nil: no bytes can be sent any more.
     public mutating func reserve(_ id: ConnectionID, _ count: Int) -> UnsafeMutableRawBufferPointer? {
-        guard let connection = live(id) else { return nil }
+        guard let connection = live(id), !connection.pointee.has(.endingOutput) else { return nil }
         blocks.makeSpace(max(count, 1), in: &connection.pointee.filling)
         // With a send in flight, its completion touches.
         if !connection.pointee.has(.sendInFlight) { touch(id.slot) }
@@ -62,10 +62,21 @@ extension EventLoop {
 
     /// Appends the first `count` bytes of what `reserve` gave to the output of `id`.
     public mutating func commit(_ id: ConnectionID, _ count: Int) {
-        guard let connection = live(id) else { return }
+        guard let connection = live(id), !connection.pointee.has(.endingOutput) else { return }
         precondition(count <= connection.pointee.filling.space, "more committed than reserved")
         connection.pointee.filling.end &+= UInt32(count)
         if connection.pointee.outputBytes > outputHighWater { connection.pointee.flags.insert(.aboveHighWater) }
+    }
+
+    /// Says that nothing follows what was sent to `id`: once that is out, the peer sees the end of the stream. Bytes
+    /// sent after this call are dropped. Receiving goes on, and the connection stays open, even if the peer has ended
+    /// its side too, until `close`. Before `.connected` it waits for that; a second call does nothing.
+    ///
+    /// There is no time limit for the peer to take the output: set a deadline if there should be.
+    public mutating func endSending(_ id: ConnectionID) {
+        guard let connection = live(id) else { return }
+        connection.pointee.flags.insert(.endingOutput)
+        touch(id.slot)
     }
 
     /// Bytes appended to the output of `id` that the kernel has not taken yet; 0 for a dead name.
@@ -126,6 +137,14 @@ extension EventLoop {
         var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
         guard tidemark_host(&address, &text, socklen_t(text.count)) else { return nil }
         return text.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    /// The peer's TCP port; 0 for a Unix socket or a dead name.
+    public func peerPort(_ id: ConnectionID) -> UInt16 {
+        guard let connection = live(id) else { return 0 }
+        var address = sockaddr_storage()
+        guard tidemark_getpeername(connection.pointee.descriptor, &address) == 0 else { return 0 }
+        return tidemark_port(&address)
     }
 
     /// A connection that is neither dead nor being closed.

@@ -3,7 +3,8 @@
 //   connecting  connect, and nothing else until that has completed
 //   aborting    cancel all requests ─▶ they have completed ─▶ close the descriptor ─▶ report
 //   output      send in flight? wait. Else the block being filled becomes the block being sent
-//   flushing    all is sent ─▶ shut our side down, drop input until the peer closes its side ─▶ aborting
+//   ending      all is sent ─▶ shut our side down, once; input goes on
+//   flushing    the same, and input is dropped until the peer closes its side ─▶ aborting
 //   input       wanted and no receive armed ─▶ arm one; unwanted and one armed ─▶ cancel it
 //
 // The wait for the peer after a flushing close is needed on TCP: to close while received bytes are unread, or yet to
@@ -78,16 +79,14 @@ extension EventLoop {
         }
         // Reserved, but nothing was committed.
         blocks.give(&connection.pointee.filling)
-        if connection.pointee.has(.flushing) {
-            blocks.give(&connection.pointee.tail)
-            if connection.pointee.has(.ended) {
+        if connection.pointee.has(.flushing) { blocks.give(&connection.pointee.tail) }
+        if connection.pointee.has(.flushing), connection.pointee.has(.ended) {
+            connection.pointee.flags.insert(.aborting)
+        } else if connection.pointee.has([.flushing, .endingOutput]), !connection.pointee.has(.shutDown) {
+            connection.pointee.flags.insert(.shutDown)
+            if shutdown(connection.pointee.descriptor, Int32(SHUT_WR)) != 0 {
+                connection.pointee.failure = errno
                 connection.pointee.flags.insert(.aborting)
-            } else if !connection.pointee.has(.lingering) {
-                connection.pointee.flags.insert(.lingering)
-                if shutdown(connection.pointee.descriptor, Int32(SHUT_WR)) != 0 {
-                    connection.pointee.failure = errno
-                    connection.pointee.flags.insert(.aborting)
-                }
             }
         }
     }

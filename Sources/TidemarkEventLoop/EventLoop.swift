@@ -2,7 +2,7 @@
 //
 //        ┌────────────────────────────── caller ──────────────────────────────┐
 //        │ wait ──▶ next, next, next … nil ──▶ wait                           │
-//        │            └▶ consume, send, pauseReading, setDeadline, close …    │
+//        │            └▶ consume, send, endSending, setDeadline, close …      │
 //        └────────────────────────────────────────────────────────────────────┘
 //   wait  looks at each connection touched in this iteration (EventLoop+Requests.swift): starts its send, arms or
 //         cancels its receive, goes on with its close; gives the receive buffers back; enters the kernel once.

@@ -155,6 +155,7 @@ private final class ShardStart: @unchecked Sendable {
         var shard = Shard(
             index: 0,
             configuration: configuration,
+            listeners: bound,
             policies: policies,
             directory: directory.take()!,
             inbox: try inboxReady.wait().get(),

@@ -1,5 +1,7 @@
 import TidemarkEventLoop
+import TidemarkRecording
 import TidemarkStore
+import TidemarkTickets
 
 /// Where a server listens.
 public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
@@ -59,6 +61,9 @@ public struct ServerConfiguration: Sendable {
     public var readTimeout: Duration = .seconds(30)
     /// How long a draining server waits for its clients to take their last answers.
     public var drainTimeout: Duration = .seconds(5)
+
+    /// Takes down what all connections send and receive. Whoever made it finishes it, once the server has stopped.
+    public var recorder: Recorder?
 
     public var eventLoop = EventLoopConfiguration()
     public var changeLog = ChangeLogConfiguration()

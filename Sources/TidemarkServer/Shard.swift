@@ -10,6 +10,7 @@ import TidemarkDirectory
 import TidemarkEventLoop
 import TidemarkSession
 import TidemarkStore
+import TidemarkTickets
 import TidemarkWire
 
 struct Shard: ~Copyable {
@@ -49,6 +50,8 @@ struct Shard: ~Copyable {
     private let inbox: GroupInbox
     private let draining: DrainFlag
     private let log: Logger
+    /// Nil, and one test of it all that it costs, unless somebody wants a recording.
+    private var recording: ShardRecording?
 
     private var loop: EventLoop
     private var directory: Directory
@@ -65,6 +68,7 @@ struct Shard: ~Copyable {
     init(
         index: Int,
         configuration: ServerConfiguration,
+        listeners: [ListenAddress],
         policies: [SessionPolicy],
         directory: consuming Directory,
         inbox: GroupInbox,
@@ -82,6 +86,7 @@ struct Shard: ~Copyable {
         self.draining = draining
         self.loop = loop
         self.log = log
+        recording = configuration.recorder.map { ShardRecording($0, listeners: listeners) }
     }
 
     /// Returns the addresses, with the port that was taken where 0 was asked for, and what each listener offers.
@@ -141,14 +146,19 @@ struct Shard: ~Copyable {
             }
             clients[slot] = Client(id: id, policy: Int(listener.index))
             counters.countConnection()
+            if recording != nil {
+                recording!.accepted(id, listener, peer: loop.peerAddress(id), port: loop.peerPort(id))
+            }
             log.trace(
                 "accepted",
                 metadata: ["peer": "\(loop.peerAddress(id) ?? "unix")", "connection": "\(id.slot)"]
             )
             loop.setDeadline(id, at: loop.now + configuration.authenticateTimeout)
         case .received(let id, let bytes):
+            if recording != nil { recording!.received(id, bytes) }
             receive(id, bytes, changeLog)
         case .ended(let id):
+            if recording != nil { recording!.ended(id, by: .client) }
             clients[Int(id.slot)].hasEnded = true
             closeIfDone(id)
         case .drained(let id):
@@ -161,6 +171,7 @@ struct Shard: ~Copyable {
             fail(id, request: 0, ErrorMessage(.tooSlow, detail: "too long \(what)"))
         case .closed(let id, let reason):
             log.trace("closed", metadata: ["connection": "\(id.slot)", "reason": "\(reason)"])
+            if recording != nil { recording!.closed(id, reason) }
             forget(id)
         case .woken, .connected:
             break
@@ -184,7 +195,7 @@ struct Shard: ~Copyable {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
             switch FrameParse.first(in: rest, bodyBytesMax: clients[slot].session.bodyBytesMax) {
             case .incomplete:
-                loop.consume(id, offset)
+                consume(id, offset)
                 watchFrame(id, isIncomplete: !rest.isEmpty, isNew: offset > 0)
                 return closeIfDone(id)
             case .tooLarge(let header):
@@ -198,13 +209,18 @@ struct Shard: ~Copyable {
                 // Answers that are not read wait in the peer's own frames, not in our memory.
                 let isUnread = loop.outputBytes(id) > configuration.eventLoop.outputHighWater
                 if isUnread || clients[slot].writesOpen >= Self.writesOpenMax {
-                    loop.consume(id, offset)
+                    consume(id, offset)
                     return pause(id, isUnread: isUnread)
                 }
             }
         }
         // What comes after a frame that ended the session is not looked at.
-        loop.consume(id, bytes.count)
+        consume(id, bytes.count)
+    }
+
+    private mutating func consume(_ id: ConnectionID, _ count: Int) {
+        loop.consume(id, count)
+        if recording != nil { recording!.consumed(id, count) }
     }
 
     private mutating func pause(_ id: ConnectionID, isUnread: Bool) {
@@ -281,12 +297,14 @@ struct Shard: ~Copyable {
         )
         scratch.endFrame(mark)
         counters.count(outcome)
+        if recording != nil { recording!.sent(id, scratch.bytes) }
         loop.send(id, scratch.bytes)
     }
 
     private mutating func send(_ message: Message, _ id: ConnectionID, _ request: UInt16) {
         scratch.truncate(to: 0)
         message.encode(into: &scratch, request: request)
+        if recording != nil { recording!.sent(id, scratch.bytes) }
         loop.send(id, scratch.bytes)
     }
 
@@ -313,6 +331,7 @@ struct Shard: ~Copyable {
 
     private mutating func close(_ id: ConnectionID) {
         clients[Int(id.slot)].isClosing = true
+        if recording != nil { recording!.ended(id, by: .server) }
         loop.close(id, flushing: true)
     }
 
@@ -468,6 +487,7 @@ struct Shard: ~Copyable {
         if loop.connectionCount > 0 {
             log.warning("clients did not take their last answers", metadata: ["connections": "\(loop.connectionCount)"])
         }
+        if recording != nil { recording!.stopped() }
     }
 }
 

@@ -78,7 +78,13 @@ public struct Session: Equatable, Sendable {
     ) -> SessionAction {
         precondition(state != .ended && state != .authenticating)
         guard header.flags.isSubset(of: .known) else {
-            return end(ErrorMessage(.badFrame, decode: DecodeError(.reserved, offset: 0)))
+            return end(
+                ErrorMessage(
+                    .badFrame,
+                    detail: "reserved flags in the frame's header",
+                    decode: DecodeError(.reserved, offset: 0)
+                )
+            )
         }
         guard let type = MessageType(rawValue: header.type) else {
             if header.flags.contains(.ignorable) { return .passOver }

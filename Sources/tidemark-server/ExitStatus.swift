@@ -2,6 +2,7 @@ import ArgumentParser
 import TidemarkEventLoop
 import TidemarkServer
 import TidemarkStore
+import TidemarkTickets
 
 /// What the process ends with: the numbers of sysexits.h, so that a service manager can tell what is worth a restart.
 struct ExitStatus {

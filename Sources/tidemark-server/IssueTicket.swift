@@ -3,6 +3,7 @@ import Configuration
 import Foundation
 import TidemarkServer
 import TidemarkStore
+import TidemarkTickets
 import TidemarkWire
 
 struct NoSuchUser: Error, CustomStringConvertible {

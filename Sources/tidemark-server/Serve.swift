@@ -16,8 +16,14 @@ struct Serve: AsyncParsableCommand {
               tidemark-server serve --config /etc/tidemark.json
 
             A setting is taken from the flag, else from the environment (TIDEMARK_LISTEN, TIDEMARK_UNIX, TIDEMARK_DATA, \
-            TIDEMARK_KEY_FILE, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_CONFIG), else from the file of --config; \
-            --show-config says what it comes to.
+            TIDEMARK_KEY_FILE, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_CONFIG), else from the \
+            file of --config; --show-config says what it comes to.
+
+            A recording is a pcap file of all connections, above any encryption, with made-up packet headers. \
+            tidemark-dump -r FILE reads it, also while it grows, and so do tcpdump and Wireshark. A disk that cannot keep \
+            up leaves gaps in the recording and never slows the server:
+
+              tidemark-server serve --record today.pcap
 
             The first SIGTERM or SIGINT drains: what was accepted is answered and on disk when it exits with 0. A second \
             one ends it at once (143, 130); what was acknowledged is on disk all the same.
@@ -58,6 +64,14 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Record all connections into a new file. It holds everything that clients send, tickets included.",
+            valueName: "file"
+        )
+    )
+    var record: String?
+
     @Flag(help: "Print every setting and where it is from, and exit.")
     var showConfig = false
 
@@ -68,6 +82,7 @@ struct Serve: AsyncParsableCommand {
         if let keyFile { flags[.keyFile] = .string(keyFile) }
         if insecure { flags[.insecure] = .bool(true) }
         if let logLevel { flags[.logLevel] = .string(logLevel) }
+        if let record { flags[.record] = .string(record) }
         let settings = try ServeSettings(try await place.settings(flags))
         if showConfig {
             print(settings.table)

@@ -10,6 +10,7 @@ struct ServeSettings {
     var keyFile: Setting<String>
     var insecure: Setting<Bool>
     var logLevel: Setting<Logger.Level>
+    var record: Setting<String>?
 
     init(_ settings: Settings) throws {
         data = try settings.dataDirectory()
@@ -19,6 +20,7 @@ struct ServeSettings {
             try settings.text(.logLevel)?.converted(
                 "a level: trace, debug, info, notice, warning, error or critical"
             ) { Logger.Level(rawValue: $0.lowercased()) } ?? Setting(value: .info, origin: .builtIn)
+        record = try settings.text(.record)
         unix = try settings.text(.unix).map { Setting(value: .unix(path: $0.value), origin: $0.origin) }
         if let given = try settings.texts(.listen) {
             listen = Setting(value: [], origin: given.origin)
@@ -64,6 +66,7 @@ struct ServeSettings {
             row(.keyFile, keyFile.value, keyFile.origin),
             row(.insecure, insecure.value, insecure.origin),
             row(.logLevel, logLevel.value.rawValue, logLevel.origin),
+            row(.record, record?.value ?? "", record?.origin ?? .builtIn),
         ].joined(separator: "\n")
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Logging
+import TidemarkRecording
 import TidemarkServer
 
 /// A server from its start to its end, with what is around it: the log, the signals.
@@ -34,6 +35,8 @@ struct Service {
             ticketKeys: try KeyFile(setting: settings.keyFile).loadOrMake(log: log)
         )
         configuration.allowsInsecure = settings.insecure.value
+        configuration.recorder = try recorder()
+        defer { configuration.recorder?.finish() }
 
         let server = try Server(configuration, log: log)
         server.onFailure { tell.yield(.failure($0)) }
@@ -50,6 +53,24 @@ struct Service {
                 throw ExitCode(ExitStatus.failure.code)
             }
             return
+        }
+    }
+
+    /// Nil unless one is asked for.
+    private func recorder() throws -> Recorder? {
+        guard let file = settings.record else { return nil }
+        do {
+            let recorder = try Recorder(path: file.value) { [log] notice in
+                switch notice {
+                case .finished(let summary) where summary.droppedBytes == 0: log.info("\(notice)")
+                case .finished, .droppingBegan: log.warning("\(notice)")
+                case .stopped: log.error("\(notice); the server goes on")
+                }
+            }
+            log.info("recording into \(file.value), tickets included")
+            return recorder
+        } catch {
+            throw ConfigurationError(origin: file.origin, reason: "\(error)")
         }
     }
 

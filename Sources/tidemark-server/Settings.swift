@@ -16,6 +16,7 @@ enum Key: String, CaseIterable {
     case keyFile = "key-file"
     case insecure
     case logLevel = "log-level"
+    case record
 }
 
 struct ConfigurationError: Error, CustomStringConvertible {

@@ -92,8 +92,10 @@ struct Context {
         return try AddressBook(path: path)
     }
 
-    var configuration: ClientConfiguration {
+    /// Begins the recording, if one is asked for.
+    func configuration() throws -> ClientConfiguration {
         var configuration = ClientConfiguration()
+        if let file = options.record { configuration.recorder = try Recording.begin(file) }
         configuration.timeout = .milliseconds(Int64(options.timeout * 1000))
         configuration.deviceClass = .computer
         configuration.device = remembered?.device ?? 0

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TidemarkClient
+import TidemarkRecording
 import TidemarkWire
 
 /// What ends the program: a sentence that says what to do, and an exit code.
@@ -21,6 +22,7 @@ struct Failure: Error {
         case let failure as Failure: self = failure
         case let error as ClientError: self.init(Failure.status(of: error), "\(error)")
         case let error as BookError: self.init(Failure.status(of: error), "\(error)")
+        case let error as RecorderError: self.init(.storage, "--record: \(error)")
         case let error as ServerAddress.Mistake: self.init(.usage, "\(error)")
         case let error as CocoaError: self.init(.storage, error.localizedDescription)
         case is CancellationError: self.init(.tryLater, "interrupted")

@@ -26,6 +26,17 @@ struct ConnectionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("How long to wait for an answer.", valueName: "seconds"))
     var timeout: Double = 10
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Record the connection into a new file that tidemark-dump -r, tcpdump and Wireshark read. It holds \
+            everything that is sent, the ticket included.
+            """,
+            valueName: "file"
+        )
+    )
+    var record: String?
+
     func validate() throws {
         if [ticket, ticketFile, trustedUser].compactMap({ $0 }).count > 1 {
             throw ValidationError("name one of --ticket, --ticket-file and --trusted-user")

@@ -41,7 +41,7 @@ struct Presence: AsyncParsableCommand {
             let connection = try await TidemarkConnection.open(
                 try context.server(),
                 as: try context.credentials(),
-                configuration: context.configuration
+                configuration: try context.configuration()
             )
             try await connection.setPresence(wish)
             if seconds > 0 { try await stay(on: connection) }

@@ -28,7 +28,7 @@ struct Session {
             as: try context.credentials(),
             book: book,
             settings: settings,
-            configuration: context.configuration
+            configuration: try context.configuration()
         )
         do {
             let value = try await body(Session(connection: connection, book: book, report: report))

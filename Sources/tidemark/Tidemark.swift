@@ -36,6 +36,7 @@ extension Tidemark {
     static func start() async {
         do {
             let command = try parseAsRoot()
+            defer { Recording.end() }
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {

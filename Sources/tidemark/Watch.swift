@@ -87,7 +87,7 @@ private struct Watcher {
             as: try context.credentials(),
             book: book,
             settings: settings,
-            configuration: context.configuration
+            configuration: try context.configuration()
         )
         connection = made
         if let presence { try await made.setPresence(presence) }

@@ -31,7 +31,7 @@ extension EventLoopTests {
             var opened = 0
             for _ in 0..<1500 {
                 let index = peers.isEmpty ? 0 : Int.random(in: 0..<peers.count, using: &random)
-                switch Int.random(in: 0..<20, using: &random) {
+                switch Int.random(in: 0..<21, using: &random) {
                 case 0..<2 where opened < 200:
                     var peer = try server.connect()
                     peers.append(peer.release())
@@ -71,6 +71,8 @@ extension EventLoopTests {
                     let id = server.accepted.randomElement(using: &random)!
                     server.loop.resumeReading(id)
                     server.loop.setDeadline(id, at: server.loop.now + .microseconds(500))
+                case 19 where !server.accepted.isEmpty:
+                    server.loop.endSending(server.accepted.randomElement(using: &random)!)
                 default:
                     try server.runIterations(Int.random(in: 1...3, using: &random))
                 }

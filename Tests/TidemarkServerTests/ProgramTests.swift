@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TidemarkStore
+import TidemarkTickets
 import TidemarkWire
 
 @testable import TidemarkServer

@@ -17,6 +17,7 @@ import Testing
                 key-file = /nonexistent/.local/share/tidemark-server/ticket.keys   (default)
                 insecure = false   (default)
                 log-level = info   (default)
+                record =    (default)
 
                 """
         )
@@ -29,12 +30,13 @@ import Testing
             "c.json",
             """
             {"listen": ["127.0.0.1:1", "127.0.0.1:2"], "unix": "/file.sock", "data": "/file",
-             "key-file": "/file.keys", "insecure": true, "log-level": "debug"}
+             "key-file": "/file.keys", "insecure": true, "log-level": "debug", "record": "/file.pcap"}
             """
         )
         let environment = [
             "TIDEMARK_CONFIG": file, "TIDEMARK_LISTEN": "127.0.0.1:3,[::1]:4", "TIDEMARK_DATA": "/environment",
             "TIDEMARK_KEY_FILE": "/environment.keys", "TIDEMARK_INSECURE": "no",
+            "TIDEMARK_RECORD": "/environment.pcap",
         ]
         let outcome = try Program.run(
             "serve",
@@ -54,6 +56,7 @@ import Testing
                 key-file = /flag.keys   (--key-file)
                 insecure = false   (TIDEMARK_INSECURE in the environment)
                 log-level = debug   (\(file): "log-level")
+                record = /environment.pcap   (TIDEMARK_RECORD in the environment)
 
                 """
         )
@@ -71,7 +74,7 @@ import Testing
     @Test(arguments: [
         (
             "{\"lisen\": []}",
-            ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level"
+            ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level, record"
         ),
         ("{\"listen\": \"127.0.0.1:1\"}", ": \"listen\": is not a list of texts"),
         ("{\"data\": 7}", ": \"data\": is not a text"),

@@ -1,6 +1,7 @@
 import Logging
 import Testing
 import TidemarkStore
+import TidemarkTickets
 import TidemarkWire
 
 @testable import TidemarkServer

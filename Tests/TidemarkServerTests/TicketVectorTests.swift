@@ -3,6 +3,7 @@ import Testing
 import TidemarkWire
 
 @testable import TidemarkServer
+@testable import TidemarkTickets
 
 /// A worked ticket of the protocol's own folder.
 private struct TicketVector: Decodable {

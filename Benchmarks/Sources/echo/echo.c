@@ -6,7 +6,12 @@
  * the same zeros, so a connection needs no output buffer: only how many bytes it still owes. Nothing is parsed, stored
  * or copied; what this costs a request is what the sockets cost.
  *
- * Usage: tidemark-bench-echo PORT REQUEST_BYTES RESPONSE_BYTES        (on 127.0.0.1, until it is killed) */
+ * Usage: tidemark-bench-echo PORT REQUEST_BYTES RESPONSE_BYTES        (on 127.0.0.1, until it is killed)
+ *
+ * With two arguments more, ANSWERS and FRAMES, the bytes sent are those of the file ANSWERS instead of zeros, so that a
+ * client that checks its answers can be driven by the same echo: the first FRAMES frames of a connection are answered
+ * with as many frames of the file, each request of REQUEST_BYTES after them with the next RESPONSE_BYTES, and the end
+ * of the file goes on where those answers began. Only those first frames are looked at, for their length. */
 #define _GNU_SOURCE
 #include <liburing.h>
 #include <netinet/in.h>
@@ -28,7 +33,9 @@ enum operation { ACCEPT, RECEIVE, SEND };
 
 struct connection {
     uint64_t owed_bytes;      /* answers not yet taken by the kernel */
+    uint64_t sent_bytes;      /* answers taken by the kernel */
     uint32_t request_part;    /* bytes of a request that is not complete */
+    uint32_t frames;          /* of the first frames: those that have come */
     bool open, receiving, sending, queued;
 };
 
@@ -36,6 +43,9 @@ static struct io_uring ring;
 static struct io_uring_buf_ring *buffers;
 static unsigned char *buffer_bytes;
 static unsigned char zeros[SEND_BYTES_MAX];
+static const unsigned char *answers = zeros;    /* one cycle of answers, again and again, after what comes first */
+static size_t answers_bytes = SEND_BYTES_MAX, first_bytes;
+static uint32_t first_frames;
 static struct connection connections[CONNECTIONS_MAX];
 static int queue[CONNECTIONS_MAX], queued;    /* connections with something to start before the next wait */
 static int listener;
@@ -59,7 +69,6 @@ static struct io_uring_sqe *request(enum operation operation, int fd) {
         break;
     case SEND:
         sqe->opcode = IORING_OP_SEND;
-        sqe->addr = (uintptr_t)zeros;
         sqe->msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
         break;
     }
@@ -77,6 +86,41 @@ static void look_at(int fd) {
     queue[queued++] = fd;
 }
 
+/* The answers that go out next: a stretch of the file up to its end. */
+static void send_owed(int fd) {
+    struct connection *c = &connections[fd];
+    size_t cycle = answers_bytes - first_bytes, at = c->sent_bytes;
+    if (at >= first_bytes) at = first_bytes + (at - first_bytes) % cycle;
+    size_t bytes = answers_bytes - at;
+    if (bytes > c->owed_bytes) bytes = c->owed_bytes;
+    struct io_uring_sqe *sqe = request(SEND, fd);
+    sqe->addr = (uintptr_t)(answers + at);
+    sqe->len = (uint32_t)bytes;
+    c->sending = true;
+}
+
+/* A frame's length is in the low 20 bits of its first three bytes; the header has 6. */
+static size_t frame_bytes(const unsigned char *header) {
+    return 6 + (header[0] | (size_t)header[1] << 8 | (size_t)(header[2] & 15) << 16);
+}
+
+/* Answers the first frames among `bytes`; returns how many bytes they are. They come whole on loopback. */
+static size_t answer_first(struct connection *c, const unsigned char *bytes, size_t count) {
+    size_t used = 0, answer = 0;
+    for (uint32_t i = 0; i < c->frames; i++) answer += frame_bytes(answers + answer);
+    while (c->frames < first_frames && used < count) {
+        if (count - used < 6 || count - used < frame_bytes(bytes + used)) {
+            fputs("a first frame came in parts\n", stderr);
+            exit(1);
+        }
+        used += frame_bytes(bytes + used);
+        c->owed_bytes += frame_bytes(answers + answer);
+        answer += frame_bytes(answers + answer);
+        c->frames++;
+    }
+    return used;
+}
+
 static void start_what_is_due(void) {
     for (int i = 0; i < queued; i++) {
         int fd = queue[i];
@@ -86,10 +130,7 @@ static void start_what_is_due(void) {
             request(RECEIVE, fd);
             c->receiving = true;
         }
-        if (c->open && !c->sending && c->owed_bytes) {
-            request(SEND, fd)->len = c->owed_bytes < SEND_BYTES_MAX ? (uint32_t)c->owed_bytes : SEND_BYTES_MAX;
-            c->sending = true;
-        }
+        if (c->open && !c->sending && c->owed_bytes) send_owed(fd);
         if (!c->open && !c->receiving && !c->sending) {
             close(fd);
             *c = (struct connection){0};
@@ -107,10 +148,33 @@ static int fail(const char *what) {
     return 1;
 }
 
+/* Reads the file and repeats its cycle until a send is rarely cut by the end. */
+static bool read_answers(const char *path) {
+    FILE *file = fopen(path, "rb");
+    unsigned char *bytes = malloc(SEND_BYTES_MAX);
+    if (!file || !bytes) return false;
+    answers_bytes = fread(bytes, 1, SEND_BYTES_MAX / 2, file);
+    fclose(file);
+    for (uint32_t i = 0; i < first_frames; i++) {
+        if (first_bytes + 6 > answers_bytes) return false;
+        first_bytes += frame_bytes(bytes + first_bytes);
+    }
+    if (first_bytes >= answers_bytes) return false;
+    size_t cycle = answers_bytes - first_bytes;
+    for (; answers_bytes + cycle <= SEND_BYTES_MAX; answers_bytes += cycle)
+        memcpy(bytes + answers_bytes, bytes + first_bytes, cycle);
+    answers = bytes;
+    return true;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 4) {
-        fprintf(stderr, "usage: %s PORT REQUEST_BYTES RESPONSE_BYTES\n", argv[0]);
+    if (argc != 4 && argc != 6) {
+        fprintf(stderr, "usage: %s PORT REQUEST_BYTES RESPONSE_BYTES [ANSWERS FRAMES]\n", argv[0]);
         return 2;
+    }
+    if (argc == 6) {
+        first_frames = (uint32_t)strtoul(argv[5], NULL, 10);
+        if (!read_answers(argv[4])) return fail(argv[4]);
     }
     uint32_t request_bytes = (uint32_t)strtoul(argv[2], NULL, 10);
     uint64_t response_bytes = strtoul(argv[3], NULL, 10);
@@ -160,22 +224,28 @@ int main(int argc, char **argv) {
                 }
                 break;
             case RECEIVE:
-                if (cqe->flags & IORING_CQE_F_BUFFER) put_buffer(cqe->flags >> IORING_CQE_BUFFER_SHIFT, returned++);
                 if (!(cqe->flags & IORING_CQE_F_MORE)) {
                     c->receiving = false;
                     look_at(fd);
                 }
+                unsigned buffer = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
                 if (cqe->res > 0) {
-                    uint64_t bytes = c->request_part + (uint64_t)cqe->res;
+                    size_t first = 0;
+                    if (c->frames < first_frames)
+                        first = answer_first(c, buffer_bytes + (size_t)buffer * RECEIVE_BUFFER_BYTES, (size_t)cqe->res);
+                    uint64_t bytes = c->request_part + (uint64_t)cqe->res - first;
                     c->owed_bytes += bytes / request_bytes * response_bytes;
                     c->request_part = (uint32_t)(bytes % request_bytes);
                     look_at(fd);
                 } else if (cqe->res != -ENOBUFS) c->open = false;
+                if (cqe->flags & IORING_CQE_F_BUFFER) put_buffer(buffer, returned++);
                 break;
             case SEND:
                 c->sending = false;
-                if (cqe->res > 0) c->owed_bytes -= (uint64_t)cqe->res;
-                else {
+                if (cqe->res > 0) {
+                    c->owed_bytes -= (uint64_t)cqe->res;
+                    c->sent_bytes += (uint64_t)cqe->res;
+                } else {
                     c->open = false;
                     shutdown(fd, SHUT_RDWR); /* ends the receive as well */
                 }

@@ -20,7 +20,7 @@ final class GraphServer {
         data = directory.appending(path: "data").path
         program = programs.server
         say("importing the graph")
-        try run(
+        try runToEnd(
             programs.server,
             ["import", "--data", data, "--edges", programs.graph, "--both-ways", "--seed", "1"]
         )
@@ -41,6 +41,7 @@ final class GraphServer {
     }
 
     var process: pid_t { server.id }
+    var keyFile: String { data + "/ticket.keys" }
 
     /// The import gives ids in the order of names' first appearance.
     private static func rosterSizes(graph: String) throws -> [UserID: Int] {
@@ -64,7 +65,7 @@ final class GraphServer {
     }
 
     func ticket(_ user: UserID) throws -> [UInt8] {
-        let text = try run(program, ["ticket", "--data", data, "--id", String(user), "--lifetime", "1h"])
+        let text = try runToEnd(program, ["ticket", "--data", data, "--id", String(user), "--lifetime", "1h"])
         var base64 = text.trimmingCharacters(in: .whitespacesAndNewlines)
             .replacing("-", with: "+").replacing("_", with: "/")
         base64 += String(repeating: "=", count: (4 - base64.count % 4) % 4)

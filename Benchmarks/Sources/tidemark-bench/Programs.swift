@@ -4,7 +4,10 @@ import Glibc
 /// The programs under measurement, as tools/bench built them.
 struct Programs {
     var server: String
+    var load: String
+    var dump: String
     var echo: String
+    var rawLoad: String
     var graph: String
 
     static func fromEnvironment() throws -> Programs {
@@ -16,7 +19,10 @@ struct Programs {
         }
         return Programs(
             server: try value("TIDEMARK_BENCH_SERVER"),
+            load: try value("TIDEMARK_BENCH_LOAD"),
+            dump: try value("TIDEMARK_BENCH_DUMP"),
             echo: try value("TIDEMARK_BENCH_ECHO"),
+            rawLoad: try value("TIDEMARK_BENCH_RAW_LOAD"),
             graph: try value("TIDEMARK_BENCH_GRAPH")
         )
     }
@@ -29,7 +35,7 @@ struct BenchError: Error, CustomStringConvertible {
 
 /// Runs a program to its end and returns what it printed.
 @discardableResult
-func run(_ program: String, _ arguments: [String]) throws -> String {
+func runToEnd(_ program: String, _ arguments: [String]) throws -> String {
     let process = Process()
     let output = Pipe()
     process.executableURL = URL(fileURLWithPath: program)

@@ -7,8 +7,9 @@ struct Goal: Codable {
     var unit: String
     var measured: Double
     var against: Double
-    /// At most this; what `value` is compared with.
+    /// What `value` is compared with: it may be at most this, or has to be at least this.
     var limit: Double
+    var isAtLeast = false
     var holds: Bool
 
     /// `measured` by itself, in `unit`.
@@ -22,6 +23,15 @@ struct Goal: Codable {
             limit: limit,
             holds: value <= limit
         )
+    }
+
+    /// `measured / against`, both in `unit`.
+    static func ratioAtLeast(_ limit: Double, _ figure: String, measured: Double, against: Double, unit: String) -> Goal
+    {
+        var goal = ratioAtMost(limit, figure, measured: measured, against: against, unit: unit)
+        goal.isAtLeast = true
+        goal.holds = measured / against >= limit
+        return goal
     }
 
     /// `measured / against`, both in `unit`.
@@ -71,7 +81,8 @@ enum Table {
             let row = try JSONDecoder().decode(Row.self, from: Data(line.utf8))
             for goal in row.goals {
                 table +=
-                    "| \(row.bench) | \(goal.figure) | \(goal.value) \(goal.unit) | at most \(goal.limit) | "
+                    "| \(row.bench) | \(goal.figure) | \(goal.value) \(goal.unit) | "
+                    + "at \(goal.isAtLeast ? "least" : "most") \(goal.limit) | "
                     + "\(goal.measured) | \(goal.against) | \(goal.holds ? "yes" : "**no**") |\n"
             }
         }

@@ -8,12 +8,14 @@ do {
     switch arguments.first {
     case "login-bytes": try LoginBytes.run(.fromEnvironment())
     case "sync": try SyncCost.run(.fromEnvironment(), small: small)
+    case "load": try LoadRate.run(.fromEnvironment(), small: small)
+    case "dump": try DumpSpeed.run(.fromEnvironment(), small: small)
     case "table":
         var lines: [String] = []
         while let line = readLine() { lines.append(line) }
         print(try Table.markdown(lines), terminator: "")
     default:
-        say("usage: tidemark-bench login-bytes|sync [--small]")
+        say("usage: tidemark-bench login-bytes|sync|load|dump [--small]")
         exit(64)
     }
 } catch {

@@ -64,6 +64,9 @@ extension Link {
         _ configuration: ClientConfiguration
     ) -> EventLoopFuture<NIOAsyncChannel<InboundFrame, ByteBuffer>> {
         channel.eventLoop.makeCompletedFuture {
+            if let recorder = configuration.recorder {
+                try channel.pipeline.syncOperations.addHandler(RecordingHandler(recorder))
+            }
             let decoder = FrameDecoder(bodyBytesMax: (1 << Int(configuration.frameLog2)) - 1)
             try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(decoder))
             return try NIOAsyncChannel(wrappingChannelSynchronously: channel)

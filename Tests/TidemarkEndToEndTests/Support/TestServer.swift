@@ -3,8 +3,10 @@ import Logging
 import Synchronization
 import TidemarkClient
 import TidemarkDirectory
+import TidemarkRecording
 import TidemarkServer
 import TidemarkStore
+import TidemarkTickets
 import TidemarkWire
 
 /// A real server in this process, on a Unix socket and a TCP port, over a data directory of its own.
@@ -20,13 +22,15 @@ final class TestServer: Sendable {
 
     let directory: URL
     let clock: TestClock
+    private let recorder: Recorder?
     private let running = Mutex<Server?>(nil)
 
     /// The changes are what the store holds before the server starts.
-    init(_ changes: [Change] = [], clock: TestClock = TestClock()) throws {
+    init(_ changes: [Change] = [], clock: TestClock = TestClock(), recorder: Recorder? = nil) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "tidemark-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         self.clock = clock
+        self.recorder = recorder
         if !changes.isEmpty {
             let store = try Store(directory: directory.path, epoch: .random(in: 1 ... .max))
             _ = try store.loadDirectory()
@@ -45,6 +49,7 @@ final class TestServer: Sendable {
             dataDirectory: directory.path,
             ticketKeys: keys
         )
+        configuration.recorder = recorder
         configuration.clock = { [clock] in clock.microseconds() }
         configuration.eventLoop.receiveBuffers = 1024
         // Tests leave connections open that nobody reads any more.

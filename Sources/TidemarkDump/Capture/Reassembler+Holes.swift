@@ -1,0 +1,259 @@
+//  What comes out of order, twice, or not at all.
+//
+//      next                        ┌────────┐   ┌────────┐
+//   ────┤        the hole          │ early  │ … │ early  │     the bytes between are waited for
+//       └──────────────────────────┴────────┘   └────────┘
+//
+//  A hole is filled by what comes late, or given up: when the receiver acknowledges what is in it (it was sent, and the
+//  capture missed it), when too much waits behind it, or when the connection or the capture ends.
+
+extension Reassembler {
+    /// Farther back no repeated segment comes from: no window is as large. It is another connection's, whose beginning
+    /// was not captured.
+    private static let repeatedDistanceMax = 1 << 26
+    private static let windowMax = 1 << 30
+
+    /// Takes a segment that is not simply the next one.
+    mutating func order<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ side: Int,
+        _ sequence: UInt32,
+        _ bytes: UnsafeRawBufferPointer,
+        _ length: Int,
+        _ observer: inout Observer
+    ) {
+        let half = table.half(slot, side)
+        if !half.pointee.flags.contains(.placed) {
+            half.pointee.next = sequence
+            half.pointee.flags.insert(.placed)
+            half.pointee.cutter.search()
+        }
+        let ahead = distance(from: half.pointee.next, to: sequence)
+        if ahead > 0 {
+            counts.early &+= 1
+            keepEarly(slot, side, sequence, bytes, length, &observer)
+        } else if ahead < -Reassembler.repeatedDistanceMax {
+            restart(slot, side, at: sequence, &observer)
+            accept(slot, side, bytes, length, &observer)
+        } else {
+            if ahead < 0 { counts.repeated &+= 1 }
+            takeBehind(slot, side, -ahead, bytes, length, &observer)
+            drain(slot, side, &observer)
+        }
+    }
+
+    /// Takes what is new of a segment, without its first `overlap` bytes, which are not.
+    private mutating func takeBehind<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ side: Int,
+        _ overlap: Int,
+        _ bytes: UnsafeRawBufferPointer,
+        _ length: Int,
+        _ observer: inout Observer
+    ) {
+        guard overlap < length else { return }
+        let fresh = UnsafeRawBufferPointer(rebasing: bytes[min(overlap, bytes.count)...])
+        accept(slot, side, fresh, length - overlap, &observer)
+    }
+
+    /// Hands on what is no longer behind a hole.
+    private mutating func drain<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ side: Int,
+        _ observer: inout Observer
+    ) {
+        let half = table.half(slot, side)
+        while let segment = half.pointee.early {
+            let ahead = distance(from: half.pointee.next, to: segment.pointee.sequence)
+            if ahead > 0 { return }
+            half.pointee.unlinkFirst()
+            let bytes = UnsafeRawBufferPointer(
+                start: UnsafeRawPointer(segment + 1),
+                count: Int(segment.pointee.captured)
+            )
+            takeBehind(slot, side, -ahead, bytes, Int(segment.pointee.length), &observer)
+            var block = segment.block
+            early.give(&block)
+        }
+        half.pointee.flags.remove(.watched)
+    }
+
+    private mutating func keepEarly<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ side: Int,
+        _ sequence: UInt32,
+        _ bytes: UnsafeRawBufferPointer,
+        _ length: Int,
+        _ observer: inout Observer
+    ) {
+        let half = table.half(slot, side)
+        if half.pointee.holdsEarly(sequence, captured: bytes.count, length: length) { return }
+        guard var block = early.take(MemoryLayout<EarlySegment>.stride + bytes.count) else {
+            // No memory for it: so nothing waits here any more.
+            while half.pointee.early != nil { giveUpHole(slot, side, &observer) }
+            let ahead = distance(from: half.pointee.next, to: sequence)
+            if ahead > 0 { lose(slot, side, ahead, &observer) }
+            if ahead > 0 { half.pointee.next = sequence }
+            takeBehind(slot, side, max(0, -ahead), bytes, length, &observer)
+            return
+        }
+        block.count = UInt32(bytes.count)
+        half.pointee.linkEarly(block, sequence, bytes, length)
+        giveUpAcknowledged(slot, side, &observer)
+        let isWatched = half.pointee.flags.contains(.watched)
+        let bytesMax = isWatched ? options.earlyBytesMax : options.unwatchedBytesMax
+        let segmentsMax = isWatched ? options.earlySegmentsMax : options.unwatchedSegmentsMax
+        while half.pointee.early != nil,
+            Int(half.pointee.earlyBytes) > bytesMax || Int(half.pointee.earlyCount) > segmentsMax
+        {
+            giveUpHole(slot, side, &observer)
+        }
+    }
+
+    /// Gives up what the receiver has acknowledged of holes.
+    mutating func giveUpAcknowledged<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ side: Int,
+        _ observer: inout Observer
+    ) {
+        let half = table.half(slot, side)
+        guard half.pointee.flags.isSuperset(of: [.acknowledged, .placed]) else { return }
+        while half.pointee.hasHole {
+            let received = distance(from: half.pointee.next, to: half.pointee.acknowledged)
+            guard received > 0, received < Reassembler.windowMax else { return }
+            giveUpHole(slot, side, atMost: received, &observer)
+        }
+    }
+
+    /// Gives up the first hole, or the first bytes of it, and hands on what is behind it.
+    mutating func giveUpHole<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ side: Int,
+        atMost limit: Int = .max,
+        _ observer: inout Observer
+    ) {
+        let half = table.half(slot, side)
+        guard half.pointee.hasHole else { return }
+        let holeEnd = half.pointee.early?.pointee.sequence ?? half.pointee.end
+        let count = min(limit, distance(from: half.pointee.next, to: holeEnd))
+        if count > 0 {
+            half.pointee.next &+= UInt32(count)
+            lose(slot, side, count, &observer)
+        }
+        drain(slot, side, &observer)
+        half.pointee.noteEnd()
+    }
+
+    /// `count` bytes in front of `next` were not captured.
+    mutating func lose<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ side: Int,
+        _ count: Int,
+        _ observer: inout Observer
+    ) {
+        counts.lostBytes &+= UInt64(count)
+        let half = table.half(slot, side)
+        switch table.flow(slot).pointee.phase {
+        case .open:
+            half.pointee.cutter.lose(UInt64(count), at: place(slot, side), pool: &frames, observer: &observer)
+        case .undecided:
+            half.pointee.cutter.search()
+        case .foreign, .closed:
+            break
+        }
+    }
+
+    /// The stream goes on somewhere else.
+    private mutating func restart<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ side: Int,
+        at sequence: UInt32,
+        _ observer: inout Observer
+    ) {
+        let half = table.half(slot, side)
+        releaseEarly(half)
+        if table.flow(slot).pointee.phase == .open {
+            half.pointee.cutter.lose(nil, at: place(slot, side), pool: &frames, observer: &observer)
+        }
+        half.pointee.next = sequence
+        half.pointee.flags.subtract([.ending, .ended, .acknowledged, .watched])
+    }
+
+    mutating func releaseEarly(_ half: UnsafeMutablePointer<HalfStream>) {
+        while let segment = half.pointee.early {
+            half.pointee.unlinkFirst()
+            var block = segment.block
+            early.give(&block)
+        }
+    }
+}
+
+extension UnsafeMutablePointer<EarlySegment> {
+    /// The block that the segment lies in.
+    var block: ByteBlock {
+        ByteBlock(base: UnsafeMutableRawPointer(self), count: pointee.captured, sizeClass: pointee.sizeClass)
+    }
+}
+
+extension HalfStream {
+    mutating func unlinkFirst() {
+        guard let segment = early else { return }
+        early = segment.pointee.next
+        if early == nil { lastEarly = nil }
+        earlyCount &-= 1
+        earlyBytes &-= UInt32(BytePool.byteCount(of: segment.pointee.sizeClass))
+    }
+
+    /// Whether an early segment has all of these bytes.
+    func holdsEarly(_ sequence: UInt32, captured: Int, length: Int) -> Bool {
+        var each = early
+        while let segment = each {
+            let offset = distance(from: segment.pointee.sequence, to: sequence)
+            if offset < 0 { return false }
+            if offset + captured <= Int(segment.pointee.captured), offset + length <= Int(segment.pointee.length) {
+                return true
+            }
+            each = segment.pointee.next
+        }
+        return false
+    }
+
+    /// Puts `bytes` into `block`, and the block among the early segments. Most come behind all others.
+    mutating func linkEarly(_ block: ByteBlock, _ sequence: UInt32, _ bytes: UnsafeRawBufferPointer, _ length: Int) {
+        let segment = block.base!.bindMemory(to: EarlySegment.self, capacity: 1)
+        segment.initialize(
+            to: EarlySegment(
+                next: nil,
+                sequence: sequence,
+                length: UInt32(length),
+                captured: UInt32(bytes.count),
+                sizeClass: block.sizeClass
+            )
+        )
+        UnsafeMutableRawBufferPointer(start: segment + 1, count: bytes.count).copyMemory(from: bytes)
+        earlyCount &+= 1
+        earlyBytes &+= UInt32(BytePool.byteCount(of: block.sizeClass))
+        guard let last = lastEarly else {
+            (early, lastEarly) = (segment, segment)
+            return
+        }
+        if distance(from: last.pointee.sequence, to: sequence) >= 0 {
+            last.pointee.next = segment
+            lastEarly = segment
+            return
+        }
+        var before: UnsafeMutablePointer<EarlySegment>?
+        var after = early
+        while let each = after, distance(from: each.pointee.sequence, to: sequence) >= 0 {
+            before = each
+            after = each.pointee.next
+        }
+        segment.pointee.next = after
+        if let before { before.pointee.next = segment } else { early = segment }
+    }
+
+    /// Whether all up to the FIN has been handed on.
+    mutating func noteEnd() {
+        if flags.contains(.ending), early == nil, distance(from: next, to: end) <= 0 { flags.insert(.ended) }
+    }
+}

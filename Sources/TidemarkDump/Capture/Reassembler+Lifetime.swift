@@ -1,0 +1,200 @@
+//  How connections begin and end.
+//
+//      SYN, SYN-ACK, or bytes of one unknown ──▶ undecided or open ──▶ both FINs: closed · RST: reset
+//                                                                       table full: forgotten · end of capture
+//  A closed flow keeps its place for a while, so that what is repeated late does not look like a new connection.
+
+extension Reassembler {
+    /// For a segment that is not simply one of an open connection: the slot of its flow, or none to pass it over.
+    mutating func admit<Observer: FrameObserver & ~Copyable>(
+        _ segment: Segment,
+        _ key: FlowKey,
+        _ hash: UInt64,
+        _ found: UInt32,
+        sender: Int,
+        isKnownPort: Bool,
+        _ observer: inout Observer
+    ) -> UInt32 {
+        var slot = found
+        if slot != FlowTable.none { slot = leave(slot, segment, sender, &observer) }
+        if segment.has(Segment.rst) { return FlowTable.none }
+        if slot == FlowTable.none {
+            if found != FlowTable.none, table.find(key, hash) != FlowTable.none { return FlowTable.none }
+            guard segment.has(Segment.syn) || segment.length > 0 else {
+                counts.strays &+= 1
+                return FlowTable.none
+            }
+            slot = begin(segment, key, hash, sender: sender, isKnownPort: isKnownPort, &observer)
+        }
+        if segment.has(Segment.syn) { synchronise(slot, sender, segment) }
+        return slot
+    }
+
+    /// What a segment means for a flow that exists. None: it is not the flow's. If the flow is to make way for a new
+    /// one, it is gone then.
+    private mutating func leave<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ segment: Segment,
+        _ sender: Int,
+        _ observer: inout Observer
+    ) -> UInt32 {
+        let flow = table.flow(slot)
+        let half = table.half(slot, sender)
+        switch flow.pointee.phase {
+        case .closed:
+            let isRepeated = half.pointee.flags.contains(.begun) && half.pointee.initial == segment.sequence
+            let isNew = segment.has(Segment.syn) && !segment.has(Segment.rst) && !isRepeated
+            let isLate = now.nanoseconds &- flow.pointee.closedAt.nanoseconds <= options.closedNanoseconds
+            if isNew || !isLate { table.removeClosed(slot) } else { counts.strays &+= 1 }
+            return FlowTable.none
+        case .foreign:
+            counts.otherPorts &+= 1
+            if segment.has(Segment.syn | Segment.rst) { table.removeLive(slot) }
+            return FlowTable.none
+        case .open, .undecided:
+            break
+        }
+        if segment.has(Segment.rst) {
+            if half.pointee.accepts(reset: segment) { close(slot, .reset, &observer) }
+            return FlowTable.none
+        }
+        let isRepeated = half.pointee.flags.contains(.begun) && half.pointee.initial == segment.sequence
+        if segment.has(Segment.syn), half.pointee.flags.contains(.placed), !isRepeated {
+            close(slot, .forgotten, &observer)
+            table.removeClosed(slot)
+            return FlowTable.none
+        }
+        return slot
+    }
+
+    private mutating func begin<Observer: FrameObserver & ~Copyable>(
+        _ segment: Segment,
+        _ key: FlowKey,
+        _ hash: UInt64,
+        sender: Int,
+        isKnownPort: Bool,
+        _ observer: inout Observer
+    ) -> UInt32 {
+        if table.live.count == table.liveMax { close(table.live.last, .forgotten, &observer) }
+        let slot = table.insert(key, hash)
+        let flow = table.flow(slot)
+        flow.pointee.movedAt = counts.packets
+        flow.pointee.hasKnownPort = isKnownPort
+        if segment.has(Segment.syn) {
+            flow.pointee.server = UInt8(segment.has(Segment.ack) ? sender : 1 - sender)
+        } else if ports.contains(segment.destination.port) != ports.contains(segment.source.port) {
+            flow.pointee.server = UInt8(ports.contains(segment.source.port) ? sender : 1 - sender)
+        }
+        if isKnownPort, flow.pointee.server != Flow.unknownSide { open(slot, &observer) }
+        return slot
+    }
+
+    mutating func open<Observer: FrameObserver & ~Copyable>(_ slot: UInt32, _ observer: inout Observer) {
+        let flow = table.flow(slot)
+        flow.pointee.phase = .open
+        flow.pointee.number = nextNumber
+        nextNumber += 1
+        let server = Int(flow.pointee.server)
+        observer.opened(
+            ConnectionName(slot: slot, number: flow.pointee.number),
+            client: flow.pointee.key.endpoint(1 - server),
+            server: flow.pointee.key.endpoint(server),
+            at: now
+        )
+    }
+
+    /// A SYN: where the sender's stream begins; with an ACK also where the other one did.
+    private mutating func synchronise(_ slot: UInt32, _ sender: Int, _ segment: Segment) {
+        table.half(slot, sender).pointee.begin(segment.sequence)
+        if segment.has(Segment.ack) { table.half(slot, 1 - sender).pointee.begin(segment.acknowledgement &- 1) }
+    }
+
+    /// After a segment of a stream whose end is known, or that ends with it.
+    mutating func end<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ sender: Int,
+        _ segment: Segment,
+        _ observer: inout Observer
+    ) {
+        let half = table.half(slot, sender)
+        guard table.flow(slot).pointee.phase != .foreign else { return }
+        if segment.has(Segment.fin), !half.pointee.flags.contains(.ending) {
+            let syn: UInt32 = segment.has(Segment.syn) ? 1 : 0
+            let end = segment.sequence &+ UInt32(truncatingIfNeeded: segment.length) &+ syn
+            if !half.pointee.flags.contains(.placed) {
+                half.pointee.next = end
+                half.pointee.flags.insert(.placed)
+                half.pointee.cutter.search()
+            }
+            if distance(from: half.pointee.next, to: end) >= 0 {
+                half.pointee.end = end
+                half.pointee.flags.insert(.ending)
+            }
+        }
+        half.pointee.noteEnd()
+        giveUpAcknowledged(slot, sender, &observer)
+        endIfBothEnded(slot, &observer)
+    }
+
+    mutating func endIfBothEnded<Observer: FrameObserver & ~Copyable>(_ slot: UInt32, _ observer: inout Observer) {
+        guard table.half(slot, 0).pointee.flags.contains(.ended), table.half(slot, 1).pointee.flags.contains(.ended),
+            table.flow(slot).pointee.phase != .closed
+        else { return }
+        close(slot, .closed, &observer)
+    }
+
+    /// Ends a connection: gives its holes up, reports what is left, and frees what it holds.
+    private mutating func close<Observer: FrameObserver & ~Copyable>(
+        _ slot: UInt32,
+        _ end: ConnectionEnd,
+        _ observer: inout Observer
+    ) {
+        let flow = table.flow(slot)
+        let client = flow.pointee.server == 0 ? 1 : 0
+        for side in [client, 1 - client] {
+            let half = table.half(slot, side)
+            while half.pointee.hasHole, flow.pointee.phase == .open { giveUpHole(slot, side, &observer) }
+            releaseEarly(half)
+            if flow.pointee.phase == .open {
+                half.pointee.cutter.finish(at: place(slot, side), pool: &frames, observer: &observer)
+            } else {
+                half.pointee.cutter.discard(pool: &frames)
+            }
+        }
+        if flow.pointee.phase == .open {
+            observer.closed(ConnectionName(slot: slot, number: flow.pointee.number), end, at: now)
+        }
+        flow.pointee.phase = .closed
+        flow.pointee.closedAt = now
+        table.retire(slot)
+        while table.closed.count > table.closedMax { table.removeClosed(table.closed.last) }
+    }
+
+    /// The capture is over: ends all connections, in the order of their numbers.
+    public mutating func finish<Observer: FrameObserver & ~Copyable>(to observer: inout Observer) {
+        var slots: [(number: UInt64, slot: UInt32)] = []
+        table.forEachLive { slots.append((table.flow($0).pointee.number, $0)) }
+        slots.sort { $0.number < $1.number }
+        for (_, slot) in slots {
+            let bothSaidSo = (0...1).allSatisfy { table.half(slot, $0).pointee.flags.contains(.ending) }
+            close(slot, bothSaidSo ? .closed : .captureEnded, &observer)
+        }
+    }
+}
+
+extension HalfStream {
+    /// The stream begins behind this SYN. Nothing if that is known.
+    mutating func begin(_ sequence: UInt32) {
+        guard !flags.contains(.placed) else { return }
+        initial = sequence
+        next = sequence &+ 1
+        flags.insert([.begun, .placed])
+    }
+
+    /// Whether a reset is within what a receiver takes for one; others are forged, or very late.
+    func accepts(reset segment: Segment) -> Bool {
+        guard flags.contains(.placed) else { return true }
+        let ahead = distance(from: next, to: segment.sequence)
+        return ahead >= -65536 && ahead < 1 << 30
+    }
+}

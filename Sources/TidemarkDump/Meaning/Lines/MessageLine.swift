@@ -1,0 +1,263 @@
+import TidemarkWire
+
+// The facts of one message, behind its type and request. Of an invalid body what was read stands there, so nothing here
+// relies on all facts being known.
+
+extension LineBuffer {
+    mutating func line(_ type: MessageType, _ facts: borrowing Facts, showsSecrets: Bool) {
+        switch type {
+        case .sync: sync(facts)
+        case .syncPage: page(facts)
+        case .hello: hello(facts)
+        case .helloOK: helloOK(facts)
+        case .authenticate: authenticate(facts, showsSecrets: showsSecrets)
+        case .authenticateOK: number(" user ", facts[.user])
+        case .ping, .pong:
+            guard let payload = facts.bytes(.payload), payload.count > 0 else { return }
+            byte(UInt8(ascii: " "))
+            hex(payload)
+        case .profileSet: profileSet(facts)
+        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK: stamp(facts)
+        case .rosterAdd:
+            userReference(facts)
+            annotations(facts)
+        case .rosterAddOK:
+            number(" user ", facts[.contact])
+            number(" as number ", facts[.number])
+            if facts[.stamp] != nil { byte(UInt8(ascii: ",")) }
+            stamp(facts)
+        case .rosterRemove, .rosterAnnotate:
+            number(" user ", facts[.contact])
+            if type == .rosterAnnotate { annotations(facts) }
+            condition(facts)
+        case .presenceSet: name(" ", .wish, facts[.wish])
+        case .goAway:
+            name(" ", .goAwayReason, facts[.reason])
+            again(facts[.reconnectAfterMS])
+            detail(facts)
+        case .error: error(facts)
+        default: break
+        }
+        if facts.extensions > 0 {
+            text(", ")
+            count(facts.extensions, "extension")
+        }
+    }
+
+    // MARK: what several messages have
+
+    @inline(__always)
+    private mutating func number(_ before: StaticString, _ value: UInt64?) {
+        guard let value else { return }
+        text(before)
+        decimal(value)
+    }
+
+    @inline(__always)
+    private mutating func name(_ before: StaticString, _ vocabulary: Vocabulary, _ value: UInt64?) {
+        guard let value else { return }
+        text(before)
+        named(vocabulary, UInt8(truncatingIfNeeded: value))
+    }
+
+    /// "1 item", "2 items"
+    mutating func count(_ value: Int, _ noun: StaticString) {
+        grouped(value)
+        byte(UInt8(ascii: " "))
+        text(noun)
+        if value != 1 { byte(UInt8(ascii: "s")) }
+    }
+
+    private mutating func stamp(_ facts: borrowing Facts) {
+        guard let stamp = facts[.stamp] else { return }
+        if stamp == 0 { return text(" unchanged") }
+        text(" stamp ")
+        stampTime(stamp)
+    }
+
+    private mutating func condition(_ facts: borrowing Facts) {
+        guard let stamp = facts[.unchangedSince], stamp != 0 else { return }
+        text(", if unchanged since ")
+        stampTime(stamp)
+    }
+
+    private mutating func userReference(_ facts: borrowing Facts) {
+        text(" user ")
+        if let id = facts[.id] {
+            decimal(id)
+        } else if let name = facts.bytes(.name) {
+            quoted(name)
+        }
+    }
+
+    private mutating func annotations(_ facts: borrowing Facts) {
+        if facts.isSet(.favourite) { text(", favourite") }
+        if let alias = facts.bytes(.alias), alias.count > 0 {
+            text(", alias ")
+            quoted(alias)
+        }
+        if facts.groups > 0 {
+            text(", ")
+            count(facts.groups, "group")
+        }
+    }
+
+    private mutating func again(_ milliseconds: UInt64?) {
+        guard let milliseconds, milliseconds > 0 else { return }
+        text(", again after ")
+        grouped(milliseconds)
+        text(" ms")
+    }
+
+    private mutating func detail(_ facts: borrowing Facts) {
+        guard let detail = facts.bytes(.detail), detail.count > 0 else { return }
+        text(": ")
+        quoted(detail)
+    }
+
+    // MARK: one message each
+
+    private mutating func hello(_ facts: borrowing Facts) {
+        number(" v", facts[.versionMin])
+        if let most = facts[.versionMax], most != facts[.versionMin] { number("-", most) }
+        name(" ", .deviceClass, facts[.deviceClass])
+        guard let device = facts[.device] else { return }
+        if device == 0 { return text(" no device") }
+        text(" device ")
+        hex(device, digits: 16)
+    }
+
+    private mutating func helloOK(_ facts: borrowing Facts) {
+        number(" v", facts[.version])
+        if let log2 = facts[.frameLog2] {
+            text(", bodies below ")
+            decimal((1 << log2) >> 10)
+            text(" KiB")
+        }
+        if let idle = facts[.idleSeconds] {
+            if idle == 0 {
+                text(", idle without limit")
+            } else {
+                number(", idle ", idle)
+                text(" s")
+            }
+        }
+        if let features = facts[.features], features != 0 {
+            text(", ")
+            bits(.features, features)
+        }
+    }
+
+    private mutating func authenticate(_ facts: borrowing Facts, showsSecrets: Bool) {
+        name(" ", .method, facts[.method])
+        if let ticket = facts.bytes(.ticket) {
+            self.ticket(ticket, showsSecrets: showsSecrets)
+        } else if let data = facts.bytes(.data) {
+            byte(UInt8(ascii: " "))
+            if showsSecrets { quoted(data) } else { text("…") }
+        } else if facts[.id] != nil || facts[.name] != nil {
+            userReference(facts)
+        }
+    }
+
+    private mutating func ticket(_ bytes: UnsafeRawBufferPointer, showsSecrets: Bool) {
+        guard let ticket = TicketView(bytes) else {
+            byte(UInt8(ascii: " "))
+            if showsSecrets { hex(bytes) } else { text("…") }
+            text(", unreadable, ")
+            return count(bytes.count, "byte")
+        }
+        number(" of user ", ticket.user)
+        number(", key ", UInt64(ticket.key))
+        text(", until ")
+        utc(seconds: ticket.expiresSeconds)
+        guard showsSecrets else { return }
+        text(", tag ")
+        hex(UnsafeRawBufferPointer(rebasing: bytes[Ticket.signedBytes...]))
+    }
+
+    private mutating func sync(_ facts: borrowing Facts) {
+        var before: StaticString = " "
+        if let options = facts[.options], options != 0 {
+            text(before)
+            bits(.syncOptions, options)
+            before = ", "
+        }
+        if let page = facts[.pageBytes], page != 0 {
+            text(before)
+            text("pages of ")
+            count(Int(page), "byte")
+            before = ", "
+        }
+        guard let token = facts.bytes(.token) else { return }
+        text(before)
+        if token.count == 0 { return text("no token") }
+        text("token ")
+        self.token(token)
+    }
+
+    private mutating func page(_ facts: borrowing Facts) {
+        guard let answer = facts[.answer] else { return }
+        switch answer {
+        case UInt64(SyncAnswer.upToDate.rawValue): text(" up to date")
+        case UInt64(SyncAnswer.delta.rawValue): text(" delta")
+        default: text(" full")
+        }
+        if let reason = facts[.reason], reason != 0 {
+            name(" (", .reason, reason)
+            byte(UInt8(ascii: ")"))
+        }
+        if facts.items > 0 {
+            let kinds = facts.kinds
+            kind(kinds.own, "own", "own")
+            kind(kinds.contact, "contact", "contacts")
+            kind(kinds.patch, "patch", "patches")
+            kind(kinds.removed, "removed", "removed")
+            text(", ")
+            count(facts.detailBytes, "byte")
+            text(" of details")
+        }
+        if facts[.last] == 0 { return text(", more to come") }
+        if let items = facts[.waitingMessages] == nil ? nil : facts[.items] {
+            text(", ")
+            count(Int(items), "item")
+            text(facts.items > 0 ? " in all, " : ", ")
+            grouped(facts.online)
+            text(" online")
+        }
+        if let waiting = facts[.waitingMessages] {
+            text(", ")
+            grouped(waiting)
+            text(" waiting")
+        }
+    }
+
+    private mutating func kind(_ value: UInt32, _ one: StaticString, _ several: StaticString) {
+        guard value > 0 else { return }
+        text(", ")
+        grouped(UInt64(value))
+        byte(UInt8(ascii: " "))
+        text(value == 1 ? one : several)
+    }
+
+    private mutating func profileSet(_ facts: borrowing Facts) {
+        byte(UInt8(ascii: " "))
+        count(facts.fieldCount, "field")
+        text(", ")
+        count(facts.detailBytes, "byte")
+        text(" of details")
+        condition(facts)
+    }
+
+    private mutating func error(_ facts: borrowing Facts) {
+        name(" ", .errorCode, facts[.code])
+        if let rule = facts[.rule] {
+            name(" (", .rule, rule)
+            number(", offset ", facts[.offset])
+            byte(UInt8(ascii: ")"))
+        }
+        again(facts[.retryAfterMS])
+        if facts.isSet(.closes) { text(", closes") }
+        detail(facts)
+    }
+}

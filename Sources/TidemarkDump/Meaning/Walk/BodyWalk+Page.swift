@@ -1,0 +1,189 @@
+import TidemarkWire
+
+extension BodyVisitor where Self: ~Copyable {
+    mutating func syncPage(_ reader: inout ByteReader) throws(DecodeError) {
+        let head = try reader.u8()
+        let first = ByteRange(0, 1)
+        let answer = head & SyncPage.answerMask
+        guard answer <= SyncAnswer.full.rawValue else { throw DecodeError(.value, offset: 0) }
+        value(.answer, .named(.answer, answer), first)
+        value(.reason, .named(.reason, head >> SyncPage.reasonShift), first)
+        value(.last, .flag(head & SyncPage.lastBit != 0), first)
+        let hasStamps = head & SyncPage.stampsBit != 0
+        value(.hasStamps, .flag(hasStamps), first)
+        let tokenBytes = Int(try reader.u8())
+        guard tokenBytes > 0, tokenBytes <= Limits.tokenBytesMax else { throw DecodeError(.tooLong, offset: 1) }
+        let token = try reader.bytes(tokenBytes)
+        value(.token, .token(token), ByteRange(1, reader.offset))
+        let begin = reader.offset
+        let count = try reader.count(upTo: Limits.rosterEntriesMax)
+        beginList(.items, count: count, ByteRange(begin, reader.offset))
+        var stamp: UInt64 = 0
+        for _ in 0..<count {
+            beginObject(.element)
+            try item(&reader, hasStamps: hasStamps, after: &stamp)
+            endObject(.element)
+        }
+        endList(.items, ByteRange(begin, reader.offset))
+        if head & SyncPage.lastBit != 0 {
+            try summary(&reader)
+        } else {
+            value(.summary, .null, ByteRange(0, 0))
+        }
+    }
+
+    private mutating func summary(_ reader: inout ByteReader) throws(DecodeError) {
+        beginObject(.summary)
+        try number(.items, upTo: Limits.rosterEntriesMax, &reader)
+        let begin = reader.offset
+        value(.digest, .wide(try reader.u64()), ByteRange(begin, reader.offset))
+        try presence(&reader)
+        try number(.waitingMessages, upTo: Int(UInt32.max), &reader)
+        endObject(.summary)
+    }
+
+    private mutating func item(
+        _ reader: inout ByteReader,
+        hasStamps: Bool,
+        after previous: inout UInt64
+    ) throws(DecodeError) {
+        let begin = reader.offset
+        let head = try reader.u8()
+        guard let kind = ItemKind(rawValue: head & ItemHead.kindMask), kind.rawValue <= ItemKind.own.rawValue else {
+            throw DecodeError(.value, offset: begin)
+        }
+        let flags = ItemHead.favourite | ItemHead.pending | ItemHead.annotated
+        let allowed = kind == .contact ? ItemHead.kindMask | flags : ItemHead.kindMask
+        guard head & ~allowed == 0 else { throw DecodeError(.reserved, offset: begin) }
+        let first = ByteRange(begin, begin + 1)
+        value(.kind, .named(.kind, kind.rawValue), first)
+        if kind == .contact {
+            value(.favourite, .flag(head & ItemHead.favourite != 0), first)
+            value(.pending, .flag(head & ItemHead.pending != 0), first)
+        }
+        try itemNumber(&reader, kind)
+        if hasStamps {
+            let at = reader.offset
+            let difference = try reader.varint()
+            guard difference > 0, difference <= .largest - previous else { throw DecodeError(.order, offset: at) }
+            previous += difference
+            value(.stamp, .stamp(previous), ByteRange(at, reader.offset))
+        } else {
+            value(.stamp, .null, ByteRange(begin, begin))
+        }
+        switch kind {
+        case .contact:
+            try user(.user, &reader)
+            try text(.name, upTo: Limits.nameBytesMax, &reader)
+            if head & ItemHead.annotated != 0 {
+                try annotationText(&reader)
+            } else {
+                noAnnotationText(at: reader.offset)
+            }
+            _ = try fields(&reader)
+        case .patch:
+            _ = try fields(&reader)
+        case .removed:
+            break
+        default:
+            try text(.name, upTo: Limits.nameBytesMax, &reader)
+            _ = try fields(&reader)
+            try fieldNumbers(&reader)
+        }
+    }
+
+    @inline(__always)
+    private mutating func itemNumber(_ reader: inout ByteReader, _ kind: ItemKind) throws(DecodeError) {
+        let at = reader.offset
+        guard kind != .own else {
+            value(.number, .number(0), ByteRange(at, at))
+            return
+        }
+        let number = try reader.count(upTo: Limits.rosterEntriesMax - 1)
+        guard number != 0 || kind == .patch else { throw DecodeError(.value, offset: at) }
+        value(.number, .number(UInt64(number)), ByteRange(at, reader.offset))
+    }
+
+    @inline(__always)
+    private mutating func noAnnotationText(at offset: Int) {
+        let nowhere = ByteRange(offset, offset)
+        value(.alias, .text(UnsafeRawBufferPointer(start: nil, count: 0)), nowhere)
+        beginList(.groups, count: 0, nowhere)
+        endList(.groups, nowhere)
+    }
+
+    private mutating func presence(_ reader: inout ByteReader) throws(DecodeError) {
+        let begin = reader.offset
+        guard let form = PresenceForm(rawValue: try reader.u8()) else { throw DecodeError(.value, offset: begin) }
+        value(.form, .named(.presenceForm, form.rawValue), ByteRange(begin, begin + 1))
+        switch form {
+        case .nobody:
+            beginList(.presence, count: 0, ByteRange(begin, begin))
+            present(0)
+        case .list: try presenceList(&reader)
+        case .bitmap: try presenceBitmap(&reader)
+        }
+        endList(.presence, ByteRange(begin, reader.offset))
+    }
+
+    private mutating func presenceList(_ reader: inout ByteReader) throws(DecodeError) {
+        let begin = reader.offset
+        let count = try reader.count(upTo: Limits.rosterEntriesMax)
+        beginList(.presence, count: count, ByteRange(begin, reader.offset))
+        var next: UInt64 = 0
+        var online = 0
+        for _ in 0..<count {
+            let at = reader.offset
+            let entry = try reader.varint()
+            let number = next + entry >> 2
+            guard number < UInt64(Limits.rosterEntriesMax) else { throw DecodeError(.tooLong, offset: at) }
+            if Self.wantsPresenceEntries {
+                contact(number, UInt8(entry & 3), ByteRange(at, reader.offset))
+            } else if entry & 3 != 0 {
+                online += 1
+            }
+            next = number + 1
+        }
+        present(online)
+    }
+
+    private mutating func presenceBitmap(_ reader: inout ByteReader) throws(DecodeError) {
+        let begin = reader.offset
+        let count = try reader.count(upTo: Limits.rosterEntriesMax / 4)
+        let behind = reader.offset
+        let bitmap = try reader.bytes(count)
+        let online = Self.contacts(inBitmap: bitmap)
+        beginList(.presence, count: online, ByteRange(begin, behind))
+        guard Self.wantsPresenceEntries else { return present(online) }
+        for (index, byte) in bitmap.enumerated() where byte != 0 {
+            for pair in 0..<4 {
+                let state = byte >> UInt8(pair * 2) & 3
+                guard state != 0 else { continue }
+                contact(UInt64(index * 4 + pair), state, ByteRange(behind + index, behind + index + 1))
+            }
+        }
+    }
+
+    /// Two bits each, of which at least one is set where the contact is not offline.
+    private static func contacts(inBitmap bitmap: UnsafeRawBufferPointer) -> Int {
+        var contacts = 0
+        var at = 0
+        while at + 8 <= bitmap.count {
+            let word = bitmap.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            contacts += ((word | word >> 1) & 0x5555_5555_5555_5555).nonzeroBitCount
+            at += 8
+        }
+        while at < bitmap.count {
+            contacts += ((bitmap[at] | bitmap[at] >> 1) & 0x55).nonzeroBitCount
+            at += 1
+        }
+        return contacts
+    }
+
+    private mutating func contact(_ number: UInt64, _ state: UInt8, _ range: ByteRange) {
+        beginObject(.element)
+        value(.number, .number(number), range)
+        value(.state, .named(.state, state), range)
+        endObject(.element)
+    }
+}

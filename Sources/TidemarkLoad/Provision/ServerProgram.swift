@@ -1,0 +1,86 @@
+//  The server's own program, which imports and serves.
+
+import Foundation
+import Synchronization
+
+/// `tidemark-server`, run as a process of its own.
+public struct ServerProgram: Sendable {
+    public let path: String
+
+    /// At a path; without one, `tidemark-server` in the directory of this program. Throws `LoadError.serverProgram` if
+    /// there is none.
+    public init(_ given: String?) throws(LoadError) {
+        path = given ?? Self.beside()
+        guard FileManager.default.isExecutableFile(atPath: path) else {
+            let hint = given == nil ? "name it with --server-program PATH" : "--server-program takes the program's path"
+            throw .serverProgram(reason: "there is no program \(path); \(hint)", status: 66)
+        }
+    }
+
+    private static func beside() -> String {
+        let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "."
+        return (own as NSString).deletingLastPathComponent + "/tidemark-server"
+    }
+
+    /// A process that will not see what is set for this one's own server.
+    func process(_ arguments: [String]) -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("TIDEMARK_") }
+        return process
+    }
+
+    /// Imports a graph into a data directory, which is made if it does not exist. What the program says goes where this
+    /// one's errors go.
+    ///
+    /// - Throws: `LoadError.serverProgram` with the program's status, if it did not do it.
+    public func provision(_ graph: ContactGraph, seed: UInt64, data: String) throws(LoadError) {
+        let process = process(["import", "--edges", "-", "--both-ways", "--seed", "\(seed)", "--data", data])
+        let pipe = Pipe()
+        process.standardInput = pipe
+        process.standardOutput = FileHandle.standardError
+        do {
+            try process.run()
+        } catch {
+            throw .serverProgram(reason: "cannot run \(path): \(error.localizedDescription)", status: 74)
+        }
+        Children.add(process.processIdentifier)
+        defer { Children.remove(process.processIdentifier) }
+        // A program that ends early says why itself.
+        try? write(graph, to: pipe.fileHandleForWriting)
+        try? pipe.fileHandleForWriting.close()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            throw .serverProgram(
+                reason: "tidemark-server import did not do it; what it says stands above",
+                status: process.terminationReason == .exit ? process.terminationStatus : 74
+            )
+        }
+    }
+
+    private func write(_ graph: ContactGraph, to handle: FileHandle) throws {
+        var text = Data()
+        try graph.forEachEdge { user, contact in
+            text.append(contentsOf: "load\(user) load\(contact)\n".utf8)
+            if text.count >= 1 << 20 {
+                try handle.write(contentsOf: text)
+                text.removeAll(keepingCapacity: true)
+            }
+        }
+        try handle.write(contentsOf: text)
+    }
+}
+
+/// Processes that this one has started and that have not ended, for the moment when it has to end at once.
+public enum Children {
+    private static let running = Mutex<Set<Int32>>([])
+
+    static func add(_ pid: Int32) { running.withLock { _ = $0.insert(pid) } }
+    static func remove(_ pid: Int32) { running.withLock { _ = $0.remove(pid) } }
+
+    /// Sends a signal to each.
+    public static func signal(_ number: Int32) {
+        running.withLock { for pid in $0 { kill(pid, number) } }
+    }
+}

@@ -1,0 +1,1 @@
+TidemarkDump.start()

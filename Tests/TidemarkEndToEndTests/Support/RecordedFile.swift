@@ -1,0 +1,1 @@
+../../TidemarkRecordingTests/Support/RecordedFile.swift

@@ -1,0 +1,135 @@
+import Foundation
+import Testing
+
+@testable import TidemarkLoad
+
+/// The program as a process: its exit status, what goes where, and the live line.
+@Suite(.serialized) struct ProgramTests {
+    private struct Ended {
+        var status: Int32
+        var output: String
+        var errors: String
+    }
+
+    private static let program: String = {
+        let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        let tests = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
+        let places = [tests, own].map { ($0 as NSString).deletingLastPathComponent + "/tidemark-load" }
+        return places.first { FileManager.default.isExecutableFile(atPath: $0) } ?? places[0]
+    }()
+
+    private func process(_ arguments: [String], _ environment: [String: String] = [:]) -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Self.program)
+        process.arguments = arguments
+        process.environment = ["PATH": "/usr/bin:/bin", "TERM": "xterm"].merging(environment) { $1 }
+        process.standardInput = FileHandle.nullDevice
+        return process
+    }
+
+    private func run(_ arguments: [String]) throws -> Ended {
+        let process = process(arguments)
+        let (output, errors) = (Pipe(), Pipe())
+        (process.standardOutput, process.standardError) = (output, errors)
+        try process.run()
+        // What both say fits the pipes.
+        process.waitUntilExit()
+        return Ended(
+            status: process.terminationStatus,
+            output: String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self),
+            errors: String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        )
+    }
+
+    private func load(_ server: ScriptedServer, _ more: String...) -> [String] {
+        ["sync", "--unix", server.path, "--duration", "300ms", "--warm-up", "0s", "--connections", "2"] + more
+    }
+
+    @Test func aGoodRunIsZeroAndItsReportIsJSON() throws {
+        let server = try ScriptedServer()
+        defer { server.stop() }
+        let ended = try run(load(server, "--json"))
+        #expect(ended.status == 0, "\(ended)")
+        let report = try JSONDecoder().decode(LoadReport.self, from: Data(ended.output.utf8))
+        #expect(report.total.completed == UInt64(server.operationCount))
+        #expect(ended.errors.isEmpty)
+    }
+
+    @Test func failuresAreOneWithCountsByCode() throws {
+        let server = try ScriptedServer { $0.number == 5 ? .message(.presenceSetOK) : .right }
+        defer { server.stop() }
+        let ended = try run(load(server))
+        #expect(ended.status == 1)
+        #expect(ended.errors.contains("wrongType 1"))
+        #expect(ended.output.contains("wrongType"))
+    }
+
+    @Test func usageIs64AndNobodyThereIs69() throws {
+        #expect(try run(["walk"]).status == 64)
+        #expect(try run(["sync"]).status == 64)
+        let ended = try run(["sync", "--unix", "/nowhere/tidemark.sock"])
+        #expect(ended.status == 69)
+        #expect(ended.errors.contains("/nowhere/tidemark.sock") && ended.errors.contains("--own-server"))
+    }
+
+    @Test func filesAreWritten() throws {
+        let server = try ScriptedServer()
+        defer { server.stop() }
+        let base = NSTemporaryDirectory() + "/load-\(UUID().uuidString)"
+        defer { for end in [".json", ".html"] { try? FileManager.default.removeItem(atPath: base + end) } }
+        let ended = try run(load(server, "--json-file", base + ".json", "--html", base + ".html"))
+        #expect(ended.status == 0)
+        #expect(try ReportFile(path: base + ".json").runs.count == 1)
+        #expect(try String(contentsOfFile: base + ".html", encoding: .utf8).contains("<svg"))
+        #expect(try run(["--compare", base + ".json", base + ".json"]).status == 0)
+        #expect(try run(load(server, "--html", "/nowhere/x.html")).status == 74)
+    }
+
+    @Test func aTerminalHasALiveLineAndAPipeHasNone() throws {
+        let server = try ScriptedServer()
+        defer { server.stop() }
+        let shown = try onTerminal(load(server))
+        #expect(shown.contains("\r") && shown.contains("\u{1B}[K"))
+        #expect(shown.contains("/0 s") || shown.contains("logging in"))
+        // Taken away at the end.
+        #expect(shown.hasSuffix("\r\u{1B}[K"))
+        #expect(try onTerminal(load(server, "--quiet")).isEmpty)
+        #expect(try run(load(server)).errors.isEmpty)
+    }
+
+    /// What a run writes on a terminal that is its standard error.
+    private func onTerminal(_ arguments: [String]) throws -> String {
+        var (master, slave) = (Int32(0), Int32(0))
+        try #require(openpty(&master, &slave, nil, nil, nil) == 0)
+        defer { close(master) }
+        let process = process(arguments)
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle(fileDescriptor: slave, closeOnDealloc: false)
+        try process.run()
+        close(slave)
+        var shown: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        // Until the other end is closed, which a terminal tells as an error.
+        while case let count = read(master, &buffer, buffer.count), count > 0 { shown += buffer[..<count] }
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        return String(decoding: shown, as: UTF8.self)
+    }
+
+    @Test func anInterruptEndsItEarlyWithAReport() throws {
+        let server = try ScriptedServer()
+        defer { server.stop() }
+        let process = process(load(server, "--duration", "60s", "--json"))
+        let output = Pipe()
+        (process.standardOutput, process.standardError) = (output, FileHandle.nullDevice)
+        try process.run()
+        // It is measuring as soon as operations come.
+        while server.operationCount < 1000 { usleep(1000) }
+        process.interrupt()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        let report = try JSONDecoder().decode(LoadReport.self, from: text)
+        #expect(report.seconds < 60 && report.total.completed > 0)
+    }
+}

@@ -71,6 +71,11 @@ public struct LoadConfiguration: Sendable {
     public static let pipelineMax = 4096
     public static let connectionsMax = 1_000_000
     public static let threadsMax = 256
+    /// Operations in flight on all connections: some 2 GB of bookkeeping.
+    public static let inFlightMax = 16_000_000
+    public static let usersMax = 1 << 32
+    /// Operations a second.
+    public static let rates = 0.001...1e9
 
     public var workload: Workload
     public var target: LoadTarget
@@ -133,17 +138,24 @@ public struct LoadConfiguration: Sendable {
         func check(_ isRight: Bool, _ reason: String) throws(LoadError) {
             if !isRight { throw .configuration(reason) }
         }
-        try check((1...Self.connectionsMax).contains(connections), "connections: 1 to \(Self.connectionsMax)")
-        try check((1...Self.pipelineMax).contains(pipeline), "pipeline: 1 to \(Self.pipelineMax)")
-        try check((1...Self.threadsMax).contains(threads), "threads: 1 to \(Self.threadsMax)")
-        try check(threads <= connections, "threads: at most one for each of the \(connections) connections")
-        try check(users >= 1 && firstUser >= 1, "users and the first user begin with 1")
-        try check(duration > .zero, "the duration must be above zero")
-        try check(warmUp >= .zero && timeout > .zero, "the warm-up and the timeout must not be negative")
-        try check(changed >= 0 && changed < Limits.rosterEntriesMax, "changed: 0 to \(Limits.rosterEntriesMax - 1)")
+        try check((1...Self.connectionsMax).contains(connections), "--connections: 1 to \(Self.connectionsMax)")
+        try check((1...Self.pipelineMax).contains(pipeline), "--pipeline: 1 to \(Self.pipelineMax)")
+        try check((1...Self.threadsMax).contains(threads), "--threads: 1 to \(Self.threadsMax)")
+        try check(threads <= connections, "--threads: at most one for each of the \(connections) connections")
+        try check(
+            connections * pipeline <= Self.inFlightMax,
+            "--connections times --pipeline: at most \(Self.inFlightMax), not \(connections * pipeline)"
+        )
+        try check((1...Self.usersMax).contains(users), "--users: 1 to \(Self.usersMax)")
+        let firstUserMax = UserID.max - UInt64(users)
+        try check((1...firstUserMax).contains(firstUser), "--first-user: 1 to \(firstUserMax) with \(users) users")
+        try check(duration > .zero, "--duration: must be above zero")
+        try check(warmUp >= .zero, "--warm-up: must not be negative")
+        try check(timeout > .zero, "--timeout: must be above zero")
+        try check(changed >= 0 && changed < Limits.rosterEntriesMax, "--changed: 0 to \(Limits.rosterEntriesMax - 1)")
         try check(changed == 0 || workload == .sync, "changed contacts are about the workload sync")
         if let rate {
-            try check(rate.isFinite && rate > 0 && rate <= 1e8, "rate: above 0, at most 100,000,000 a second")
+            try check(Self.rates.contains(rate), "--rate: 0.001 to 1,000,000,000 operations a second")
             try check(workload != .idle, "an idle load has no rate")
         }
         if workload == .mixed {

@@ -6,7 +6,7 @@ public enum LoadError: Error, Equatable, CustomStringConvertible {
     case configuration(String)
     /// Nothing could connect; the reason is the system's.
     case unreachable(address: String, reason: String)
-    /// It takes connections, but no login was answered as it should be.
+    /// Connections came about, but no login was answered as it should be.
     case noLogin(address: String, reason: String)
     /// The server turned a login down.
     case loginRefused(user: UserID, code: String, detail: String)
@@ -30,14 +30,13 @@ public enum LoadError: Error, Equatable, CustomStringConvertible {
         case .unreachable(let address, let reason):
             "cannot connect to \(address): \(reason); is the server running there? --own-server starts one"
         case .noLogin(let address, let reason):
-            "\(address) takes connections, but nobody could log in: \(reason)"
+            Self.noLogin(address, reason)
         case .loginRefused(let user, let code, let detail):
             Self.refusal(user, code, detail)
         case .noProcess(let pid, let reason):
             "cannot watch process \(pid): \(reason); --server-pid takes the id of a running process on this machine"
         case .descriptors(let needed, let allowed):
-            "\(needed) connections need as many file descriptors and some more, and this process may have "
-                + "\(allowed); raise the hard limit (ulimit -Hn) or ask for fewer --connections"
+            "so many connections need \(needed) file descriptors, and this process may have \(allowed); raise the hard limit (ulimit -Hn) or ask for fewer --connections"
         case .tooFewContacts(let user, let contacts, let changed):
             "user \(user) has \(contacts) contacts, so \(changed) cannot change; lower --changed, or provision with "
                 + "more --contacts"
@@ -50,6 +49,13 @@ public enum LoadError: Error, Equatable, CustomStringConvertible {
         case .serverProgram(let reason, _):
             reason
         }
+    }
+
+    /// The system takes connections for a server that does not, up to a number.
+    private static func noLogin(_ address: String, _ reason: String) -> String {
+        let isSilent = reason == "no answer" || reason.contains("no login within")
+        return "nobody could log in at \(address): \(reason)"
+            + (isSilent ? "; is the server overloaded or stopped?" : "")
     }
 
     private static func refusal(_ user: UserID, _ code: String, _ detail: String) -> String {

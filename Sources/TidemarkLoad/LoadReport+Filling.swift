@@ -14,6 +14,7 @@ extension LoadReport {
     ) {
         let seconds = times.seconds
         let completed = counted.completed.reduce(0, +)
+        let late = counted.late.reduce(0, +)
         self.init(
             started: ISO8601DateFormatter().string(from: started),
             machine: Machine.this,
@@ -22,8 +23,9 @@ extension LoadReport {
             total: Operations(
                 kind: "all",
                 completed: completed,
-                perSecond: Double(completed) / seconds,
+                perSecond: Double(completed - late) / seconds,
                 failed: counted.failed.reduce(0, +),
+                completedLate: late > 0 ? late : nil,
                 itemsMean: nil,
                 latency: Latency(counted.together)
             ),
@@ -33,10 +35,10 @@ extension LoadReport {
             schedule: run.rate.map { Schedule(asked: $0, counted, seconds: seconds) },
             bytesSent: counted.bytesSent,
             bytesReceived: counted.bytesReceived,
-            intervals: intervals.enumerated().map { index, interval in
-                Interval(index, of: seconds, interval, samples)
-            },
-            server: samples.use(operations: completed)
+            // A remainder of less than half a second says too little.
+            intervals: intervals.enumerated().filter { $0.offset == 0 || seconds - Double($0.offset) >= 0.5 }
+                .map { Interval($0, of: seconds, $1, samples) },
+            server: samples.use(operations: completed - late)
         )
     }
 }
@@ -65,12 +67,14 @@ extension LoadReport.Operations {
     fileprivate init(_ kind: OperationKind, _ counted: Tally, seconds: Double) {
         let index = Int(kind.rawValue)
         let completed = counted.completed[index]
+        let late = counted.late[index]
         let isSync = kind == .sync || kind == .firstSync
         self.init(
             kind: kind.name,
             completed: completed,
-            perSecond: Double(completed) / seconds,
+            perSecond: Double(completed - late) / seconds,
             failed: counted.failed[index],
+            completedLate: late > 0 ? late : nil,
             itemsMean: isSync && completed > 0 ? Double(counted.items[index]) / Double(completed) : nil,
             latency: LoadReport.Latency(counted.latencies[index])
         )

@@ -188,11 +188,20 @@ public final class LoadRun: Sendable {
         if now <= control.measureAt.load(ordering: .acquiring) { return control.abort(.interrupted) }
         // A little ahead, so that all lanes have seen it when it comes.
         let end = now + Lane.tickMax + Lane.tickMax / 4
-        guard end < control.endAt.load(ordering: .acquiring) else { return }
+        let endAt = control.endAt.load(ordering: .acquiring)
+        guard end < endAt else { return drainSoon(control, from: max(now, endAt)) }
         control.endAt.store(end, ordering: .releasing)
         let drain = end + min(configuration.timeout.nanoseconds, Self.interruptedDrainNanoseconds)
         control.drainUntil.store(drain, ordering: .releasing)
         remark("interrupted; the figures are of the time until then")
+    }
+
+    /// Interrupted when all is measured and only late answers are missing.
+    private func drainSoon(_ control: RunControl, from time: UInt64) {
+        let drain = time + Self.interruptedDrainNanoseconds
+        guard drain < control.drainUntil.load(ordering: .acquiring) else { return }
+        control.drainUntil.store(drain, ordering: .releasing)
+        remark("interrupted; what was not answered by then counts as timed out")
     }
 
     private func progress(
@@ -276,7 +285,7 @@ enum DescriptorLimit {
         }
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         guard limit.rlim_max >= needed else {
-            throw .descriptors(needed: connections, allowed: Int(clamping: limit.rlim_max))
+            throw .descriptors(needed: needed, allowed: Int(clamping: limit.rlim_max))
         }
     }
 }

@@ -1,4 +1,5 @@
-//  The thread of a recording: takes packets out of the ring and writes them, until `finish` or until the disk fails.
+//  The threads of a recording. One takes packets out of the ring and writes them, until `finish` or until the disk
+//  fails. The other tells the notices; it never touches the disk, and so is there when the disk is not.
 
 #if canImport(Darwin)
     import Darwin
@@ -11,93 +12,113 @@
 #endif
 
 extension Recorder {
-    /// What the recording's thread holds; it goes with it.
+    /// What the writing thread holds; it goes with it.
     final class Writer {
         let recorder: Recorder
-        var file: RecordingFile
+        var file: RecordingFile?
 
         init(recorder: Recorder, file: consuming RecordingFile) {
             self.recorder = recorder
-            self.file = file
+            self.file = consume file
         }
 
         /// Returns the `errno` with which there is no thread, or nil.
         func start() -> Int32? {
-            let retained = Unmanaged.passRetained(self)
-            let code = Recorder.startThread(retained.toOpaque())
-            if code == 0 { return nil }
-            retained.release()
-            return code
+            Recorder.startThread { self.run() }
         }
 
         func run() {
-            while let packets = recorder.oldest() {
-                let code = file.append(packets)
-                guard code == 0 else { return recorder.end(failure: code) }
-                recorder.written(packets.count)
+            var failure: Int32 = 0
+            while failure == 0, let packets = recorder.oldest() {
+                failure = file!.append(packets)
+                if failure == 0 { recorder.written(packets.count) }
             }
-            recorder.end(failure: 0)
+            // Before the end is known: whoever waits for it may make the next recording in the same file.
+            file = nil
+            recorder.monitor.withLock { recorder.conclude(failure: failure) }
         }
     }
 
-    private static func startThread(_ writer: UnsafeMutableRawPointer) -> Int32 {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        #if canImport(Darwin)
-            var thread: pthread_t?
-            return pthread_create(&thread, &attributes, { Recorder.runWriter($0) }, writer)
-        #elseif canImport(Musl)
-            var thread: pthread_t?
-            return pthread_create(&thread, &attributes, { Recorder.runWriter($0!) }, writer)
-        #else
-            var thread = pthread_t()
-            return pthread_create(&thread, &attributes, { Recorder.runWriter($0!) }, writer)
-        #endif
+    /// Returns the `errno` with which there is no thread, or nil.
+    func startTeller() -> Int32? {
+        Self.startThread { self.tell() }
     }
 
-    private static func runWriter(_ writer: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
-        // No signal is this thread's business; a pipe that nobody reads any more is an error of its write.
-        var all = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, nil)
-        Unmanaged<Writer>.fromOpaque(writer).takeRetainedValue().run()
-        return nil
-    }
+    // MARK: the writing thread
 
-    /// What is to be written next, waiting for it; nil once all is written.
+    /// What is to be written next, waiting for it; nil once all is written, or the recording was given up.
     private func oldest() -> UnsafeRawBufferPointer? {
-        var isNews = false
-        let packets = monitor.withLock {
-            while state.ring.byteCount == 0, state.stage == .recording { monitor.wait() }
+        let packets = monitor.withLock { () -> UnsafeRawBufferPointer? in
+            while state.ring.byteCount == 0, state.stage == .recording { monitor.wait(for: packetsCame) }
             if state.ring.byteCount < Self.batchBytes, state.stage == .recording {
-                monitor.wait(atMost: Self.batchTime)
+                monitor.wait(for: packetsCame, atMost: Self.batchTime)
             }
-            isNews = state.summary.droppedBytes > 0 && !state.hasToldOfDropping
-            if isNews { state.hasToldOfDropping = true }
-            return state.ring.oldest()
+            return state.stage == .over ? nil : state.ring.oldest()
         }
-        if isNews { notify(.droppingBegan) }
-        return packets.isEmpty ? nil : packets
+        guard let packets, !packets.isEmpty else { return nil }
+        return packets
     }
 
     private func written(_ bytes: Int) {
         monitor.withLock { state.ring.release(bytes) }
     }
 
-    private func end(failure: Int32) {
+    // MARK: the telling thread
+
+    private func tell() {
+        let isDropping = monitor.withLock {
+            while state.summary.droppedBytes == 0, state.stage != .over { monitor.wait(for: newsCame) }
+            return state.summary.droppedBytes > 0
+        }
+        if isDropping { notify(.droppingBegan) }
         let summary = monitor.withLock {
-            if failure != 0 {
-                state.stage = .failed
-                state.summary.failure = failure
-            }
+            while state.stage != .over { monitor.wait(for: newsCame) }
             return state.summary
         }
-        notify(failure == 0 ? .finished(summary) : .stopped(code: failure))
+        notify(summary.failure == 0 ? .finished(summary) : .stopped(code: summary.failure))
         monitor.withLock {
-            state.hasEnded = true
-            monitor.wakeAll()
+            state.hasToldAll = true
+            newsCame.wakeAll()
         }
+    }
+
+    // MARK: any thread
+
+    /// What a thread begins with.
+    private final class Beginning {
+        let body: () -> Void
+
+        init(_ body: @escaping () -> Void) { self.body = body }
+    }
+
+    /// Returns the `errno` with which there is no thread, or nil.
+    private static func startThread(_ body: @escaping () -> Void) -> Int32? {
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        let beginning = Unmanaged.passRetained(Beginning(body))
+        #if canImport(Darwin)
+            var thread: pthread_t?
+            let code = pthread_create(&thread, &attributes, { Recorder.begin($0) }, beginning.toOpaque())
+        #elseif canImport(Musl)
+            var thread: pthread_t?
+            let code = pthread_create(&thread, &attributes, { Recorder.begin($0!) }, beginning.toOpaque())
+        #else
+            var thread = pthread_t()
+            let code = pthread_create(&thread, &attributes, { Recorder.begin($0!) }, beginning.toOpaque())
+        #endif
+        if code == 0 { return nil }
+        beginning.release()
+        return code
+    }
+
+    private static func begin(_ beginning: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? {
+        // No signal is this thread's business; a pipe that nobody reads any more is an error of its write.
+        var all = sigset_t()
+        sigfillset(&all)
+        pthread_sigmask(SIG_SETMASK, &all, nil)
+        Unmanaged<Beginning>.fromOpaque(beginning).takeRetainedValue().body()
+        return nil
     }
 }

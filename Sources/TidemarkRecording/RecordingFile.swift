@@ -12,19 +12,23 @@
 public enum RecorderError: Error, Hashable, CustomStringConvertible {
     /// The file holds something, and a recording replaces nothing.
     case exists(path: String)
-    /// With the `errno` of the open, or of the first write.
+    /// Another recorder, of this process or another, is writing the file.
+    case isInUse(path: String)
+    /// With the `errno` of the open, of the lock, or of the first write.
     case cannotMake(path: String, code: Int32)
 
     public var description: String {
         switch self {
         case .exists(let path):
             "\(path) is not empty, and a recording replaces nothing: name another file, or remove it"
+        case .isInUse(let path):
+            "another process is recording to \(path): name another file, or end that recording"
         case .cannotMake(let path, let code): "cannot make the recording \(path): \(String(cString: strerror(code)))"
         }
     }
 }
 
-/// A pcap file that grows by whole packets. May be a pipe as well.
+/// A pcap file that grows by whole packets, locked (`flock`) while this lives. May be a pipe as well, unlocked.
 struct RecordingFile: ~Copyable {
     /// Nanoseconds (a1b23c4d), version 2.4, and packets that begin with their IP header (LINKTYPE_RAW, 101).
     static let header: [UInt8] = [
@@ -37,15 +41,22 @@ struct RecordingFile: ~Copyable {
     private init(descriptor: Int32) { self.descriptor = descriptor }
 
     static func make(_ path: String) throws(RecorderError) -> RecordingFile {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o600)
+        // Read as well, to see through one descriptor what was locked and is about to be replaced. Not so a pipe: who
+        // reads it himself never learns that the others have left.
+        var status = stat()
+        let isPipe = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
+        let access = isPipe ? O_WRONLY : O_RDWR
+        let descriptor = open(path, access | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o600)
         guard descriptor >= 0 else { throw .cannotMake(path: path, code: errno) }
         var file = RecordingFile(descriptor: descriptor)
-        var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .cannotMake(path: path, code: errno) }
         if status.st_mode & S_IFMT == S_IFREG {
-            guard status.st_size == 0 || isEmptyRecording(path, bytes: Int(status.st_size)) else {
-                throw .exists(path: path)
+            guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+                let code = errno
+                throw code == EWOULDBLOCK ? .isInUse(path: path) : .cannotMake(path: path, code: code)
             }
+            // Only now: before the lock somebody else may have written.
+            guard isEmptyRecording(descriptor) else { throw .exists(path: path) }
             // Tickets are inside: also a file that was there belongs to its owner alone from now on.
             guard fchmod(descriptor, 0o600) == 0, ftruncate(descriptor, 0) == 0 else {
                 throw .cannotMake(path: path, code: errno)
@@ -59,13 +70,11 @@ struct RecordingFile: ~Copyable {
     deinit { close(descriptor) }
 
     /// What is left when a server or client could not start after all must not be in the way of the next attempt.
-    private static func isEmptyRecording(_ path: String, bytes: Int) -> Bool {
-        guard bytes == header.count else { return false }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        var found = [UInt8](repeating: 0, count: bytes)
-        return read(descriptor, &found, bytes) == bytes && found == header
+    private static func isEmptyRecording(_ descriptor: Int32) -> Bool {
+        // One byte more than may be there, so that what follows shows.
+        var found = [UInt8](repeating: 0, count: header.count + 1)
+        let count = pread(descriptor, &found, found.count, 0)
+        return count == 0 || count == header.count && Array(found[..<count]) == header
     }
 
     /// Returns 0, or the `errno` of the write that failed; the file then ends behind the last whole packet.

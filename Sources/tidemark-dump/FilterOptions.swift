@@ -55,11 +55,14 @@ struct FilterOptions: ParsableArguments {
         get throws {
             guard !type.isEmpty else { return nil }
             var types = MessageTypeSet()
-            for text in type.flatMap({ $0.split(separator: ",") }) {
-                do throws(UnknownMessageType) {
-                    try types.insert(String(text))
-                } catch {
-                    throw ValidationError("--type: \(error)")
+            for texts in type.map({ $0.split(separator: ",") }) {
+                guard !texts.isEmpty else { throw ValidationError("--type: name a type, such as sync or 0x84") }
+                for text in texts {
+                    do throws(UnknownMessageType) {
+                        try types.insert(String(text))
+                    } catch {
+                        throw ValidationError("--type: \(error)")
+                    }
                 }
             }
             return types

@@ -17,7 +17,7 @@ struct TidemarkDump: ParsableCommand {
               Read a capture, or what `tidemark --record` and `tidemark-server serve --record` wrote:
                 tidemark-dump -r capture.pcap
 
-              Find out why alice cannot log in, with all values:
+              See all that alice's sessions say, with all values:
                 tidemark-dump -r capture.pcap --user alice -v
 
               Which messages there are, how large, and how fast they are answered:
@@ -48,13 +48,16 @@ struct TidemarkDump: ParsableCommand {
     var filters: FilterOptions
 
     static func start() {
+        guard StandardDescriptors.repair() else {
+            fail("standard output is closed; there is nowhere to write", .output)
+        }
         do {
             try parseOrExit().dump()
         } catch let error as CaptureError {
-            if case .notPermitted = error { fail(error, .notAllowed) }
-            fail(error, .unreadable)
+            if case .notPermitted = error { fail("\(error)", .notAllowed) }
+            fail("\(error)", .unreadable)
         } catch {
-            fail(error, .output)
+            fail("\(error)", .output)
         }
     }
 
@@ -104,7 +107,7 @@ struct TidemarkDump: ParsableCommand {
         try? FileHandle.standardError.write(contentsOf: Data("tidemark-dump: \(text)\n".utf8))
     }
 
-    private static func fail(_ error: any Error, _ status: ExitStatus) -> Never {
+    private static func fail(_ error: String, _ status: ExitStatus) -> Never {
         tell("error: \(error)")
         Foundation.exit(status.rawValue)
     }

@@ -1,4 +1,6 @@
+import Foundation
 import TidemarkLoad
+import TidemarkTickets
 
 /// What a script can tell apart: the numbers of sysexits.h where it has one, as in the other Tidemark programs.
 enum ExitStatus: Int32, CaseIterable {
@@ -15,7 +17,7 @@ enum ExitStatus: Int32, CaseIterable {
         switch self {
         case .failures: "measured, but operations failed, or answers were wrong: see the counts by code"
         case .usage: "the command line is wrong, or asks for what cannot be run"
-        case .badData: "a file is no report"
+        case .badData: "a file is no report, or no key file"
         case .notFound: "no such process, program or file"
         case .unreachable: "the server cannot be reached, or does not answer"
         case .system: "a file cannot be written, or the system allows too few descriptors"
@@ -43,5 +45,17 @@ enum ExitStatus: Int32, CaseIterable {
         // Its own number is passed on as it is.
         case .serverProgram: self = .system
         }
+    }
+
+    init(_ error: TicketKeys.FileError) {
+        switch error {
+        // One that can be read holds no key.
+        case .unreadable(let path, _): self = access(path, R_OK) == 0 ? .badData : .notFound
+        case .badLine: self = .badData
+        }
+    }
+
+    init(_ error: ReportError) {
+        if case .unreadable = error { self = .notFound } else { self = .badData }
     }
 }

@@ -3,20 +3,25 @@ import Foundation
 import Synchronization
 import TidemarkLoad
 
-/// SIGINT and SIGTERM: the first ends the run early, the second ends this process, and those it has started, at once.
+/// SIGINT, SIGTERM, SIGQUIT, and SIGHUP of a terminal that was closed: the first ends the run early, the second ends this
+/// process at once, with the processes that it has started and their data.
 final class Interrupts {
     private let sources: [any DispatchSourceSignal]
 
     init(_ first: @escaping @Sendable () -> Void) {
         let queue = DispatchQueue(label: "tidemark-load-signals")
         let count = Count()
-        sources = [SIGINT, SIGTERM].map { number in
+        sources = [SIGINT, SIGTERM, SIGQUIT, SIGHUP].compactMap { number in
             // The default action would end the process before the source sees the signal.
-            signal(number, SIG_IGN)
+            let before = signal(number, SIG_IGN)
+            // nohup has it ignored, and so it stays.
+            if number == SIGHUP, unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) {
+                return nil
+            }
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
                 if count.next() == 1 { return first() }
-                Children.signal(SIGKILL)
+                Children.removeAll()
                 _exit(128 + number)
             }
             source.activate()

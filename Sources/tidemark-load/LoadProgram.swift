@@ -33,8 +33,8 @@ struct LoadProgram: ParsableCommand {
               How long do 20,000 operations a second take, measured from when each was due?
                 tidemark-load mixed --key-file /srv/tidemark/ticket.keys --rate 20000 --duration 1m --html page.html
 
-              Is it faster than yesterday?
-                tidemark-load sync --own-server --json-file today.json
+              Is it faster than yesterday? Three runs a side, for runs differ by themselves:
+                for run in 1 2 3; do tidemark-load sync --own-server --json >> today.json; done
                 tidemark-load --compare yesterday.json today.json
 
             A closed loop (without --rate) sends the next request when an answer comes, so a server that stalls is \
@@ -71,7 +71,7 @@ struct LoadProgram: ParsableCommand {
             )
         }
         guard other.compare.isEmpty || other.compare.count == 2 else {
-            throw ValidationError("--compare takes two reports, as --json-file writes them")
+            throw ValidationError("--compare takes two files of reports, as --json and --json-file write them")
         }
         if other.provision != nil { try rethrow { () throws(LoadError) in _ = try graph() } }
         guard workload != nil else { return }

@@ -114,7 +114,7 @@ struct OutputOptions: ParsableArguments {
 struct OtherOptions: ParsableArguments {
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Compare two reports: what differs by more than chance.", valueName: "report.json")
+        help: ArgumentHelp("Compare two files of reports, three runs each: what differs?", valueName: "report.json")
     )
     var compare: [String] = []
 

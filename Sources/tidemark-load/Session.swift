@@ -9,8 +9,34 @@ struct Session {
 
     init(_ command: LoadProgram) { self.command = command }
 
-    /// Exits with 1 if operations failed.
+    /// Where the results go beside standard output.
+    private struct Files {
+        var json: OutputFile?
+        var html: OutputFile?
+
+        func discard() {
+            json?.discard()
+            html?.discard()
+        }
+    }
+
+    /// Throws `FailedOperations`, behind the report, if operations failed.
     func run() throws {
+        var files = Files()
+        let report: LoadReport
+        do {
+            files.json = try command.output.jsonFile.map(OutputFile.init)
+            files.html = try command.output.html.map(OutputFile.init)
+            report = try load()
+        } catch {
+            files.discard()
+            throw error
+        }
+        try write(report, files)
+        if !report.errors.isEmpty || report.total.failed > 0 { throw FailedOperations(report: report) }
+    }
+
+    private func load() throws -> LoadReport {
         let current = CurrentRun()
         let interrupts = Interrupts { current.interrupt() }
         defer { withExtendedLifetime(interrupts) {} }
@@ -29,14 +55,14 @@ struct Session {
             var configuration = command.configuration(target: server.target)
             configuration.serverPID = server.pid
             configuration.tickets = server.tickets
-            try measure(configuration, current)
+            return try measure(configuration, current)
         }
         server.stop()
         say("stopped the server and removed its data")
-        try outcome.get()
+        return try outcome.get()
     }
 
-    private func measure(_ configuration: LoadConfiguration, _ current: CurrentRun) throws {
+    private func measure(_ configuration: LoadConfiguration, _ current: CurrentRun) throws -> LoadReport {
         var configuration = configuration
         if let file = command.server.keyFile { configuration.tickets = try TicketKeys(file: file) }
         let run = try LoadRun(configuration)
@@ -51,27 +77,22 @@ struct Session {
         }
         line?.clear()
         for note in run.notes { Terminal.say(note) }
-        try write(report)
-        if !report.errors.isEmpty || report.total.failed > 0 { throw FailedOperations(report: report) }
+        return report
     }
 
-    private func write(_ report: LoadReport) throws {
+    /// Writes what can be written, whatever becomes of the rest; throws the first thing that could not be.
+    private func write(_ report: LoadReport, _ files: Files) throws {
         // Files first: whoever reads standard output may go away.
-        if let path = command.output.jsonFile { try file(path, try report.json(isLaidOut: true) + "\n") }
-        if let path = command.output.html { try file(path, try report.html()) }
+        let written = [
+            Result { if let file = files.json { try file.write(try report.json(isLaidOut: true) + "\n") } },
+            Result { if let file = files.html { try file.write(try report.html()) } },
+        ]
         if command.output.json {
             Terminal.print(try report.json() + "\n")
         } else {
             Terminal.print(report.table(isColoured: Terminal.outputHasColours))
         }
-    }
-
-    private func file(_ path: String, _ text: String) throws {
-        do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-        } catch {
-            throw CannotWrite(path: path, reason: error.localizedDescription)
-        }
+        for outcome in written { try outcome.get() }
     }
 
     private func say(_ text: String) { Terminal.say(text, unless: command.output.quiet) }
@@ -85,10 +106,4 @@ struct FailedOperations: Error, CustomStringConvertible {
         let counts = report.errors.map { "\($0.code) \($0.count)" }.joined(separator: ", ")
         return "not everything went well: \(counts)"
     }
-}
-
-struct CannotWrite: Error, CustomStringConvertible {
-    var path: String
-    var reason: String
-    var description: String { "cannot write \(path): \(reason)" }
 }

@@ -21,10 +21,10 @@ do {
     exit(ExitStatus.system.rawValue)
 } catch let error as TicketKeys.FileError {
     Terminal.say("error: \(error)")
-    exit(ExitStatus.notFound.rawValue)
+    exit(ExitStatus(error).rawValue)
 } catch let error as ReportError {
     Terminal.say("error: \(error)")
-    exit(ExitStatus.badData.rawValue)
+    exit(ExitStatus(error).rawValue)
 } catch {
     LoadProgram.exit(withError: error)
 }

@@ -62,7 +62,7 @@ struct Service {
         do {
             let recorder = try Recorder(path: file.value) { [log] notice in
                 switch notice {
-                case .finished(let summary) where summary.droppedBytes == 0: log.info("\(notice)")
+                case .finished(let summary) where summary.isComplete: log.info("\(notice)")
                 case .finished, .droppingBegan: log.warning("\(notice)")
                 case .stopped: log.error("\(notice); the server goes on")
                 }

@@ -11,7 +11,7 @@ enum Recording {
         try recorder.withLock { recorder in
             if let recorder { return recorder }
             let new = try Recorder(path: file) { notice in
-                if case .finished(let summary) = notice, summary.droppedBytes == 0 { return }
+                if case .finished(let summary) = notice, summary.isComplete { return }
                 Output.error("\(notice)")
             }
             recorder = new
@@ -19,7 +19,7 @@ enum Recording {
         }
     }
 
-    /// Waits until all of it is in the file. To be called before the process ends.
+    /// Waits until all of it is in the file, for some seconds at most. To be called before the process ends.
     static func end() {
         let recorder = recorder.withLock { $0 }
         recorder?.finish()

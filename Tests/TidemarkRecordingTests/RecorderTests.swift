@@ -126,6 +126,9 @@ import Testing
             record((offset..<offset + 1000).map(byte), .client, &connection, recorder)
         }
         var late = recorder.opened(client: nil, server: nil)
+        // Told while the disk still takes nothing, not when it comes back.
+        while notices.list.isEmpty { usleep(1000) }
+        #expect(notices.list == [.droppingBegan])
 
         // Now somebody reads, to the end.
         #expect(fcntl(reader, F_SETFL, 0) == 0)
@@ -164,6 +167,55 @@ import Testing
         #expect("\(notices.list[1])".contains("\(gaps) bytes are missing"))
     }
 
+    @Test func `a disk that is stuck does not keep anybody from ending`() throws {
+        let pipe = try TemporaryFile()
+        try #require(mkfifo(pipe.path, 0o600) == 0)
+        let reader = open(pipe.path, O_RDONLY | O_NONBLOCK)
+        // With it the write ends, and the thread.
+        defer { close(reader) }
+        let notices = Notices()
+        let recorder = try Recorder(path: pipe.path, notify: notices.hear)
+        var connection = recorder.opened(client: nil, server: nil)
+        for _ in 0..<1000 { record(repeatElement(1, count: 1000), .client, &connection, recorder) }
+        let summary = recorder.finish(within: .milliseconds(10))
+        // The pipe has taken 64 KiB at most; what waits has headers of 56 bytes too, and up to three packets opened.
+        #expect(summary.unwrittenBytes > 900_000 && summary.unwrittenBytes < 1_057_000)
+        #expect(summary.recordedBytes == 1_000_000 && summary.droppedBytes == 0 && summary.failure == 0)
+        #expect(!summary.isComplete && notices.list == [.finished(summary)])
+        #expect("\(notices.list[0])".contains("given up with \(summary.unwrittenBytes) bytes not written"))
+        // It is over: nobody waits again, and nothing is recorded.
+        record([1], .client, &connection, recorder)
+        recorder.closed(&connection, by: .client, isReset: false)
+        #expect(recorder.finish(within: .seconds(3600)) == summary && notices.list.count == 1)
+    }
+
+    @Test func `that bytes are dropped is told before the end, also with a disk that is stuck`() throws {
+        let pipe = try TemporaryFile()
+        try #require(mkfifo(pipe.path, 0o600) == 0)
+        let reader = open(pipe.path, O_RDONLY | O_NONBLOCK)
+        defer { close(reader) }
+        let notices = Notices()
+        let recorder = try Recorder(path: pipe.path, bufferBytes: 1 << 17, notify: notices.hear)
+        var connection = recorder.opened(client: nil, server: nil)
+        for _ in 0..<1000 { record(repeatElement(1, count: 1000), .client, &connection, recorder) }
+        let summary = recorder.finish(within: .zero)
+        #expect(summary.recordedBytes + summary.droppedBytes == 1_000_000 && summary.droppedBytes > 0)
+        #expect(summary.unwrittenBytes > 0 && summary.unwrittenBytes <= 1 << 17)
+        #expect(notices.list == [.droppingBegan, .finished(summary)])
+    }
+
+    @Test func `whoever is told and does not come back keeps nobody from ending`() throws {
+        let file = try TemporaryFile()
+        let isHeard = DispatchSemaphore(value: 0)
+        let recorder = try Recorder(path: file.path) { _ in isHeard.wait() }
+        var connection = recorder.opened(client: nil, server: nil)
+        record([1, 2, 3], .client, &connection, recorder)
+        let summary = recorder.finish()
+        #expect(summary.isComplete && summary.recordedBytes == 3)
+        #expect(try RecordedFile(file.bytes).packets.count == 4)
+        isHeard.signal()
+    }
+
     /// A pipe whose reader has left stands for the broken disk.
     @Test func `a disk that fails ends the recording, and nothing else`() throws {
         let pipe = try TemporaryFile()
@@ -177,6 +229,7 @@ import Testing
         let summary = recorder.finish()
         #expect(summary.failure == EPIPE && notices.list == [.stopped(code: EPIPE)])
         #expect("\(notices.list[0])" == "the recording has stopped: Broken pipe")
+        #expect(summary.unwrittenBytes > 0 && !summary.isComplete)
         // Later calls do nothing.
         record([1], .client, &connection, recorder)
         recorder.ended(&connection, by: .client)
@@ -223,6 +276,38 @@ import Testing
         #expect(try RecordedFile(bytes).packets.count == 3)
         #expect(throws: RecorderError.exists(path: file.path)) { try Recorder(path: file.path) { _ in } }
         #expect(try file.bytes == bytes)
+    }
+
+    @Test func `a file that another recorder writes is left alone`() throws {
+        let file = try TemporaryFile()
+        let notices = Notices()
+        let first = try Recorder(path: file.path, notify: notices.hear)
+        // Holds nothing yet, and so looks like one that may be begun again.
+        #expect(try file.bytes == RecordingFile.header)
+        #expect(throws: RecorderError.isInUse(path: file.path)) { try Recorder(path: file.path) { _ in } }
+        var connection = first.opened(client: nil, server: nil)
+        record([1, 2, 3], .client, &connection, first)
+        while first.bytesWaiting > 0 { usleep(1000) }
+        #expect(throws: RecorderError.isInUse(path: file.path)) { try Recorder(path: file.path) { _ in } }
+        first.closed(&connection, by: .client, isReset: false)
+        #expect(first.finish().isComplete)
+        let recorded = try RecordedFile(file.bytes).connections
+        #expect(recorded.count == 1 && recorded[0].isFinished && recorded[0].clientBytes == [1, 2, 3])
+        // Free again, for what it holds to be seen.
+        #expect(throws: RecorderError.exists(path: file.path)) { try Recorder(path: file.path) { _ in } }
+        #expect(
+            "\(RecorderError.isInUse(path: "a.pcap"))"
+                == "another process is recording to a.pcap: name another file, or end that recording"
+        )
+    }
+
+    @Test func `a file that is longer than a header is not empty`() throws {
+        let file = try TemporaryFile()
+        for bytes in [RecordingFile.header + [0], Array(RecordingFile.header.dropLast())] {
+            try Data(bytes).write(to: URL(fileURLWithPath: file.path))
+            #expect(throws: RecorderError.exists(path: file.path)) { try Recorder(path: file.path) { _ in } }
+            #expect(try file.bytes == bytes)
+        }
     }
 
     @Test func `a file that cannot be made`() throws {

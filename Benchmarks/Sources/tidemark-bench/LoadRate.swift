@@ -4,7 +4,8 @@
 //   raw load ──▶ echo          zeros of the same sizes
 //   tidemark-load ──▶ echo     the same echo, whose answers are those that a server would give to the same requests
 //
-// The two take turns. Echo and server on core 0, load on core 1.
+// The two take turns. Echo and server on core 0, load on core 1. The echo's core is as full as the load's, or fuller, so
+// the rates say that the load keeps up with it; what an answer costs the load itself, its CPU time says.
 
 import ClosedLoop
 import Foundation
@@ -14,6 +15,8 @@ struct LoadRate {
     struct Run: Encodable {
         var program: String
         var requestsPerSecond: Double
+        /// Of the load's process, for each request; start and warm-up included.
+        var cpuMicroseconds: Double
     }
 
     struct OpenLoop: Encodable {
@@ -48,7 +51,7 @@ struct LoadRate {
         try Data("1 \(String(repeating: "5a", count: 32))\n".utf8).write(to: URL(fileURLWithPath: keys))
 
         let seconds = small ? 0.3 : 3.0
-        let runs = try against(programs, canned, answers: answers, keys: keys, seconds: seconds, turns: small ? 1 : 5)
+        let runs = try against(programs, canned, answers: answers, keys: keys, seconds: seconds, turns: small ? 1 : 7)
         func median(_ program: String) -> Double {
             let values = runs.filter { $0.program == program }.map(\.requestsPerSecond).sorted()
             return values[values.count / 2]
@@ -100,12 +103,25 @@ struct LoadRate {
         try server.waitUntilListening(on: cannedPort)
         try pinCurrentThread(toCore: 1)
         var runs: [Run] = []
+        func add(_ program: String, _ rate: Double, over seconds: Double, cpuBefore: Double) {
+            let microseconds = (childrenCPUSeconds() - cpuBefore) / (rate * seconds) * 1e6
+            runs.append(
+                Run(
+                    program: program,
+                    requestsPerSecond: rate.rounded(),
+                    cpuMicroseconds: (microseconds * 1000).rounded() / 1000
+                )
+            )
+        }
         for turn in 1...turns {
+            var cpu = childrenCPUSeconds()
             let raw = try runToEnd(
                 programs.rawLoad,
                 [String(zerosPort)] + sizes + [String(connections), String(pipeline), String(seconds)]
             )
             let rawRate = Double(raw.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+            add("raw load", rawRate, over: seconds, cpuBefore: cpu)
+            cpu = childrenCPUSeconds()
             let report = try LoadOutput.of(
                 programs,
                 [
@@ -114,9 +130,9 @@ struct LoadRate {
                     "--duration", "\(Int(seconds * 1000))ms", "--warm-up", "100ms",
                 ]
             )
-            say("turn \(turn): raw load \(Int(rawRate)), tidemark-load \(Int(report.total.perSecond)) requests/s")
-            runs.append(Run(program: "raw load", requestsPerSecond: rawRate))
-            runs.append(Run(program: "tidemark-load", requestsPerSecond: report.total.perSecond.rounded()))
+            add("tidemark-load", report.total.perSecond, over: seconds + 0.1, cpuBefore: cpu)
+            let costs = runs.suffix(2).map { "\(Int($0.requestsPerSecond)) requests/s (\($0.cpuMicroseconds) µs each)" }
+            say("turn \(turn): raw load \(costs[0]), tidemark-load \(costs[1])")
         }
         return runs
     }

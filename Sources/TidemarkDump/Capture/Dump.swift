@@ -23,12 +23,10 @@ public struct Dump: ~Copyable {
     /// - Parameters:
     ///   - output: what is written.
     ///   - descriptor: where to; it stays the caller's.
-    ///   - messagesMax: stops after so many messages; nil for no end.
+    ///   - messagesMax: stops after so many messages that the filter passes, 1 and more; nil for no end.
     public init(_ output: OutputConfiguration, descriptor: Int32, messagesMax: UInt64? = nil) {
         outlet = Outlet(
-            interpreter: Interpreter(output, descriptor: descriptor),
-            countsLines: output.form == .lines || output.form == .json,
-            left: messagesMax ?? .max
+            interpreter: Interpreter(output, descriptor: descriptor, messagesMax: messagesMax ?? .max)
         )
     }
 
@@ -64,15 +62,11 @@ public struct Dump: ~Copyable {
     public mutating func finish() throws(OutputError) { try outlet.interpreter.finish() }
 }
 
-/// The interpreter as a sink, up to a number of messages.
+/// The interpreter as a sink.
 struct Outlet: ~Copyable, FrameSink {
     var interpreter: Interpreter
-    /// What is written counts; otherwise every message does.
-    let countsLines: Bool
-    /// Messages until it is satisfied; `.max`: never.
-    var left: UInt64
 
-    var isSatisfied: Bool { left == 0 || interpreter.hasEnded }
+    var isSatisfied: Bool { interpreter.isSatisfied || interpreter.hasEnded }
 
     mutating func flush() {
         // A failure stays with the interpreter: `hasEnded` stops the source, and `finish` throws it.
@@ -80,7 +74,7 @@ struct Outlet: ~Copyable, FrameSink {
     }
 
     mutating func opened(_ connection: ConnectionName, client: Endpoint, server: Endpoint, at time: CaptureTime) {
-        if left > 0 { interpreter.opened(connection, client: client, server: server, at: time) }
+        interpreter.opened(connection, client: client, server: server, at: time)
     }
 
     @inline(__always)
@@ -91,11 +85,7 @@ struct Outlet: ~Copyable, FrameSink {
         _ direction: Direction,
         at time: CaptureTime
     ) {
-        if left == .max { return interpreter.frame(frame, header, of: connection, direction, at: time) }
-        if left == 0 { return }
-        let before = interpreter.out.count
         interpreter.frame(frame, header, of: connection, direction, at: time)
-        if !countsLines || interpreter.out.count != before { left -= 1 }
     }
 
     mutating func anomaly(
@@ -104,10 +94,10 @@ struct Outlet: ~Copyable, FrameSink {
         _ direction: Direction,
         at time: CaptureTime
     ) {
-        if left > 0 { interpreter.anomaly(anomaly, of: connection, direction, at: time) }
+        interpreter.anomaly(anomaly, of: connection, direction, at: time)
     }
 
     mutating func closed(_ connection: ConnectionName, _ end: ConnectionEnd, at time: CaptureTime) {
-        if left > 0 { interpreter.closed(connection, end, at: time) }
+        interpreter.closed(connection, end, at: time)
     }
 }

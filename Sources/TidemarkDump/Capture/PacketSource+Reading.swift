@@ -16,12 +16,11 @@ extension PacketSource {
         while !sink.isSatisfied, !StopSignals.isRequested {
             let status = pcap_next_ex(handle, &header, &data)
             if status == 1, let header, let data {
-                let time = header.pointee.ts
                 reassembler.packet(
                     UnsafeRawBufferPointer(start: data, count: Int(header.pointee.caplen)),
                     wireBytes: Int(header.pointee.len),
                     link: link,
-                    at: CaptureTime(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_usec)),
+                    at: CaptureTime(clamping: header.pointee.ts),
                     to: &sink
                 )
             } else if status == 0 {
@@ -59,5 +58,23 @@ extension PacketSource {
         var statistics = pcap_stat()
         guard pcap_stats(handle, &statistics) == 0 else { return 0 }
         return UInt64(statistics.ps_drop) + UInt64(statistics.ps_ifdrop)
+    }
+}
+
+extension CaptureTime {
+    /// 146 years on both sides of 1970: the difference of two such times is a number of nanoseconds too.
+    static let nanosecondsMax: Int64 = (1 << 62) - 1
+
+    /// A packet's time, whose fraction is in nanoseconds. A file can claim any; what is out of range is the nearest
+    /// that is in it.
+    init(clamping time: timeval) {
+        let limit = Self.nanosecondsMax
+        let (whole, isFar) = Int64(time.tv_sec).multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, isBeyond) = whole.addingReportingOverflow(Int64(time.tv_usec))
+        if isFar || isBeyond {
+            self.init(nanoseconds: time.tv_sec < 0 ? -limit : limit)
+        } else {
+            self.init(nanoseconds: min(limit, max(-limit, sum)))
+        }
     }
 }

@@ -84,6 +84,8 @@ public struct Reassembler: ~Copyable {
             table.moveToFront(slot)
         }
         if segment.has(Segment.ack) { acknowledge(slot, 1 &- sender, segment.acknowledgement, &observer) }
+        // By that acknowledgement: what else the segment carries belongs to nobody.
+        if flow.pointee.phase == .closed { return }
         let half = table.half(slot, sender)
         if segment.length > 0 {
             counts.payloadBytes &+= UInt64(segment.length)

@@ -20,8 +20,10 @@ struct Facts: BodyVisitor, ~Copyable {
     private(set) var online = 0
     /// A user whom a page names, by this name if it is wanted; 0 until then.
     private(set) var userOfWantedName: UserID = 0
-    /// The session's own user has the wanted name.
+    /// An own item, which is of the session's user, has the wanted name.
     private(set) var isOfWantedName = false
+    /// A reference to a user is by the wanted name: of an authentication, or of a contact to be added.
+    private(set) var refersToWantedName = false
     private let wantedName: [UInt8]
     private let wantsName: Bool
 
@@ -55,6 +57,7 @@ struct Facts: BodyVisitor, ~Copyable {
         online = 0
         userOfWantedName = 0
         isOfWantedName = false
+        refersToWantedName = false
     }
 
     @inline(__always)
@@ -103,13 +106,14 @@ struct Facts: BodyVisitor, ~Copyable {
         }
     }
 
-    /// Names stand behind the number of a contact; in `own`, and in an authentication, they are the session's own.
+    /// In a page, names stand behind the number of a contact, and in `own`; elsewhere in a reference to a user.
     private mutating func compare(_ name: UnsafeRawBufferPointer) {
         guard name.elementsEqual(wantedName) else { return }
-        if let kind = self[.kind], kind == UInt64(ItemKind.contact.rawValue) {
-            userOfWantedName = self[.user] ?? 0
-        } else {
-            isOfWantedName = true
+        switch self[.kind] {
+        case nil: refersToWantedName = true
+        case UInt64(ItemKind.contact.rawValue): userOfWantedName = self[.user] ?? 0
+        case UInt64(ItemKind.own.rawValue): isOfWantedName = true
+        default: break
         }
     }
 

@@ -12,6 +12,9 @@ extension Interpreter {
         _ state: UnsafeMutablePointer<ConnectionState>
     ) {
         if selectsMessages, !filter.passes(header, isInvalid: verdict.isInvalid) { return }
+        // Among held messages that are released, and the one that released them.
+        if isSatisfied { return }
+        messagesShown &+= 1
         switch form {
         case .statistics, .statisticsJSON:
             statistics.message(passage, header, isInvalid: verdict.isInvalid, facts)

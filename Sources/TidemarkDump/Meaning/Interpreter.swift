@@ -28,13 +28,20 @@ public struct Interpreter: ~Copyable, FrameObserver {
     var statistics = Statistics()
     /// All frames, shown or not.
     var frames: UInt64 = 0
+    /// Those that passed the filter and were written, or counted.
+    var messagesShown: UInt64 = 0
+    /// Nothing is told after so many.
+    let messagesMax: UInt64
     /// The number of the user whose name the filter has; 0 until a page tells it.
     var userOfWantedName: UserID = 0
 
     /// - Parameters:
     ///   - configuration: what is written.
     ///   - descriptor: where to; it stays the caller's.
-    public init(_ configuration: OutputConfiguration, descriptor: Int32) {
+    ///   - messagesMax: how many messages are shown, or counted, 1 and more; those that the filter passes over are not
+    ///     among them.
+    public init(_ configuration: OutputConfiguration, descriptor: Int32, messagesMax: UInt64 = .max) {
+        self.messagesMax = messagesMax
         form = configuration.form
         verbose = configuration.verbose
         hex = configuration.hex
@@ -52,6 +59,9 @@ public struct Interpreter: ~Copyable, FrameObserver {
 
     /// Nothing more can be written: whoever read the output has gone, or a write has failed, which `flush` tells.
     public var hasEnded: Bool { out.isClosed || out.failure != nil }
+
+    /// As many messages as were asked for have been shown; what is told now has no effect.
+    public var isSatisfied: Bool { messagesShown >= messagesMax }
 
     /// Writes out what is gathered. An output whose reader has gone is no error.
     public mutating func flush() throws(OutputError) { try out.flush() }
@@ -74,6 +84,7 @@ public struct Interpreter: ~Copyable, FrameObserver {
         server: Endpoint,
         at time: CaptureTime
     ) {
+        if isSatisfied { return }
         let state = connections.state(connection)
         state.pointee.client = client
         state.pointee.server = server
@@ -89,6 +100,7 @@ public struct Interpreter: ~Copyable, FrameObserver {
         _ direction: Direction,
         at time: CaptureTime
     ) {
+        if isSatisfied { return }
         frames &+= 1
         let state = connections.state(connection)
         // Of a connection whose opening no source told.
@@ -105,7 +117,7 @@ public struct Interpreter: ~Copyable, FrameObserver {
             direction: direction,
             request: 0
         )
-        if let answer = state.pointee.follow(header, direction, at: time) {
+        if let answer = state.pointee.follow(header, direction, at: time, &connections.pendingBudget) {
             passage.elapsedNanoseconds = answer.nanoseconds
             passage.request = answer.request
         }
@@ -118,7 +130,7 @@ public struct Interpreter: ~Copyable, FrameObserver {
         switch state.pointee.admission {
         case .admitted: emit(frame, header, passage, verdict, state)
         case .refused: break
-        case .undecided: state.pointee.held.add(passage, frame)
+        case .undecided: state.pointee.held.add(passage, frame, &connections.heldBudget)
         }
     }
 
@@ -128,12 +140,14 @@ public struct Interpreter: ~Copyable, FrameObserver {
         _ direction: Direction,
         at time: CaptureTime
     ) {
+        if isSatisfied { return }
         let state = connections.state(connection)
         guard state.pointee.admission == .admitted else { return }
         tell(anomaly, state, direction, at: time)
     }
 
     public mutating func closed(_ connection: ConnectionName, _ end: ConnectionEnd, at time: CaptureTime) {
+        if isSatisfied { return }
         let state = connections.state(connection)
         if state.pointee.admission == .admitted { tellClosing(state, end, at: time) }
         connections.end(connection)
@@ -176,8 +190,8 @@ public struct Interpreter: ~Copyable, FrameObserver {
             }
             return false
         }
-        if facts.userOfWantedName != 0 { userOfWantedName = facts.userOfWantedName }
-        if state.pointee.hasWantedName, state.pointee.user != 0 { userOfWantedName = state.pointee.user }
+        let told = state.pointee.userOfWantedName(facts, header, direction)
+        if told != 0 { userOfWantedName = told }
         return reconsider(state)
     }
 
@@ -209,7 +223,7 @@ public struct Interpreter: ~Copyable, FrameObserver {
                 state.pointee.admission = .refused
             }
         }
-        if state.pointee.admission == .refused { state.pointee.held.deallocate() }
+        if state.pointee.admission == .refused { state.pointee.held.deallocate(&connections.heldBudget) }
     }
 
     /// What a connection said before its user was known.
@@ -218,12 +232,12 @@ public struct Interpreter: ~Copyable, FrameObserver {
         var held = state.pointee.held
         state.pointee.held = HeldFrames()
         var position = 0
-        while let (passage, frame) = held.next(&position) {
+        while !isSatisfied, let (passage, frame) = held.next(&position) {
             let header = FrameHeader(parsing: frame)
             let verdict = judge(frame, header, passage)
             emit(frame, header, passage, verdict, state)
         }
-        if held.dropped > 0 { tellDropped(held.dropped, state) }
-        held.deallocate()
+        if held.dropped > 0, !isSatisfied { tellDropped(held.dropped, state) }
+        held.deallocate(&connections.heldBudget)
     }
 }

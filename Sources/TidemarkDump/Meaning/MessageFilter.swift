@@ -8,8 +8,9 @@ public struct MessageFilter: Sendable {
     /// The number or the name of a session's user.
     ///
     /// What a connection says before its user is known is held back, up to 8 KiB of it, and shown when the user turns
-    /// out to be this one. A name is known from a trusted login, from the owner's own item in a page, and for a number
-    /// from any page that names the user as a contact.
+    /// out to be this one. A session has a name by a trusted login that the server agreed to, and by the own item in
+    /// its pages. A name has a number by these, by a page that names the user as a contact, and by the answer to an
+    /// addition of that name to a roster.
     public var user: UserReference?
     public var types: MessageTypeSet?
     /// Errors, go-aways and invalid frames.

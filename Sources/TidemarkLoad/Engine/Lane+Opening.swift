@@ -160,7 +160,7 @@ extension Lane {
         if wasOpening {
             openingCount -= 1
             control.note(failure)
-            if !client.pointee.wasReady { refuseIfHopeless(index, failure) }
+            if !client.pointee.wasReady, measureAt == .max { refuseIfHopeless(index, failure) }
         }
         if reopens { reopenLater(index, after: max(failure.retryAfterMS, client.pointee.goAwayMS)) }
     }

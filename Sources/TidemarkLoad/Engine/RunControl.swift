@@ -94,10 +94,11 @@ final class RunControl: Sendable {
     func change(_ users: Set<UserID>) { shared.withLock { $0.toChange.formUnion(users) } }
     var toChange: [UserID] { shared.withLock { $0.toChange.sorted() } }
 
-    /// Takes what a lane counted in the `index`-th interval.
-    func deliver(_ tally: Tally, interval index: Int) {
+    /// Takes what a lane counted in the `index`-th interval; nil: after the last one.
+    func deliver(_ tally: Tally, interval index: Int?) {
         shared.withLock { shared in
             shared.total.add(tally)
+            guard let index else { return }
             while shared.intervals.count <= index { shared.intervals.append(Interval()) }
             shared.intervals[index].completed += tally.completed.reduce(0, +)
             shared.intervals[index].failed += tally.failed.reduce(0, +)

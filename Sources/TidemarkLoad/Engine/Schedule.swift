@@ -9,6 +9,9 @@
 
 /// One lane's share of the times. Pure; nanoseconds of one clock throughout.
 struct Schedule: Equatable {
+    /// As far as a signed number of nanoseconds goes: nearly three hundred years.
+    private static let offsetMax = 0x1p63
+
     let start: UInt64
     /// Nothing is due from here on.
     private(set) var end: UInt64
@@ -33,10 +36,14 @@ struct Schedule: Equatable {
         next = time(of: 0)
     }
 
-    /// When this lane's `index`-th operation is due.
+    /// When this lane's `index`-th operation is due; the last of all times if it is too far away to be counted.
     func time(of index: Int) -> UInt64 {
         // Exact to a nanosecond for as long as the product is below 2^53 ns, which is a hundred days.
-        start + UInt64(Double(lane + index * lanes) * spacing)
+        let number = Double(index) * Double(lanes) + Double(lane)
+        let offset = number == 0 ? 0 : number * spacing
+        guard offset < Self.offsetMax else { return .max }
+        let (time, isBeyond) = start.addingReportingOverflow(UInt64(offset))
+        return isBeyond ? .max : time
     }
 
     /// Takes the next operation if it is due at `now`, and returns when it was due.
@@ -61,7 +68,7 @@ struct Schedule: Equatable {
         guard end > start, last >= start else { return 0 }
         let whole = (Double(last - start) / spacing - Double(lane)) / Double(lanes)
         // What rounding may have lost or won.
-        var count = max(0, Int(whole))
+        var count = max(0, whole < Self.offsetMax ? Int(whole) : .max)
         while time(of: count) <= last { count += 1 }
         while count > 0, time(of: count - 1) > last { count -= 1 }
         return count

@@ -18,6 +18,8 @@ struct Tally: Sendable {
     var latencies: [Histogram<UInt64>]
     var completed: [UInt64]
     var failed: [UInt64]
+    /// Of `completed`: answered after the measurement's time was up.
+    var late: [UInt64]
     /// Of syncs: items in their answers.
     var items: [UInt64]
     var errors: [FailureCode: Errors] = [:]
@@ -37,7 +39,7 @@ struct Tally: Sendable {
             )
         }
         let none = [UInt64](repeating: 0, count: OperationKind.allCases.count)
-        (completed, failed, items) = (none, none, none)
+        (completed, failed, late, items) = (none, none, none, none)
     }
 
     static func empty() -> Histogram<UInt64> {
@@ -51,15 +53,15 @@ struct Tally: Sendable {
         completed[index] &+= UInt64(truncatingIfNeeded: count)
     }
 
-    mutating func fail(_ kind: OperationKind, nanoseconds: UInt64) {
+    mutating func fail(_ kind: OperationKind, nanoseconds: UInt64, count: UInt64 = 1) {
         let index = Int(kind.rawValue)
-        latencies[index].record(min(nanoseconds, Self.latencyMax))
-        failed[index] &+= 1
+        latencies[index].record(min(nanoseconds, Self.latencyMax), count: count)
+        failed[index] &+= count
     }
 
-    mutating func count(_ failure: Failure) {
+    mutating func count(_ failure: Failure, count: UInt64 = 1) {
         var errors = self.errors[failure.code] ?? Errors(count: 0, example: failure.detail)
-        errors.count += 1
+        errors.count += count
         self.errors[failure.code] = errors
     }
 
@@ -69,6 +71,7 @@ struct Tally: Sendable {
             if other.latencies[index].totalCount > 0 { latencies[index].add(other.latencies[index]) }
             completed[index] += other.completed[index]
             failed[index] += other.failed[index]
+            late[index] += other.late[index]
             items[index] += other.items[index]
         }
         for (code, more) in other.errors {

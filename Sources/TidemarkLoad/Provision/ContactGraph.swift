@@ -14,12 +14,15 @@ public struct ContactGraph: Sendable {
     private let seed: UInt64
 
     /// - Parameters:
-    ///   - users: at least 2.
+    ///   - users: 2 to `LoadConfiguration.usersMax`.
     ///   - contacts: how many each has, about: 1 to `users` - 1.
     ///   - seed: which edges are rewired, and where to.
     /// - Throws: `LoadError.configuration` beyond those.
     public init(users: Int, contacts: Int, seed: UInt64) throws(LoadError) {
         guard users >= 2 else { throw .configuration("a graph has at least 2 users") }
+        guard users <= LoadConfiguration.usersMax else {
+            throw .configuration("--users: at most \(LoadConfiguration.usersMax)")
+        }
         guard contacts >= 1, contacts < users else {
             throw .configuration("each of \(users) users can have 1 to \(users - 1) contacts, not \(contacts)")
         }

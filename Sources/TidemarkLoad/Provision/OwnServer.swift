@@ -44,7 +44,7 @@ public final class OwnServer {
             process = program.process(Self.arguments(target, data: directory + "/data"))
             try Self.start(process, program)
         } catch {
-            try? FileManager.default.removeItem(atPath: directory)
+            Children.remove(directory: directory)
             throw error
         }
         pid = process.processIdentifier
@@ -56,7 +56,7 @@ public final class OwnServer {
             tickets = try socket == nil ? Self.keys(directory + "/data/ticket.keys") : nil
         } catch {
             Self.stop(process)
-            try? FileManager.default.removeItem(atPath: directory)
+            Children.remove(directory: directory)
             throw error
         }
         say("started \(program.path), process \(pid), on \(target)")
@@ -65,7 +65,7 @@ public final class OwnServer {
     /// Ends the server and removes its data.
     public func stop() {
         Self.stop(process)
-        try? FileManager.default.removeItem(atPath: directory)
+        Children.remove(directory: directory)
     }
 
     private static func arguments(_ target: LoadTarget, data: String) -> [String] {
@@ -84,7 +84,9 @@ public final class OwnServer {
         guard mkdtemp(&template) != nil else {
             throw .serverProgram(reason: "cannot make a temporary directory: \(errorText())", status: 73)
         }
-        return template.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let directory = template.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        Children.add(directory: directory)
+        return directory
     }
 
     private static func errorText() -> String { String(cString: strerror(errno)) }

@@ -17,16 +17,25 @@ public struct ServerProgram: Sendable {
         }
     }
 
+    /// With a directory in it, so that it is not searched for.
+    private var absolutePath: String { URL(fileURLWithPath: path).path }
+
     private static func beside() -> String {
         let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "."
         return (own as NSString).deletingLastPathComponent + "/tidemark-server"
     }
 
-    /// A process that will not see what is set for this one's own server.
+    /// Has the system end a process with the thread that started it, even when that is killed.
+    private static let setpriv = "/usr/bin/setpriv"
+
+    /// A process that ends with this one's main thread, where the system has `setpriv`, and that will not see what is set
+    /// for this one's own server.
     func process(_ arguments: [String]) -> Process {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
+        // A thread that ends earlier would take its children along.
+        let isBound = Thread.isMainThread && FileManager.default.isExecutableFile(atPath: Self.setpriv)
+        process.executableURL = URL(fileURLWithPath: isBound ? Self.setpriv : path)
+        process.arguments = (isBound ? ["--pdeathsig", "TERM", absolutePath] : []) + arguments
         process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("TIDEMARK_") }
         return process
     }
@@ -72,15 +81,39 @@ public struct ServerProgram: Sendable {
     }
 }
 
-/// Processes that this one has started and that have not ended, for the moment when it has to end at once.
+/// Processes that this one has started and that have not ended, and directories that it has made, for the moment when it
+/// has to end at once.
 public enum Children {
     private static let running = Mutex<Set<Int32>>([])
+    private static let directories = Mutex<Set<String>>([])
+    /// How long killed processes have for being gone.
+    private static let endPatience: UInt64 = 1_000_000_000
 
     static func add(_ pid: Int32) { running.withLock { _ = $0.insert(pid) } }
     static func remove(_ pid: Int32) { running.withLock { _ = $0.remove(pid) } }
 
+    static func add(directory: String) { directories.withLock { _ = $0.insert(directory) } }
+
+    /// Removes the directory and what is in it.
+    static func remove(directory: String) {
+        try? FileManager.default.removeItem(atPath: directory)
+        directories.withLock { _ = $0.remove(directory) }
+    }
+
     /// Sends a signal to each.
     public static func signal(_ number: Int32) {
         running.withLock { for pid in $0 { kill(pid, number) } }
+    }
+
+    /// Kills them all, and removes the directories.
+    public static func removeAll() {
+        let killed = running.withLock { $0 }
+        signal(SIGKILL)
+        // One that still writes would bring a directory back.
+        let end = Clock.nanoseconds + endPatience
+        while killed.contains(where: { kill($0, 0) == 0 }), Clock.nanoseconds < end {
+            Clock.sleep(until: Clock.nanoseconds + 1_000_000)
+        }
+        for directory in directories.withLock({ $0 }) { remove(directory: directory) }
     }
 }

@@ -2,8 +2,17 @@ import Foundation
 
 /// What a reader should know before believing a comparison.
 enum ComparisonWarnings {
-    static func all(_ a: ReportFile, _ b: ReportFile) -> [String] {
-        differences(a, b) + failures("A", a) + failures("B", b) + openLoop(a, b)
+    static func all(_ a: ReportFile, _ b: ReportFile, _ method: ReportComparison.Method) -> [String] {
+        tooFewRuns(method) + differences(a, b) + failures("A", a) + failures("B", b) + openLoop(a, b)
+    }
+
+    /// Runs of the same program often differ by several percent while each of them is steady in itself.
+    private static func tooFewRuns(_ method: ReportComparison.Method) -> [String] {
+        guard method == .intervals else { return [] }
+        return [
+            "fewer than three runs a side cannot prove a difference, as nothing tells how much runs differ by "
+                + "themselves; collect three runs a side (`--json >> a.json`, three times)"
+        ]
     }
 
     /// Keys of the configuration and the machine that are not the same in all runs. A seed may differ: runs that only

@@ -25,6 +25,12 @@ extension LoadReport {
             ? "from when an operation was due to the last byte of its answer"
             : "from sending an operation to the last byte of its answer"
     }
+
+    /// What else a reader of latencies must know where something failed.
+    var failureMeaning: String? {
+        let hasFailed = total.failed > 0 || kinds.contains { $0.failed > 0 }
+        return hasFailed ? "failed operations count with the time they had waited" : nil
+    }
 }
 
 extension LoadReport.Operations {

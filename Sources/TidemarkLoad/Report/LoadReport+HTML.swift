@@ -56,9 +56,10 @@ extension LoadReport {
     private var latencyCard: String {
         let shown = shownOperations.filter(\.latency.hasValues)
         let legend = shown.count < 2 ? [] : shown.map { (colour(of: $0), isDashed($0), $0.kind) }
+        let failures = failureMeaning.map { "; \($0)" } ?? ""
         return Self.card(
             "Latency by percentile",
-            "What so many percent of the operations did not exceed, \(latencyMeaning).",
+            "What so many percent of the operations did not exceed, \(latencyMeaning)\(failures).",
             [latencyPlot],
             legend: legend
         )

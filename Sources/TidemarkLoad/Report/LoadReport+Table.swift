@@ -72,7 +72,8 @@ extension LoadReport {
                     + values.map { $0.map { Units.duration(microseconds: $0) } ?? "–" }
             )
         }
-        return table.lines(paint) + [paint("           " + latencyMeaning, .dim)]
+        let meanings = [latencyMeaning] + (failureMeaning.map { [$0] } ?? [])
+        return table.lines(paint) + meanings.map { paint("           " + $0, .dim) }
     }
 
     private func surroundings(_ paint: Paint) -> [String] {
@@ -83,6 +84,9 @@ extension LoadReport {
             ])
         }
         add("measured", "\(Units.threeDigits(seconds)) s")
+        if let late = total.completedLate, late > 0 {
+            add("late", "\(Units.count(late)) answered after the end: in latencies, not in the rate")
+        }
         if let schedule {
             let isOff = abs(schedule.errorPercent) > 1
             let error = Units.percent(schedule.errorPercent, isSigned: true)

@@ -64,8 +64,12 @@ public struct LoadReport: Codable, Equatable, Sendable {
         public var kind: String
         /// Answered as they should be.
         public var completed: UInt64
+        /// Completed before the measurement's time was up.
         public var perSecond: Double
         public var failed: UInt64
+        /// Of `completed`: answered after the measurement's time was up; they count in latencies and not in the rate.
+        /// Nil where there were none.
+        public var completedLate: UInt64?
         /// Of a sync: mean of the items in an answer. Nil for other kinds.
         public var itemsMean: Double?
         public var latency: Latency
@@ -93,6 +97,8 @@ public struct LoadReport: Codable, Equatable, Sendable {
         /// "retryLater" and the other error codes of the protocol, or "timeout", "closed", "connect", "wrongType",
         /// "wrongRequest", "invalid", "mismatch".
         public var code: String
+        /// Failures of this kind from the start of the warm-up on: operations, and connections that could not be made
+        /// or were lost.
         public var count: UInt64
         /// What the first one said.
         public var example: String

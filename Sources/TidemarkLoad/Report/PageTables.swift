@@ -37,8 +37,10 @@ extension LoadReport {
 
     var operationsCard: String {
         let hasItems = shownOperations.contains { $0.itemsMean != nil }
+        let hasLate = shownOperations.contains { $0.completedLate ?? 0 > 0 }
         let counts = Self.table(
-            ["completed", "a second", "failed", "share"] + (hasItems ? ["items in an answer"] : []),
+            ["completed", "a second", "failed", "share"] + (hasLate ? ["answered after the end"] : [])
+                + (hasItems ? ["items in an answer"] : []),
             shownOperations.map { kind in
                 let style = kind.failed > 0 ? "failing" : ""
                 return (
@@ -46,7 +48,8 @@ extension LoadReport {
                     [
                         (Units.count(kind.completed), ""), (Units.rate(kind.perSecond), ""),
                         (Units.count(kind.failed), style), (Units.percent(kind.failedPercent), style),
-                    ] + (hasItems ? [(kind.itemsMean.map(Units.rate) ?? "–", "")] : [])
+                    ] + (hasLate ? [(Units.count(kind.completedLate ?? 0), "")] : [])
+                        + (hasItems ? [(kind.itemsMean.map(Units.rate) ?? "–", "")] : [])
                 )
             }
         )
@@ -63,7 +66,10 @@ extension LoadReport {
                 )
             }
         )
-        return "<section><h2>Operations</h2>\n\(counts)</section>\n<section><h2>Latency</h2>\n\(latencies)</section>"
+        let lateness =
+            hasLate ? "<p>What was answered after the end counts in the latencies and not in the rate.</p>\n" : ""
+        return
+            "<section><h2>Operations</h2>\n\(lateness)\(counts)</section>\n<section><h2>Latency</h2>\n\(latencies)</section>"
     }
 
     private static func table(

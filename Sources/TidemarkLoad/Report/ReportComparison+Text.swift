@@ -1,13 +1,32 @@
 extension ReportComparison {
-    /// The comparison for people: at most 80 columns wide but for warnings, in lines that all end with a line end.
+    /// The comparison for people: at most 80 columns wide but for longer names, in lines that all end with a line end.
     public func text(isColoured: Bool) -> String {
         let paint = Paint(isColoured: isColoured)
         var lines = [side("A", a, paint), side("B", b, paint), ""]
         lines += table(paint)
         lines += [""] + explanation.map { paint($0, .dim) }
         if !warnings.isEmpty { lines.append("") }
-        lines += warnings.map { paint("warning: ", .yellow) + $0 }
+        for warning in warnings {
+            let heading = "warning: "
+            let parts = Self.wrapped(warning, to: 80 - heading.count)
+            lines.append(paint(heading, .yellow) + parts[0])
+            lines += parts.dropFirst().map { String(repeating: " ", count: heading.count) + $0 }
+        }
         return lines.map { $0 + "\n" }.joined()
+    }
+
+    /// At least one line; a word that is longer stays whole.
+    private static func wrapped(_ text: String, to width: Int) -> [String] {
+        text.split(separator: " ").reduce(into: [""]) { lines, word in
+            let last = lines[lines.count - 1]
+            if last.isEmpty {
+                lines[lines.count - 1] = String(word)
+            } else if last.count + 1 + word.count <= width {
+                lines[lines.count - 1] += " " + word
+            } else {
+                lines.append(String(word))
+            }
+        }
     }
 
     private func side(_ name: String, _ side: Side, _ paint: Paint) -> String {
@@ -41,6 +60,7 @@ extension ReportComparison {
         case .slower: (figure.name.hasPrefix("CPU") ? "more" : "slower", .red)
         case .more: ("more", .red)
         case .fewer: (figure.unit == .bytes ? "less" : "fewer", .green)
+        case .unproven: ("unproven", .yellow)
         case .withinNoise: ("within noise", .dim)
         case .noiseUnknown: ("noise unknown", .yellow)
         case .missing: ("not in both", .dim)
@@ -58,8 +78,8 @@ extension ReportComparison {
             [
                 "Noise: half of the 95 % interval of the difference, from the spread between the",
                 "intervals within a run, allowing for how alike neighbours are (lag-1). It leaves",
-                "out what differs from run to run, so the true noise is larger: put three or more",
-                "runs into each file (`--json >> FILE`) to see that too.",
+                "out what differs from run to run, so the true noise is larger, and a difference",
+                "beyond this one is unproven.",
             ]
         }
     }

@@ -7,6 +7,8 @@ public struct ReportComparison: Equatable, Codable, Sendable {
         case slower
         case more
         case fewer
+        /// More than the noise within the runs, but too few runs to tell how much runs differ by themselves.
+        case unproven
         /// No more than the noise.
         case withinNoise
         /// Different, and nothing tells how much the figure varies by itself.
@@ -19,7 +21,8 @@ public struct ReportComparison: Equatable, Codable, Sendable {
     public enum Method: String, Codable, Sendable {
         /// The spread between three or more runs in each file.
         case runs
-        /// The spread between the intervals within the runs, which leaves out what differs from run to run.
+        /// The spread between the intervals within the runs, which leaves out what differs from run to run; hence no
+        /// verdict is firmer than `unproven`.
         case intervals
     }
 
@@ -56,7 +59,7 @@ public struct ReportComparison: Equatable, Codable, Sendable {
         let method: Method = min(a.runs.count, b.runs.count) >= 3 ? .runs : .intervals
         self.method = method
         rows = ComparedFigure.all.compactMap { Self.row($0, a.runs, b.runs, method) }
-        warnings = ComparisonWarnings.all(a, b)
+        warnings = ComparisonWarnings.all(a, b, method)
     }
 
     /// One JSON object on one line; throws `ReportError.notFinite` as a report does.
@@ -73,20 +76,33 @@ extension ReportComparison {
         guard let meanA = means.a, let meanB = means.b else { return row }
 
         let difference = meanB - meanA
-        if meanA != 0 { row.differencePercent = difference / meanA * 100 }
+        row.differencePercent = percent(difference, of: meanA)
         var noise: Double?
         if let estimateA = estimate(figure, a, method), let estimateB = estimate(figure, b, method) {
-            noise = max(Estimate.halfWidth(estimateA, estimateB), abs(meanA) * figure.resolution / 100)
+            // Squares of very large values overflow, and what is infinite tells nothing.
+            let width = Estimate.halfWidth(estimateA, estimateB)
+            noise = width.isFinite ? max(width, abs(meanA) * figure.resolution / 100) : nil
         }
-        if let noise, meanA != 0 { row.noisePercent = noise / abs(meanA) * 100 }
-        row.verdict = verdict(figure, difference, noise)
+        row.noisePercent = noise.flatMap { percent($0, of: abs(meanA)) }
+        row.verdict = verdict(figure, difference, noise, method)
         return row
     }
 
-    private static func verdict(_ figure: ComparedFigure, _ difference: Double, _ noise: Double?) -> Verdict {
+    private static func percent(_ part: Double, of whole: Double) -> Double? {
+        let percent = part / whole * 100
+        return percent.isFinite ? percent : nil
+    }
+
+    private static func verdict(
+        _ figure: ComparedFigure,
+        _ difference: Double,
+        _ noise: Double?,
+        _ method: Method
+    ) -> Verdict {
         if difference == 0 { return .withinNoise }
         guard let noise else { return .noiseUnknown }
         if abs(difference) <= noise { return .withinNoise }
+        if method == .intervals { return .unproven }
         return difference > 0 ? figure.grown : figure.shrunk
     }
 
@@ -104,6 +120,9 @@ extension ReportComparison {
     }
 
     private static func mean(_ values: [Double]) -> Double? {
-        values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
+        let count = Double(values.count)
+        let sum = values.reduce(0, +)
+        if values.isEmpty { return nil }
+        return sum.isFinite ? sum / count : values.reduce(0) { $0 + $1 / count }
     }
 }

@@ -1,7 +1,10 @@
 import Foundation
 
-/// Figures as people read them: three digits and a unit that suits.
+/// Figures as people read them: three digits and a unit that suits, or an exponent where the digits would be too many.
 enum Units {
+    /// A double has no more digits than this one before the point, and no reader counts them.
+    private static let exponentFrom = 1e15
+
     struct Unit {
         var size: Double
         var name: String
@@ -32,7 +35,8 @@ enum Units {
     /// "176,468", and below a hundred "17.6".
     static func rate(_ perSecond: Double) -> String {
         guard perSecond.isFinite else { return "–" }
-        return abs(perSecond) < 99.95 ? threeDigits(perSecond) : grouped(perSecond.rounded())
+        let isGrouped = (99.95..<exponentFrom).contains(abs(perSecond))
+        return isGrouped ? grouped(perSecond.rounded()) : threeDigits(perSecond)
     }
 
     /// "176,468".
@@ -50,7 +54,7 @@ enum Units {
             case ..<1000: 1
             default: 0
             }
-        let text = String(format: "%.\(digits)f", magnitude)
+        let text = magnitude < exponentFrom ? String(format: "%.\(digits)f", magnitude) : threeDigits(magnitude)
         let sign = percent < 0 ? "-" : isSigned && percent > 0 ? "+" : ""
         return "\(sign)\(text) %"
     }
@@ -66,7 +70,8 @@ enum Units {
         case 0: return "0"
         case ..<9.995: return String(format: "%.2f", value)
         case ..<99.95: return String(format: "%.1f", value)
-        default: return String(format: "%.0f", value)
+        case ..<exponentFrom: return String(format: "%.0f", value)
+        default: return String(format: "%.2e", value)
         }
     }
 

@@ -98,13 +98,53 @@ import Testing
         ["-r", "x", "-i", "lo"], ["--raw", "--hex"], ["-r", "x", "--from", "client"], ["--raw", "-f", "tcp"],
         ["-r", "x", "--port", "0"], ["-r", "x", "--port", "70000"], ["--proxy", "127.0.0.1:9000"],
         ["-r", "x", "--user", "0"],
-        ["-r", "x", "--type", "nothing"], ["-r", "x", "--follow", "c0"], ["-r", "x", "--count", "0"],
+        ["-r", "x", "--type", "nothing"], ["-r", "x", "--type", ","], ["-r", "x", "--type", "sync", "--type", ""],
+        ["-r", "x", "--follow", "c0"], ["-r", "x", "--count", "0"],
         ["-r", "x", "--color", "blue"], ["-r", "x", "--json", "-v"], ["--what"],
     ])
     func wrongCommandLines(arguments: [String]) throws {
         let outcome = try run(arguments)
         #expect(outcome.status == 64)
         #expect(outcome.output.isEmpty && outcome.error.contains("Error:"))
+    }
+
+    /// Runs under a shell that closes descriptors.
+    private func runClosing(_ redirections: String, _ path: String) throws -> (status: Int32, error: String) {
+        let error = try TemporaryFile([])
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+            .appendingPathComponent("tidemark-dump")
+        process.arguments = ["-c", "exec \"$0\" -r \"$1\" \(redirections)", program.path, path]
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle(forWritingAtPath: error.path)
+        try process.run()
+        process.waitUntilExit()
+        return (process.terminationStatus, try String(contentsOfFile: error.path, encoding: .utf8))
+    }
+
+    @Test func closedDescriptors() throws {
+        let file = try TemporaryFile(Self.capture)
+        let noOutput = try runClosing(">&-", file.path)
+        #expect(noOutput.status == 74 && noOutput.error.contains("standard output is closed"))
+        #expect(try runClosing("<&- >&- 2>&-", file.path).status == 74)
+        #expect(try runClosing("<&- 2>&-", file.path).status == 0)
+        // The capture is as it was: nothing was written to it in a descriptor's stead.
+        #expect(try Array(Data(contentsOf: URL(filePath: file.path))) == Self.capture)
+    }
+
+    @Test func timesOutOfRange() throws {
+        for seconds in [1 << 40, 9_223_372_036, UInt64.max, 0] {
+            let file = CaptureFile.pcapng(
+                inSeconds: seconds,
+                TestSegment(toServer: true, sequence: 1, payload: TestFrames.ping(2)).ipv4
+            )
+            for options in [["--utc"], ["--json"], ["--stats"], ["--stats", "--json"]] {
+                let outcome = try run(["-r", "-"] + options, input: file)
+                #expect(outcome.status == 0, "\(seconds) s, \(options): \(outcome.error)")
+                #expect(outcome.output.contains("ping"), "\(seconds) s, \(options)")
+            }
+        }
     }
 
     @Test func sourcesThatCannotBeRead() throws {
@@ -122,6 +162,27 @@ import Testing
         for word in ["EXAMPLES", "EXIT CODES", "SOURCES:", "OUTPUT:", "FILTERS:", "--proxy"] {
             #expect(help.output.contains(word), "\(word)")
         }
+    }
+}
+
+extension CaptureFile {
+    /// A pcapng whose times are whole seconds, as `if_tsresol` says: two copies of a packet, the first at 1 s.
+    fileprivate static func pcapng(inSeconds seconds: UInt64, _ packet: [UInt8]) -> [UInt8] {
+        func block(_ type: UInt32, _ body: [UInt8]) -> [UInt8] {
+            let padded = body + [UInt8](repeating: 0, count: (4 - body.count % 4) % 4)
+            let length = littleEndian(UInt32(padded.count + 12))
+            return littleEndian(type) + length + padded + length
+        }
+        let order = littleEndian(0x1A2B_3C4D as UInt32) + littleEndian(1 as UInt32) + littleEndian(UInt64.max)
+        let resolution: [UInt8] = [9, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        var file = block(0x0A0D_0D0A, order)
+        file += block(1, littleEndian(101 as UInt16) + [0, 0] + littleEndian(65535 as UInt32) + resolution)
+        let size = littleEndian(UInt32(packet.count))
+        for time in [1, seconds] {
+            let halves = littleEndian(UInt32(time >> 32)) + littleEndian(UInt32(truncatingIfNeeded: time))
+            file += block(6, littleEndian(0 as UInt32) + halves + size + size + packet)
+        }
+        return file
     }
 }
 

@@ -95,8 +95,9 @@ struct FilterTests {
             interpreter.open()
             interpreter.play(try ProtocolVector.exchange("hello"))
             interpreter.play(try ProtocolVector.exchange("authenticate-trusted-name"))
+            interpreter.play(makeFrame(0x82, request: 2, [0xEA, 0x07]), .toClient)
         }
-        #expect(trusted.split(separator: "\n").count == 4)
+        #expect(trusted.split(separator: "\n").count == 5, "\(trusted)")
         // Bob's page names ann as 1001; a session of hers is then known by its number.
         let ann = try dumped(.test(filter: MessageFilter(user: .name("ann")))) { interpreter in
             interpreter.open(1)
@@ -106,6 +107,84 @@ struct FilterTests {
         }
         #expect(ann.split(separator: "\n").count == 3, "\(ann)")
         #expect(ann.contains("c2 < authenticateOK #2 user 1001"))
+    }
+
+    @Test("a login is by a name once the server agrees, and who adds a name to a roster is somebody else")
+    func userNameOfOthers() throws {
+        let refused = try dumped(.test(filter: MessageFilter(user: .name("bob")))) { interpreter in
+            interpreter.open(1)
+            interpreter.play(try ProtocolVector.exchange("authenticate-trusted-name"), 1)
+            interpreter.play(try ProtocolVector.exchange("error-bad-frame"), 1)
+            // Erin then logs in by her number on the same connection.
+            interpreter.play(makeFrame(0x02, request: 3, [2, 0xED, 0x07]), .toServer, 1)
+            interpreter.play(makeFrame(0x82, request: 3, [0xED, 0x07]), .toClient, 1)
+            // Her number is not taken for bob's.
+            interpreter.open(2)
+            interpreter.play(makeFrame(0x82, request: 2, [0xED, 0x07]), .toClient, 2)
+        }
+        #expect(refused.isEmpty, "\(refused)")
+        let added = try dumped(.test(filter: MessageFilter(user: .name("erin")))) { interpreter in
+            interpreter.open(1)
+            interpreter.play(makeFrame(0x82, request: 2, [0xE9, 0x07]), .toClient, 1)
+            interpreter.play(try ProtocolVector.exchange("roster-add"), 1)
+            interpreter.play(try ProtocolVector.exchange("roster-add-ok"), 1)
+            // The answer has told that erin is 1005.
+            interpreter.open(2)
+            interpreter.play(makeFrame(0x82, request: 2, [0xED, 0x07]), .toClient, 2)
+        }
+        #expect(!added.contains("c1 ") && added.contains("c2 < authenticateOK #2 user 1005"), "\(added)")
+    }
+
+    @Test("the answer to another addition with the same id tells nothing of the wanted name")
+    func reusedRequest() throws {
+        let text = try dumped(.test(filter: MessageFilter(user: .name("erin")))) { interpreter in
+            interpreter.open(1)
+            interpreter.play(try ProtocolVector.exchange("roster-add"), 1)
+            // By number, with the id of the one that was not answered.
+            interpreter.play(makeFrame(0x11, request: 6, [0xED, 0x07, 0, 0, 0]), .toServer, 1)
+            interpreter.play(try ProtocolVector.exchange("roster-add-ok"), 1)
+            interpreter.open(2)
+            interpreter.play(makeFrame(0x82, request: 2, [0xED, 0x07]), .toClient, 2)
+        }
+        #expect(text.isEmpty, "\(text)")
+    }
+
+    @Test("a count is of messages that pass, also among those that were held back", arguments: [1, 2, 3, 4, 5])
+    func counted(most: UInt64) throws {
+        func messages(_ filter: MessageFilter) throws -> [Substring] {
+            let text = try dumped(.test(filter: filter), messagesMax: most) { interpreter in
+                interpreter.open()
+                interpreter.play(try ProtocolVector.exchange("exchange-first-login"))
+                interpreter.end()
+                interpreter.open(2)
+            }
+            #expect(!text.contains("closed") && !text.contains("c2"))
+            return text.split(separator: "\n").filter { $0.contains(" > ") && $0.contains("#") || $0.contains(" < ") }
+        }
+        #expect(try messages(MessageFilter()).count == Int(most))
+        #expect(try messages(MessageFilter(user: .id(1002))).count == Int(most))
+        let figures = try dumped(
+            .test(.statisticsJSON, filter: MessageFilter(user: .id(1002), errorsOnly: false)),
+            messagesMax: most
+        ) {
+            $0.play(try ProtocolVector.exchange("exchange-first-login"))
+        }
+        #expect(try jsonLines(figures).first?["messages"] == .number(Int(most)))
+    }
+
+    @Test("a count is exact where the output is written out in between")
+    func countedAcrossFlushes() throws {
+        var types = MessageTypeSet()
+        try types.insert("ping")
+        let text = try dumped(.test(filter: MessageFilter(types: types)), messagesMax: 5000) { interpreter in
+            for request in 1...10_000 as ClosedRange<UInt16> {
+                interpreter.play(makeFrame(0x05, request: request, []), .toServer)
+                interpreter.play(makeFrame(0x85, request: request, []), .toClient)
+            }
+        }
+        // And the line of the date.
+        #expect(text.split(separator: "\n").count == 5001)
+        #expect(text.utf8.count > LineBuffer.flushBytes)
     }
 
     @Test("what is held back is bounded, and what did not fit is told")

@@ -100,41 +100,6 @@ struct TextTests {
     }
 }
 
-@Suite("Requests that wait")
-struct PendingRequestTests {
-    @Test("are found by their ids once, whatever else waits")
-    func found() {
-        var pending = PendingRequests()
-        defer { pending.deallocate() }
-        for id in 1...900 as ClosedRange<UInt16> {
-            pending.add(.init(nanoseconds: Int64(id), id: id, type: 4))
-        }
-        for id in (1...900 as ClosedRange<UInt16>).reversed() {
-            #expect(pending.take(id)?.nanoseconds == Int64(id))
-            #expect(pending.take(id) == nil)
-        }
-    }
-
-    @Test("are bounded: beyond 1,024 the newest take the places of the oldest")
-    func bounded() {
-        var pending = PendingRequests()
-        defer { pending.deallocate() }
-        for id in 1...5000 as ClosedRange<UInt16> { pending.add(.init(nanoseconds: Int64(id), id: id, type: 4)) }
-        let left = (1...5000 as ClosedRange<UInt16>).filter { pending.take($0) != nil }
-        #expect(left == Array(3977...5000))
-    }
-
-    @Test("an id used again counts from its last use")
-    func again() {
-        var pending = PendingRequests()
-        defer { pending.deallocate() }
-        pending.add(.init(nanoseconds: 1, id: 8, type: 4))
-        pending.add(.init(nanoseconds: 2, id: 8, type: 5))
-        #expect(pending.take(8)?.nanoseconds == 2)
-        #expect(pending.take(8) == nil)
-    }
-}
-
 @Suite("Output")
 struct OutputTests {
     @Test("comes when it is flushed, not before")

@@ -82,7 +82,45 @@ import Testing
         #expect(try ReportFile(path: base + ".json").runs.count == 1)
         #expect(try String(contentsOfFile: base + ".html", encoding: .utf8).contains("<svg"))
         #expect(try run(["--compare", base + ".json", base + ".json"]).status == 0)
-        #expect(try run(load(server, "--html", "/nowhere/x.html")).status == 74)
+    }
+
+    @Test func aFileThatCannotBeWrittenIsSaidBeforeTheRun() throws {
+        let server = try ScriptedServer()
+        defer { server.stop() }
+        let page = NSTemporaryDirectory() + "/load-\(UUID().uuidString).html"
+        let ended = try run(load(server, "--html", page, "--json-file", "/nowhere/x.json"))
+        #expect(ended.status == 74 && ended.errors.contains("/nowhere/x.json: No such file or directory"))
+        let other = try run(load(server, "--json-file", page, "--html", "/nowhere/x.html"))
+        #expect(other.status == 74 && other.output.isEmpty)
+        #expect(server.connectionCount == 0)
+        #expect(!FileManager.default.fileExists(atPath: page))
+    }
+
+    @Test func aFileThatIsFullAtTheEndCostsOnlyTheFile() throws {
+        let server = try ScriptedServer()
+        defer { server.stop() }
+        let ended = try run(load(server, "--html", "/dev/full"))
+        #expect(ended.status == 74 && ended.errors.contains("/dev/full: No space left on device"))
+        #expect(ended.output.contains("p99"))
+    }
+
+    @Test func aRunThatFailsLeavesWhatAFileHeld() throws {
+        let path = NSTemporaryDirectory() + "/load-\(UUID().uuidString).json"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try "yesterday's".write(toFile: path, atomically: true, encoding: .utf8)
+        let ended = try run(["sync", "--unix", "/nowhere/tidemark.sock", "--timeout", "100ms", "--json-file", path])
+        #expect(ended.status == 69)
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "yesterday's")
+    }
+
+    @Test func filesThatAreMissingAre66AndWrongOnes65() throws {
+        let path = NSTemporaryDirectory() + "/load-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        #expect(try run(["--compare", path, path]).status == 66)
+        #expect(try run(["sync", "--key-file", path]).status == 66)
+        try "no key".write(toFile: path, atomically: true, encoding: .utf8)
+        #expect(try run(["--compare", path, path]).status == 65)
+        #expect(try run(["sync", "--key-file", path]).status == 65)
     }
 
     @Test func aTerminalHasALiveLineAndAPipeHasNone() throws {
@@ -131,5 +169,26 @@ import Testing
         let text = output.fileHandleForReading.readDataToEndOfFile()
         let report = try JSONDecoder().decode(LoadReport.self, from: text)
         #expect(report.seconds < 60 && report.total.completed > 0)
+    }
+
+    /// The measurement is over, and answers are missing.
+    @Test(.timeLimit(.minutes(1)))
+    func anInterruptEndsTheWaitForLateAnswers() throws {
+        let server = try ScriptedServer { $0.number >= 5 ? .nothing : .right }
+        defer { server.stop() }
+        let process = process(load(server, "--timeout", "1h", "--json"))
+        let (output, errors) = (Pipe(), Pipe())
+        (process.standardOutput, process.standardError) = (output, errors)
+        try process.run()
+        while server.operationCount < 6 { usleep(1000) }
+        // Whether it still measures by then changes what is said, and nothing else.
+        usleep(1_000_000)
+        kill(process.processIdentifier, SIGHUP)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 1)
+        let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        #expect(said.contains("interrupted"))
+        let report = try JSONDecoder().decode(LoadReport.self, from: output.fileHandleForReading.readDataToEndOfFile())
+        #expect(report.total.completed == 4 && report.total.failed == 2)
     }
 }

@@ -35,7 +35,7 @@ import Testing
         #expect(try edges(200, 10, seed: 3) != edges(200, 10, seed: 4))
     }
 
-    @Test(arguments: [(1, 1), (0, 0), (10, 0), (10, 10)])
+    @Test(arguments: [(1, 1), (0, 0), (10, 0), (10, 10), ((1 << 32) + 1, 5), (Int.max, 5)])
     func whatCannotBeIsRefused(users: Int, contacts: Int) {
         #expect(throws: LoadError.self) { try ContactGraph(users: users, contacts: contacts, seed: 1) }
     }

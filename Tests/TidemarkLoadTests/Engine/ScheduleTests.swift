@@ -56,6 +56,21 @@ import Testing
         #expect(schedule.taken > 100)
     }
 
+    /// What is due after the last of all times is due at it, which is never.
+    @Test(arguments: [1e-12, 1e-300])
+    func timesTooFarAwayAreTheLast(rate: Double) {
+        var schedule = Schedule(start: 1_000, end: .max, rate: rate)
+        #expect(schedule.time(of: 0) == 1_000 && schedule.time(of: 1) == .max && schedule.time(of: .max) == .max)
+        #expect(schedule.take(at: 1_000) == 1_000)
+        #expect(schedule.take(at: .max) == nil && schedule.nextDue == nil)
+        #expect(schedule.due(by: .max) == 1)
+    }
+
+    @Test func aStartNearTheEndOfTimeDoesNotWrapRound() {
+        let schedule = Schedule(start: .max - 10, end: .max, rate: 1e9)
+        #expect(schedule.time(of: 5) == .max - 5 && schedule.time(of: 11) == .max)
+    }
+
     @Test func aDayAtARateThatDoesNotDivideIsOffByLessThanAnOperation() {
         let schedule = Schedule(start: 0, end: .max, rate: 30_000)
         let day: UInt64 = 86_400_000_000_000

@@ -44,6 +44,24 @@ import Testing
         #expect(report.total.completed > 1000)
     }
 
+    @Test func moreThanTheServerCanDoIsNotItsRate() throws {
+        // At most 500 a second, for each takes two milliseconds.
+        let server = try ScriptedServer { $0.number > 0 ? .stall(milliseconds: 2) : .right }
+        defer { server.stop() }
+        var configuration = LoadConfiguration(workload: .sync, target: .unix(path: server.path))
+        configuration.connections = 2
+        (configuration.duration, configuration.warmUp) = (.milliseconds(300), .zero)
+        configuration.rate = 2000
+        let report = try LoadRun(configuration).run()
+        #expect(report.total.completed == 600 && report.total.failed == 0)
+        #expect(report.total.perSecond <= 510)
+        #expect(report.total.completedLate ?? 0 >= 450)
+        #expect(report.kinds[0].perSecond == report.total.perSecond)
+        #expect(report.intervals.map(\.completed).reduce(0, +) + (report.total.completedLate ?? 0) == 600)
+        // What was due last has waited for all before it.
+        #expect(report.total.latency.maximum >= 800_000)
+    }
+
     @Test func whatCouldNotBeSentIsCountedWithItsAge() throws {
         // It never answers the first operation of each connection, so the rest stays due.
         let server = try ScriptedServer { $0.number > 0 ? .nothing : .right }

@@ -68,6 +68,12 @@ struct PageTests {
             "sync 70 %, login 20 %, edit 10 %", "99,980/s, error -0.02 %", "Example 9000 at 3.4 GHz",
             "no answer to request 8123 within 5 s", "<title>sync, p99.9: 2.30 ms; ", "dashed: 100,000 asked for",
         ] { #expect(page.contains(text), "\(text)") }
+        #expect(
+            page.contains("the last byte of its answer; failed operations count with the time they had waited.</p>")
+        )
+        #expect(page.contains("answered after the end</th>") && page.contains("<td>1,480</td>"))
+        let clean = try ReportFixture.closedLoop().html()
+        #expect(!clean.contains("had waited") && !clean.contains("after the end"))
         for plot in ["latency", "rate", "p99", "cpu", "memory"] { #expect(page.contains("id=\"plot-\(plot)\"")) }
         #expect(!(try ReportFixture.closedLoop().html()).contains("id=\"plot-cpu\""))
     }

@@ -54,14 +54,20 @@ struct ReportComparisonTests {
         let comparison = try Self.compare(runs, runs)
         #expect(comparison.method == (runs.count < 3 ? .intervals : .runs))
         #expect(comparison.rows.count == 9)
-        #expect(comparison.warnings == ["an open loop's rate is what was asked for; compare the latencies"])
+        let hasCaveat = comparison.warnings.contains { $0.hasPrefix("fewer than three runs a side cannot prove") }
+        #expect(hasCaveat == (runs.count < 3))
+        #expect(comparison.warnings.last == "an open loop's rate is what was asked for; compare the latencies")
+        #expect(comparison.warnings.count == (hasCaveat ? 2 : 1))
         for row in comparison.rows {
             #expect(row.verdict == .withinNoise, "\(row)")
             #expect(row.differencePercent ?? 0 == 0)
         }
     }
 
-    @Test("a shift by a fifth is found in noise of a hundredth, in either direction", arguments: [1, 3])
+    @Test(
+        "a shift by a fifth is found in noise of a hundredth, in either direction; one run proves none",
+        arguments: [1, 3]
+    )
     func shift(count: Int) throws {
         var random = ReportRandom(seed: 4)
         let usual = (0..<count).map { _ in
@@ -71,39 +77,88 @@ struct ReportComparisonTests {
             Self.run(level: 1.2 * Double.random(in: 0.99...1.01, using: &random), noise: 0.01, &random)
         }
         let up = try Self.compare(usual, higher)
-        #expect(try Self.row(up, "rate").verdict == .faster)
-        #expect(try Self.row(up, "p50").verdict == .slower)
-        #expect(try Self.row(up, "p99").verdict == .slower)
+        let isProven = count >= 3
+        #expect(try Self.row(up, "rate").verdict == (isProven ? .faster : .unproven))
+        #expect(try Self.row(up, "p50").verdict == (isProven ? .slower : .unproven))
+        #expect(try Self.row(up, "p99").verdict == (isProven ? .slower : .unproven))
         let change = try #require(try Self.row(up, "p50").differencePercent)
         #expect(abs(change - 20) < 3)
         #expect(try #require(try Self.row(up, "p50").noisePercent) < 5)
         let down = try Self.compare(higher, usual)
-        #expect(try Self.row(down, "rate").verdict == .slower)
-        #expect(try Self.row(down, "p50").verdict == .faster)
+        #expect(try Self.row(down, "rate").verdict == (isProven ? .slower : .unproven))
+        #expect(try Self.row(down, "p50").verdict == (isProven ? .faster : .unproven))
     }
 
-    @Test(
-        "equal distributions raise few false alarms",
-        arguments: [(1, 60, 0.0), (1, 60, 0.5), (1, 20, 0.5), (3, 8, 0), (5, 8, 0)]
-    )
-    func falseAlarms(count: Int, intervals: Int, correlation: Double) throws {
-        let seed: UInt64 = 20_260_314
+    /// Of 200 pairs of files with nothing between them but chance: the verdicts on the rate.
+    private static func verdictsOnEqual(
+        runs count: Int,
+        intervals: Int,
+        correlation: Double,
+        betweenRuns: Double,
+        seed: UInt64
+    ) throws -> [ReportComparison.Verdict] {
         var random = ReportRandom(seed: seed)
-        var alarms = 0
-        let rounds = 200
         func file() -> ReportFile {
             let runs = (0..<count).map { _ in
-                Self.run(noise: 0.02, correlation: correlation, intervals: intervals, &random)
+                Self.run(
+                    level: random.normal(mean: 1, deviation: betweenRuns),
+                    noise: 0.02,
+                    correlation: correlation,
+                    intervals: intervals,
+                    &random
+                )
             }
             return ReportFile(name: "made up", runs: runs)
         }
-        for _ in 0..<rounds {
-            let comparison = ReportComparison(file(), file())
-            alarms += try Self.row(comparison, "rate").verdict == .withinNoise ? 0 : 1
-        }
-        let share = Double(alarms) / Double(rounds)
+        return try (0..<200).map { _ in try Self.row(ReportComparison(file(), file()), "rate").verdict }
+    }
+
+    @Test(
+        "equal distributions raise few false alarms, with what differs from run to run and without",
+        arguments: [(3, 8, 0.0, 0.02), (5, 8, 0, 0.02), (3, 20, 0.5, 0.05), (3, 8, 0, 0)]
+    )
+    func falseAlarms(count: Int, intervals: Int, correlation: Double, betweenRuns: Double) throws {
+        let seed: UInt64 = 20_260_314
+        let verdicts = try Self.verdictsOnEqual(
+            runs: count,
+            intervals: intervals,
+            correlation: correlation,
+            betweenRuns: betweenRuns,
+            seed: seed
+        )
+        let share = Double(verdicts.count { $0 != .withinNoise }) / Double(verdicts.count)
         #expect(share < 0.09, "seed \(seed)")
         #expect(share > 0.002, "noise so large that nothing would be found; seed \(seed)")
+    }
+
+    @Test("one or two runs never prove anything, however much runs differ", arguments: [1, 2], [0.0, 0.02, 0.1])
+    func fewRuns(count: Int, betweenRuns: Double) throws {
+        let seed: UInt64 = 20_260_315
+        let verdicts = try Self.verdictsOnEqual(
+            runs: count,
+            intervals: 60,
+            correlation: 0,
+            betweenRuns: betweenRuns,
+            seed: seed
+        )
+        #expect(Set(verdicts).isSubset(of: [.withinNoise, .unproven]), "seed \(seed)")
+        // What the intervals show is right for runs that do not differ, and far too little for those that do.
+        let share = Double(verdicts.count { $0 == .unproven }) / Double(verdicts.count)
+        #expect(betweenRuns == 0 ? (0.002..<0.09).contains(share) : share > 0.4, "\(share), seed \(seed)")
+    }
+
+    @Test("the noise within a run allows for how alike neighbours are", arguments: [(60, 0.5), (20, 0.5)])
+    func alikeNeighbours(intervals: Int, correlation: Double) throws {
+        let seed: UInt64 = 20_260_316
+        let verdicts = try Self.verdictsOnEqual(
+            runs: 1,
+            intervals: intervals,
+            correlation: correlation,
+            betweenRuns: 0,
+            seed: seed
+        )
+        let share = Double(verdicts.count { $0 == .unproven }) / Double(verdicts.count)
+        #expect((0.002..<0.09).contains(share), "\(share), seed \(seed)")
     }
 
     @Test("what one run cannot tell is said to be unknown")
@@ -120,6 +175,24 @@ struct ReportComparisonTests {
         b.intervals = Array(b.intervals.prefix(5))
         b.total.perSecond *= 2
         #expect(try Self.row(Self.compare([a], [b]), "rate").verdict == .noiseUnknown)
+    }
+
+    @Test("noise too large for a number is unknown, and nothing in the comparison is infinite")
+    func overflow() throws {
+        let rates = [[1e308, 1.2e308, 1.4e308], [1.1e308, 1.5e308, 1.7e308]]
+        let files = rates.map { values in
+            values.map { rate in
+                var run = ReportFixture.full()
+                run.total.perSecond = rate
+                return run
+            }
+        }
+        let comparison = try Self.compare(files[0], files[1])
+        let row = try Self.row(comparison, "rate")
+        #expect(row.verdict == .noiseUnknown && row.noisePercent == nil)
+        #expect(abs(try #require(row.differencePercent) - 19.444) < 0.01)
+        #expect(try comparison.json().contains("noiseUnknown"))
+        #expect(comparison.text(isColoured: false).contains("1.20e+308/s"))
     }
 
     @Test("errors from none have no percentage and are seen all the same")
@@ -151,7 +224,7 @@ struct ReportComparisonTests {
         let a = ReportFixture.full()
         var b = a
         b.configuration.seed = 7
-        #expect(try Self.compare([a], [b]).warnings.count == 1)
+        #expect(try Self.compare([a], [b]).warnings.count == 2)
         b.configuration.connections = 64
         b.configuration.rate = nil
         b.machine.kernel = "Linux 6.13.0"
@@ -172,13 +245,19 @@ struct ReportComparisonTests {
         var b = ReportFixture.full(seed: 2)
         b.total.perSecond *= 1.25
         let text = try Self.compare([a], [b]).text(isColoured: false)
-        for words in ["A  a.json, 1 run", "99,980/s", "124,975/s", "+25.0 %", "faster", "within noise", "true noise"] {
+        for words in [
+            "A  a.json, 1 run", "99,980/s", "124,975/s", "+25.0 %", "unproven", "within noise", "true noise",
+            "three times",
+        ] {
             #expect(text.contains(words), "\(words)")
         }
         for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
         let coloured = try Self.compare([a], [b]).text(isColoured: true)
         #expect(coloured.replacing(/\u{1B}\[[0-9]*m/, with: "") == text)
-        #expect(try Self.compare([a, a, a], [b, b, b]).text(isColoured: false).contains("Welch's t"))
+        for words in ["faster", "slower"] { #expect(!text.contains(words)) }
+        let proven = try Self.compare([a, a, a], [b, b, b]).text(isColoured: false)
+        for words in ["Welch's t", "faster"] { #expect(proven.contains(words)) }
+        #expect(!proven.contains("unproven") && !proven.contains("three times"))
     }
 
     @Test("the JSON comes back as it was")

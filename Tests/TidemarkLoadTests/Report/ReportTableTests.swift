@@ -32,7 +32,9 @@ struct ReportTableTests {
         let table = ReportFixture.full().table(isColoured: false)
         for words in [
             "mix of sync 70 %, login 20 %, edit 10 %", "open loop at 100,000/s",
-            "from when an operation was due", "asked 100,000/s, sent 99,980/s, error -0.02 %, 41 unsent",
+            "from when an operation was due", "failed operations count with the time they had waited",
+            "late       1,480 answered after the end: in latencies, not in the rate",
+            "asked 100,000/s, sent 99,980/s, error -0.02 %, 41 unsent",
             "server CPU 6.87 µs an operation, 0.69 cores (process 4711)",
             "  memory   174 MiB before, 211 MiB after, 213 MiB at most",
             "retryLater      1,100  the log is full; try again in 250 ms", "timeout           100  no answer",
@@ -68,6 +70,7 @@ struct ReportTableTests {
     func largest() {
         let table = ReportFixture.largest().table(isColoured: false)
         #expect(table.contains("18,446,744,073,709,551,615"))
+        #expect(table.contains("1.80e+308") && !table.contains(/[0-9]{21}/))
     }
 
     @Test(
@@ -75,7 +78,7 @@ struct ReportTableTests {
         arguments: [
             (0, "0 µs"), (0.4, "0.40 µs"), (9.996, "10.0 µs"), (412, "412 µs"), (999.4, "999 µs"), (999.6, "1.00 ms"),
             (1240, "1.24 ms"), (99_960, "100 ms"), (999_499, "999 ms"), (999_600, "1.00 s"), (3.6e9, "3600 s"),
-            (.infinity, "–"), (.nan, "–"),
+            (9e20, "900000000000000 s"), (1e21, "1.00e+15 s"), (1e308, "1.00e+302 s"), (.infinity, "–"), (.nan, "–"),
         ]
     )
     func durations(microseconds: Double, text: String) {
@@ -97,5 +100,10 @@ struct ReportTableTests {
         #expect(Units.percent(-0.02, isSigned: true) == "-0.02 %")
         #expect(Units.percent(12.34, isSigned: true) == "+12.3 %")
         #expect(Units.percent(123_456) == "123456 %")
+        #expect(Units.rate(999_999_999_999_999) == "999,999,999,999,999")
+        for (text, number) in [
+            (Units.rate(1e308), "1.00e+308"), (Units.percent(-1e308), "-1.00e+308 %"),
+            (Units.bytes(1e308), "9.09e+295 TiB"), (Units.threeDigits(-1e308), "-1.00e+308"),
+        ] { #expect(text == number) }
     }
 }

@@ -79,6 +79,7 @@ extension ReportFixture {
         var report = full(intervals: 1)
         report.total.completed = .max
         report.total.failed = .max
+        report.total.completedLate = .max
         report.total.latency.maximum = 1e300
         report.total.perSecond = .greatestFiniteMagnitude
         report.configuration.seed = .max

@@ -25,8 +25,12 @@ struct ConnectionState: BitwiseCopyable {
     var admission = Admission.undecided
     /// 0 while it is not known.
     var user: UserID = 0
-    /// The user has the name that the filter wants.
+    /// The user has the name that the filter wants, as the server or an own item says.
     var hasWantedName = false
+    /// The client says that it has; the server has not answered yet.
+    var claimsWantedName = false
+    /// The request of a `rosterAdd` with the wanted name, whose answer tells the number; 0 for none.
+    var wantedNameRequest: UInt16 = 0
     /// The largest body that the client takes, by its hello.
     var clientBodyBytesMax = Limits.bodyBytesMax
     var pending = PendingRequests()
@@ -51,6 +55,8 @@ struct ConnectionState: BitwiseCopyable {
 struct ConnectionTable: ~Copyable {
     private var states: UnsafeMutablePointer<ConnectionState>
     private var capacity = 64
+    var pendingBudget = MemoryBudget(bytes: PendingRequests.bytesMax)
+    var heldBudget = MemoryBudget(bytes: HeldFrames.totalBytesMax)
 
     init() {
         states = .allocate(capacity: capacity)
@@ -58,9 +64,11 @@ struct ConnectionTable: ~Copyable {
     }
 
     deinit {
+        // Whatever is given back here is of no use any more.
+        var budget = MemoryBudget(bytes: 0)
         for slot in 0..<capacity {
-            states[slot].pending.deallocate()
-            states[slot].held.deallocate()
+            states[slot].pending.deallocate(&budget)
+            states[slot].held.deallocate(&budget)
         }
         states.deallocate()
     }
@@ -93,8 +101,8 @@ struct ConnectionTable: ~Copyable {
     mutating func end(_ connection: ConnectionName) {
         let slot = Int(connection.slot)
         guard slot < capacity else { return }
-        states[slot].pending.deallocate()
-        states[slot].held.deallocate()
+        states[slot].pending.deallocate(&pendingBudget)
+        states[slot].held.deallocate(&heldBudget)
         states[slot] = ConnectionState()
     }
 }
@@ -105,18 +113,19 @@ extension ConnectionState {
     mutating func follow(
         _ header: FrameHeader,
         _ direction: Direction,
-        at time: CaptureTime
+        at time: CaptureTime,
+        _ budget: inout MemoryBudget
     ) -> (nanoseconds: Int64, request: UInt8)? {
         switch direction {
         case .toServer:
             if header.type == MessageType.pong.rawValue {
                 guard serverPing != 0, header.request == 0 else { return nil }
                 defer { serverPing = 0 }
-                return (time.nanoseconds - serverPing, MessageType.ping.rawValue)
+                return (max(0, time.nanoseconds.since(serverPing)), MessageType.ping.rawValue)
             }
             // Requests are what a reply's top bit is added to.
             guard header.type < 0x40, header.type != 0, header.request != 0 else { return nil }
-            pending.add(.init(nanoseconds: time.nanoseconds, id: header.request, type: header.type))
+            pending.add(.init(nanoseconds: time.nanoseconds, id: header.request, type: header.type), &budget)
             return nil
         case .toClient:
             if header.request == 0 {
@@ -128,7 +137,7 @@ extension ConnectionState {
             guard request.nanoseconds != 0, header.type == request.type | 0x80 || header.type == 0xFF else {
                 return nil
             }
-            return (max(0, time.nanoseconds - request.nanoseconds), request.type)
+            return (max(0, time.nanoseconds.since(request.nanoseconds)), request.type)
         }
     }
 
@@ -144,11 +153,31 @@ extension ConnectionState {
                 phase = .authenticating
                 if let ticket = facts.bytes(.ticket), let ticket = TicketView(ticket) { user = ticket.user }
                 if let id = facts[.id] { user = id }
+                claimsWantedName = facts.refersToWantedName
+            case MessageType.rosterAdd.rawValue:
+                if facts.refersToWantedName {
+                    wantedNameRequest = header.request
+                } else if wantedNameRequest == header.request {
+                    // The id is used again: the answer to come is another's.
+                    wantedNameRequest = 0
+                }
             default: break
             }
         } else if header.type == MessageType.authenticateOK.rawValue, let user = facts[.user] {
             self.user = user
+            if claimsWantedName { hasWantedName = true }
         }
-        if facts.isOfWantedName { hasWantedName = true }
+        if facts.isOfWantedName, direction == .toClient { hasWantedName = true }
+    }
+
+    /// The number of the wanted name's user, where a message tells it; 0 otherwise. To be asked after `learn`.
+    mutating func userOfWantedName(_ facts: borrowing Facts, _ header: FrameHeader, _ direction: Direction) -> UserID {
+        if hasWantedName, user != 0 { return user }
+        guard direction == .toClient else { return 0 }
+        if header.request != 0, header.request == wantedNameRequest {
+            wantedNameRequest = 0
+            if header.type == MessageType.rosterAddOK.rawValue, let contact = facts[.contact] { return contact }
+        }
+        return facts.userOfWantedName
     }
 }

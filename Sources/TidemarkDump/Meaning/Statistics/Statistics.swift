@@ -124,5 +124,5 @@ struct Statistics: ~Copyable {
     }
 
     /// In nanoseconds, from the first message or event to the last.
-    var duration: Int64 { first < last ? last - first : 0 }
+    var duration: Int64 { first < last ? last.since(first) : 0 }
 }

@@ -7,6 +7,7 @@ import TidemarkWire
 /// What an interpreter writes of what `script` tells it.
 func dumped(
     _ configuration: OutputConfiguration,
+    messagesMax: UInt64 = .max,
     _ script: (inout Interpreter) throws -> Void
 ) throws -> String {
     var path = Array("/tmp/tidemark-dump-test-XXXXXX".utf8CString)
@@ -14,7 +15,7 @@ func dumped(
     try #require(descriptor >= 0)
     unlink(path)
     defer { close(descriptor) }
-    var interpreter = Interpreter(configuration, descriptor: descriptor)
+    var interpreter = Interpreter(configuration, descriptor: descriptor, messagesMax: messagesMax)
     try script(&interpreter)
     try interpreter.finish()
     var bytes = [UInt8](repeating: 0, count: Int(lseek(descriptor, 0, SEEK_END)))

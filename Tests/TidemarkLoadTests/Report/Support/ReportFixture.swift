@@ -27,13 +27,15 @@ enum ReportFixture {
     /// Several kinds, an open loop, errors and a watched server: every key has a value.
     static func full(seed: UInt64 = 1, intervals: Int = 60) -> LoadReport {
         var random = ReportRandom(seed: seed)
-        let kinds = [
+        var kinds = [
             operations("sync", count: 4_200_000, seconds: 60, median: 310, tail: 2.1, items: 3.4),
             operations("login", count: 1_200_000, seconds: 60, median: 840, tail: 2.6),
             operations("edit", count: 598_800, seconds: 60, median: 1250, tail: 3.3, failed: 1200),
         ]
         var total = operations("all", count: 5_998_800, seconds: 60, median: 460, tail: 3.0, failed: 1200)
         total.itemsMean = 3.4
+        kinds[1].completedLate = 1480
+        total.completedLate = 1480
         return LoadReport(
             started: "2026-03-14T09:26:53Z",
             machine: .init(processor: "Example 9000 at 3.4 GHz", cores: 8, kernel: "Linux 6.12.1"),

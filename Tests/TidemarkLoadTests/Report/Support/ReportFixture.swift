@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 @testable import TidemarkLoad
 
@@ -200,4 +201,9 @@ extension ReportFixture {
             )
         }
     }
+}
+
+/// A whole report would be the name of each case that takes one.
+extension LoadReport: CustomTestStringConvertible {
+    public var testDescription: String { "\(kinds.count) kinds, \(intervals.count) intervals, \(total.completed) done" }
 }

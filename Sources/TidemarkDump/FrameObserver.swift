@@ -88,6 +88,8 @@ public enum ConnectionEnd: Sendable {
     case reset
     /// It was silent while others needed its place in the bounded table.
     case forgotten
+    /// A new connection on the same ports took its place; the capture did not see it end.
+    case replaced
     /// The capture ended first.
     case captureEnded
 }

@@ -26,6 +26,9 @@ struct TidemarkDump: ParsableCommand {
               Stand between a client and a server, and see each byte:
                 tidemark-dump --proxy 127.0.0.1:9000:127.0.0.1:8433 -x
 
+            --proxy passes on no more than what it can show: who pauses its output pauses the connections, and who closes \
+            it ends them. Its clients connect anew to the server itself.
+
             A capture holds a stream's bytes as they were sent: under TLS, use a recording or --proxy on the plain side.
 
             ENVIRONMENT

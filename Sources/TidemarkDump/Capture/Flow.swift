@@ -63,6 +63,7 @@ struct FlowKey: BitwiseCopyable {
 /// A segment that came before the bytes in front of it. It lies at the beginning of a block, its bytes behind it.
 struct EarlySegment: BitwiseCopyable {
     var next: UnsafeMutablePointer<EarlySegment>?
+    var time: CaptureTime
     var sequence: UInt32
     /// As sent, and as captured.
     var length: UInt32
@@ -86,6 +87,10 @@ struct HalfStream: BitwiseCopyable {
         static let watched = Flags(rawValue: 16)
         /// `acknowledged` is known.
         static let acknowledged = Flags(rawValue: 32)
+        /// `candidate` is known: a SYN that may be of another connection on the same ports.
+        static let contested = Flags(rawValue: 64)
+        /// An acknowledged hole is given a little longer.
+        static let inGrace = Flags(rawValue: 128)
     }
 
     /// The sequence number of the next byte to hand on.
@@ -101,6 +106,12 @@ struct HalfStream: BitwiseCopyable {
     var earlyCount: UInt32 = 0
     var initial: UInt32 = 0
     var end: UInt32 = 0
+    /// The number of a SYN that does not fit this stream.
+    var candidate: UInt32 = 0
+    /// What was acknowledged when the grace began, when that was, and the segments since.
+    var graceAcknowledged: UInt32 = 0
+    var graceSince = CaptureTime(nanoseconds: 0)
+    var graceSegments: UInt32 = 0
 
     /// Something behind a hole is known: bytes, or the end.
     @inline(__always)

@@ -24,6 +24,7 @@ extension PacketSource {
                     to: &sink
                 )
             } else if status == 0 {
+                reassembler.quiet(until: PacketSource.quietUntil(), &sink)
                 sink.flush()
                 waitForPackets()
             } else {
@@ -36,6 +37,13 @@ extension PacketSource {
         reassembler.finish(to: &sink)
         sink.flush()
         if let failure { throw failure }
+    }
+
+    /// The time until which all packets of a live capture have surely been read, when there is none: a while ago.
+    private static func quietUntil() -> CaptureTime {
+        var clock = timespec()
+        clock_gettime(CLOCK_REALTIME, &clock)
+        return CaptureTime(nanoseconds: Int64(clock.tv_sec) * 1_000_000_000 + Int64(clock.tv_nsec) - 100_000_000)
     }
 
     /// Until there is a packet, a stop is requested, or a while has passed.

@@ -109,6 +109,7 @@ public struct Proxy: ~Copyable {
         }
         for index in links.indices where links[index] != nil { finish(index, .captureEnded, &sink) }
         sink.flush()
+        if sink.hasLostReader { report("nobody reads the output any more: no connections are passed on") }
     }
 
     private mutating func handle<Sink: FrameSink & ~Copyable>(

@@ -4,14 +4,13 @@
 //   ────┤        the hole          │ early  │ … │ early  │     the bytes between are waited for
 //       └──────────────────────────┴────────┘   └────────┘
 //
-//  A hole is filled by what comes late, or given up: when the receiver acknowledges what is in it (it was sent, and the
-//  capture missed it), when too much waits behind it, or when the connection or the capture ends.
+//  A hole is filled by what comes late, or given up: when the receiver has acknowledged what is in it (it was sent, and the
+//  capture missed it) and a grace has passed (+Grace.swift), when too much waits behind it, or when the connection or the capture ends.
 
 extension Reassembler {
     /// Farther back no repeated segment comes from: no window is as large. It is another connection's, whose beginning
     /// was not captured.
     private static let repeatedDistanceMax = 1 << 26
-    private static let windowMax = 1 << 30
 
     /// Takes a segment that is not simply the next one.
     mutating func order<Observer: FrameObserver & ~Copyable>(
@@ -23,6 +22,14 @@ extension Reassembler {
         _ observer: inout Observer
     ) {
         let half = table.half(slot, side)
+        let room = half.pointee.room(from: sequence, for: length)
+        if room < length {
+            // Nothing of the stream comes behind its end.
+            counts.strays &+= 1
+            guard room > 0 else { return }
+            let inside = UnsafeRawBufferPointer(rebasing: bytes.prefix(room))
+            return order(slot, side, sequence, inside, room, &observer)
+        }
         if !half.pointee.flags.contains(.placed) {
             half.pointee.next = sequence
             half.pointee.flags.insert(.placed)
@@ -51,12 +58,15 @@ extension Reassembler {
         _ length: Int,
         _ observer: inout Observer
     ) {
-        guard overlap < length else { return }
-        let fresh = UnsafeRawBufferPointer(rebasing: bytes[min(overlap, bytes.count)...])
-        accept(slot, side, fresh, length - overlap, &observer)
+        let half = table.half(slot, side)
+        // What waited may reach beyond an end that was not known then.
+        let count = half.pointee.room(from: half.pointee.next, for: length - overlap)
+        guard count > 0 else { return }
+        let fresh = UnsafeRawBufferPointer(rebasing: bytes[min(overlap, bytes.count)...].prefix(count))
+        accept(slot, side, fresh, count, &observer)
     }
 
-    /// Hands on what is no longer behind a hole.
+    /// Hands on what is no longer behind a hole, each segment with the time `now`, or with the later one of its own.
     private mutating func drain<Observer: FrameObserver & ~Copyable>(
         _ slot: UInt32,
         _ side: Int,
@@ -67,6 +77,7 @@ extension Reassembler {
             let ahead = distance(from: half.pointee.next, to: segment.pointee.sequence)
             if ahead > 0 { return }
             half.pointee.unlinkFirst()
+            now = max(now, segment.pointee.time)
             let bytes = UnsafeRawBufferPointer(
                 start: UnsafeRawPointer(segment + 1),
                 count: Int(segment.pointee.captured)
@@ -98,8 +109,8 @@ extension Reassembler {
             return
         }
         block.count = UInt32(bytes.count)
-        half.pointee.linkEarly(block, sequence, bytes, length)
-        giveUpAcknowledged(slot, side, &observer)
+        half.pointee.linkEarly(block, sequence, bytes, length, now)
+        countGrace(slot, side, &observer)
         let isWatched = half.pointee.flags.contains(.watched)
         let bytesMax = isWatched ? options.earlyBytesMax : options.unwatchedBytesMax
         let segmentsMax = isWatched ? options.earlySegmentsMax : options.unwatchedSegmentsMax
@@ -107,21 +118,6 @@ extension Reassembler {
             Int(half.pointee.earlyBytes) > bytesMax || Int(half.pointee.earlyCount) > segmentsMax
         {
             giveUpHole(slot, side, &observer)
-        }
-    }
-
-    /// Gives up what the receiver has acknowledged of holes.
-    mutating func giveUpAcknowledged<Observer: FrameObserver & ~Copyable>(
-        _ slot: UInt32,
-        _ side: Int,
-        _ observer: inout Observer
-    ) {
-        let half = table.half(slot, side)
-        guard half.pointee.flags.isSuperset(of: [.acknowledged, .placed]) else { return }
-        while half.pointee.hasHole {
-            let received = distance(from: half.pointee.next, to: half.pointee.acknowledged)
-            guard received > 0, received < Reassembler.windowMax else { return }
-            giveUpHole(slot, side, atMost: received, &observer)
         }
     }
 
@@ -136,11 +132,15 @@ extension Reassembler {
         guard half.pointee.hasHole else { return }
         let holeEnd = half.pointee.early?.pointee.sequence ?? half.pointee.end
         let count = min(limit, distance(from: half.pointee.next, to: holeEnd))
+        // What waited has been with its receiver since it came, not since this was found out.
+        let read = now
+        now = half.pointee.early?.pointee.time ?? now
         if count > 0 {
             half.pointee.next &+= UInt32(count)
             lose(slot, side, count, &observer)
         }
         drain(slot, side, &observer)
+        now = read
         half.pointee.noteEnd()
     }
 
@@ -176,7 +176,27 @@ extension Reassembler {
             half.pointee.cutter.lose(nil, at: place(slot, side), pool: &frames, observer: &observer)
         }
         half.pointee.next = sequence
-        half.pointee.flags.subtract([.ending, .ended, .acknowledged, .watched])
+        half.pointee.flags.subtract([.ending, .ended, .acknowledged, .watched, .inGrace])
+    }
+
+    /// The end of the stream has become known: what waits behind it is not the stream's.
+    mutating func releaseBehindEnd(_ half: UnsafeMutablePointer<HalfStream>) {
+        var last: UnsafeMutablePointer<EarlySegment>?
+        var each = half.pointee.early
+        while let segment = each, distance(from: segment.pointee.sequence, to: half.pointee.end) > 0 {
+            last = segment
+            each = segment.pointee.next
+        }
+        while let segment = each {
+            each = segment.pointee.next
+            half.pointee.earlyCount &-= 1
+            half.pointee.earlyBytes &-= UInt32(BytePool.byteCount(of: segment.pointee.sizeClass))
+            counts.strays &+= 1
+            var block = segment.block
+            early.give(&block)
+        }
+        half.pointee.lastEarly = last
+        if let last { last.pointee.next = nil } else { half.pointee.early = nil }
     }
 
     mutating func releaseEarly(_ half: UnsafeMutablePointer<HalfStream>) {
@@ -196,6 +216,11 @@ extension UnsafeMutablePointer<EarlySegment> {
 }
 
 extension HalfStream {
+    /// How many of `length` bytes at `sequence` lie in front of the stream's end; all where that is not known.
+    func room(from sequence: UInt32, for length: Int) -> Int {
+        flags.contains(.ending) ? min(length, max(0, distance(from: sequence, to: end))) : length
+    }
+
     mutating func unlinkFirst() {
         guard let segment = early else { return }
         early = segment.pointee.next
@@ -219,11 +244,18 @@ extension HalfStream {
     }
 
     /// Puts `bytes` into `block`, and the block among the early segments. Most come behind all others.
-    mutating func linkEarly(_ block: ByteBlock, _ sequence: UInt32, _ bytes: UnsafeRawBufferPointer, _ length: Int) {
+    mutating func linkEarly(
+        _ block: ByteBlock,
+        _ sequence: UInt32,
+        _ bytes: UnsafeRawBufferPointer,
+        _ length: Int,
+        _ time: CaptureTime
+    ) {
         let segment = block.base!.bindMemory(to: EarlySegment.self, capacity: 1)
         segment.initialize(
             to: EarlySegment(
                 next: nil,
+                time: time,
                 sequence: sequence,
                 length: UInt32(length),
                 captured: UInt32(bytes.count),

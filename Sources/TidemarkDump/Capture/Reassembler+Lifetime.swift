@@ -1,7 +1,7 @@
 //  How connections begin and end.
 //
 //      SYN, SYN-ACK, or bytes of one unknown ──▶ undecided or open ──▶ both FINs: closed · RST: reset
-//                                                                       table full: forgotten · end of capture
+//                                                    table full: forgotten · new on its ports: replaced · end of capture
 //  A closed flow keeps its place for a while, so that what is repeated late does not look like a new connection.
 
 extension Reassembler {
@@ -45,11 +45,14 @@ extension Reassembler {
             let isRepeated = half.pointee.flags.contains(.begun) && half.pointee.initial == segment.sequence
             let isNew = segment.has(Segment.syn) && !segment.has(Segment.rst) && !isRepeated
             let isLate = now.nanoseconds &- flow.pointee.closedAt.nanoseconds <= options.closedNanoseconds
-            if isNew || !isLate { table.removeClosed(slot) } else { counts.strays &+= 1 }
+            if isNew || !isLate { removeClosed(slot) } else { counts.strays &+= 1 }
             return FlowTable.none
         case .foreign:
             counts.otherPorts &+= 1
-            if segment.has(Segment.syn | Segment.rst) { table.removeLive(slot) }
+            if segment.has(Segment.syn | Segment.rst) {
+                release(slot)
+                table.removeLive(slot)
+            }
             return FlowTable.none
         case .open, .undecided:
             break
@@ -58,12 +61,40 @@ extension Reassembler {
             if half.pointee.accepts(reset: segment) { close(slot, .reset, &observer) }
             return FlowTable.none
         }
-        let isRepeated = half.pointee.flags.contains(.begun) && half.pointee.initial == segment.sequence
-        if segment.has(Segment.syn), half.pointee.flags.contains(.placed), !isRepeated {
-            close(slot, .forgotten, &observer)
-            table.removeClosed(slot)
+        guard segment.has(Segment.syn), half.pointee.flags.contains(.placed), !half.pointee.hasBegun(with: segment)
+        else { return slot }
+        let other = table.half(slot, 1 - sender)
+        let answersCandidate =
+            segment.has(Segment.ack) && other.pointee.flags.contains(.contested)
+            && other.pointee.candidate &+ 1 == segment.acknowledgement
+        if hasBothFINs(slot) || answersCandidate {
+            close(slot, hasBothFINs(slot) ? .closed : .replaced, &observer)
+            removeClosed(slot)
             return FlowTable.none
         }
+        // Anyone can send a SYN. On a live connection it is answered with an acknowledgement, and all goes on; so it
+        // takes the other end's answer, or bytes at its place, to make a connection of it.
+        half.pointee.contest(segment.sequence)
+        if segment.has(Segment.ack) { other.pointee.contest(segment.acknowledgement &- 1) }
+        counts.strays &+= 1
+        return FlowTable.none
+    }
+
+    /// Bytes have come that fit a SYN remembered as a candidate, whose answer was not captured: begins its connection.
+    mutating func replace<Observer: FrameObserver & ~Copyable>(
+        _ old: UInt32,
+        by segment: Segment,
+        _ key: FlowKey,
+        _ hash: UInt64,
+        sender: Int,
+        isKnownPort: Bool,
+        _ observer: inout Observer
+    ) -> UInt32 {
+        let candidate = table.half(old, sender).pointee.candidate
+        close(old, .replaced, &observer)
+        removeClosed(old)
+        let slot = begin(segment, key, hash, sender: sender, isKnownPort: isKnownPort, &observer)
+        table.half(slot, sender).pointee.begin(candidate)
         return slot
     }
 
@@ -75,15 +106,16 @@ extension Reassembler {
         isKnownPort: Bool,
         _ observer: inout Observer
     ) -> UInt32 {
-        if table.live.count == table.liveMax { close(table.live.last, .forgotten, &observer) }
+        if table.live.count == table.liveMax { forget(table.live.last, &observer) }
         let slot = table.insert(key, hash)
         let flow = table.flow(slot)
         flow.pointee.movedAt = counts.packets
         flow.pointee.hasKnownPort = isKnownPort
-        if segment.has(Segment.syn) {
-            flow.pointee.server = UInt8(segment.has(Segment.ack) ? sender : 1 - sender)
-        } else if ports.contains(segment.destination.port) != ports.contains(segment.source.port) {
+        // A port that is known for a server's says more than who sent the first SYN: both ends may.
+        if ports.contains(segment.destination.port) != ports.contains(segment.source.port) {
             flow.pointee.server = UInt8(ports.contains(segment.source.port) ? sender : 1 - sender)
+        } else if segment.has(Segment.syn) {
+            flow.pointee.server = UInt8(segment.has(Segment.ack) ? sender : 1 - sender)
         }
         if isKnownPort, flow.pointee.server != Flow.unknownSide { open(slot, &observer) }
         return slot
@@ -129,10 +161,12 @@ extension Reassembler {
             if distance(from: half.pointee.next, to: end) >= 0 {
                 half.pointee.end = end
                 half.pointee.flags.insert(.ending)
+                releaseBehindEnd(half)
             }
         }
         half.pointee.noteEnd()
-        giveUpAcknowledged(slot, sender, &observer)
+        // In a grace, this segment has been counted with its bytes.
+        if !half.pointee.flags.contains(.inGrace) { countGrace(slot, sender, &observer) }
         endIfBothEnded(slot, &observer)
     }
 
@@ -164,10 +198,33 @@ extension Reassembler {
         if flow.pointee.phase == .open {
             observer.closed(ConnectionName(slot: slot, number: flow.pointee.number), end, at: now)
         }
+        for side in 0...1 { table.half(slot, side).pointee.flags.subtract(.inGrace) }
         flow.pointee.phase = .closed
         flow.pointee.closedAt = now
         table.retire(slot)
-        while table.closed.count > table.closedMax { table.removeClosed(table.closed.last) }
+        while table.closed.count > table.closedMax { removeClosed(table.closed.last) }
+    }
+
+    private mutating func forget<Observer: FrameObserver & ~Copyable>(_ slot: UInt32, _ observer: inout Observer) {
+        close(slot, hasBothFINs(slot) ? .closed : .forgotten, &observer)
+    }
+
+    private func hasBothFINs(_ slot: UInt32) -> Bool {
+        table.half(slot, 0).pointee.flags.contains(.ending) && table.half(slot, 1).pointee.flags.contains(.ending)
+    }
+
+    private mutating func removeClosed(_ slot: UInt32) {
+        release(slot)
+        table.removeClosed(slot)
+    }
+
+    /// Whatever a flow still holds goes back to the pools before its place is given away.
+    private mutating func release(_ slot: UInt32) {
+        for side in 0...1 {
+            let half = table.half(slot, side)
+            releaseEarly(half)
+            half.pointee.cutter.discard(pool: &frames)
+        }
     }
 
     /// The capture is over: ends all connections, in the order of their numbers.
@@ -176,8 +233,7 @@ extension Reassembler {
         table.forEachLive { slots.append((table.flow($0).pointee.number, $0)) }
         slots.sort { $0.number < $1.number }
         for (_, slot) in slots {
-            let bothSaidSo = (0...1).allSatisfy { table.half(slot, $0).pointee.flags.contains(.ending) }
-            close(slot, bothSaidSo ? .closed : .captureEnded, &observer)
+            close(slot, hasBothFINs(slot) ? .closed : .captureEnded, &observer)
         }
     }
 }
@@ -189,6 +245,25 @@ extension HalfStream {
         initial = sequence
         next = sequence &+ 1
         flags.insert([.begun, .placed])
+    }
+
+    /// Whether this SYN is the one that the stream began with, repeated, or captured behind the first bytes.
+    func hasBegun(with segment: Segment) -> Bool {
+        if flags.contains(.begun) { return initial == segment.sequence }
+        return 0...65536 ~= distance(from: segment.sequence &+ 1, to: next)
+    }
+
+    mutating func contest(_ sequence: UInt32) {
+        candidate = sequence
+        flags.insert(.contested)
+    }
+
+    /// Whether bytes at `sequence` fit the candidate, and not this stream.
+    func isOfCandidate(_ sequence: UInt32) -> Bool {
+        guard flags.contains(.contested), 0..<65536 ~= distance(from: candidate &+ 1, to: sequence) else {
+            return false
+        }
+        return abs(distance(from: next, to: sequence)) > 1 << 20
     }
 
     /// Whether a reset is within what a receiver takes for one; others are forged, or very late.

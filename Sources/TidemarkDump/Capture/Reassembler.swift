@@ -5,7 +5,7 @@
 //                                            └─ early ┘   behind a hole, until it is filled or given up
 //
 //  This file is the way of a segment that nothing is wrong with. +Holes.swift has what comes out of order or not at
-//  all, +Lifetime.swift how connections begin and end, +Deciding.swift how it is found out who is the server.
+//  all, +Grace.swift for how long an acknowledged hole is waited with, +Lifetime.swift how connections begin and end, +Deciding.swift how it is found out who is the server.
 //  Nothing here allocates, but for a partial frame and for bytes behind a hole.
 
 /// Follows TCP connections through captured packets, and hands an observer their frames. In constant memory.
@@ -18,6 +18,7 @@ public struct Reassembler: ~Copyable {
     var frames: BytePool
     /// Packets between two moves of a flow to the front of its list, which is exact to that many packets.
     let moveInterval: UInt64
+    var graces = GraceQueue()
     var nextNumber: UInt64 = 1
     var now = CaptureTime(nanoseconds: 0)
     /// Counts since the start.
@@ -49,6 +50,7 @@ public struct Reassembler: ~Copyable {
     ) {
         counts.packets &+= 1
         now = time
+        if !graces.isEmpty { endGraces(&observer) }
         var segment = Segment()
         switch segment.read(bytes, wireBytes: wireBytes, link: link) {
         case .tcp:
@@ -62,6 +64,16 @@ public struct Reassembler: ~Copyable {
         case .fragment: counts.fragments &+= 1
         case .malformed: counts.malformed &+= 1
         }
+    }
+
+    /// No packet has come until `time`: what waits for so long is given up.
+    public mutating func quiet<Observer: FrameObserver & ~Copyable>(
+        until time: CaptureTime,
+        _ observer: inout Observer
+    ) {
+        guard !graces.isEmpty, time > now else { return }
+        now = time
+        endGraces(&observer)
     }
 
     @inline(__always)
@@ -83,19 +95,25 @@ public struct Reassembler: ~Copyable {
             flow.pointee.movedAt = counts.packets
             table.moveToFront(slot)
         }
-        if segment.has(Segment.ack) { acknowledge(slot, 1 &- sender, segment.acknowledgement, &observer) }
-        // By that acknowledgement: what else the segment carries belongs to nobody.
-        if flow.pointee.phase == .closed { return }
-        let half = table.half(slot, sender)
+        if segment.has(Segment.ack), !acknowledge(slot, 1 &- sender, segment.acknowledgement, &observer) {
+            // It was the last thing that the connection waited for; what else the segment carries belongs to nobody.
+            return
+        }
+        var half = table.half(slot, sender)
         if segment.length > 0 {
             counts.payloadBytes &+= UInt64(segment.length)
             // A SYN takes the first sequence number.
             let sequence = segment.has(Segment.syn) ? segment.sequence &+ 1 : segment.sequence
-            if half.pointee.next == sequence, half.pointee.early == nil, half.pointee.flags.contains(.placed),
+            if half.pointee.next == sequence, half.pointee.early == nil,
+                half.pointee.flags.intersection([.placed, .ending]) == .placed,
                 segment.payload.count == segment.length
             {
                 accept(slot, sender, segment.payload, segment.length, &observer)
             } else {
+                if half.pointee.isOfCandidate(sequence) {
+                    slot = replace(slot, by: segment, key, hash, sender: sender, isKnownPort: isKnownPort, &observer)
+                    half = table.half(slot, sender)
+                }
                 order(slot, sender, sequence, segment.payload, segment.length, &observer)
             }
         }
@@ -126,25 +144,27 @@ public struct Reassembler: ~Copyable {
         if bytes.count < length { lose(slot, side, length &- bytes.count, &observer) }
     }
 
-    /// What the receiver of this side's bytes has acknowledged.
+    /// What the receiver of this side's bytes has acknowledged. False: the connection is closed with that.
     @inline(__always)
     private mutating func acknowledge<Observer: FrameObserver & ~Copyable>(
         _ slot: UInt32,
         _ side: Int,
         _ number: UInt32,
         _ observer: inout Observer
-    ) {
+    ) -> Bool {
         let half = table.half(slot, side)
         if half.pointee.flags.contains(.acknowledged), distance(from: half.pointee.acknowledged, to: number) < 0 {
-            return
+            return true
         }
         half.pointee.acknowledged = number
         half.pointee.flags.insert(.acknowledged)
         if half.pointee.hasHole {
             half.pointee.flags.insert(.watched)
-            giveUpAcknowledged(slot, side, &observer)
+            countGrace(slot, side, &observer)
             endIfBothEnded(slot, &observer)
+            return table.flow(slot).pointee.phase != .closed
         }
+        return true
     }
 
     func place(_ slot: UInt32, _ side: Int) -> StreamPlace {

@@ -19,6 +19,11 @@ public struct ReassemblyOptions: Sendable {
     public var earlyBytesTotalMax = 64 << 20
     /// Bytes of frames that are not whole, of all connections. Beyond it, such frames are passed over.
     public var frameBytesTotalMax = 256 << 20
+    /// How long a hole that the receiver has acknowledged is still waited with: so many segments of its connection (as
+    /// many as TCP itself waits with, RFC 5681 section 3.2), or so long, whichever is over first. Captures of several
+    /// queues have acknowledgements before what they acknowledge.
+    public var graceSegments: UInt32 = 3
+    public var graceNanoseconds: Int64 = 2_000_000
     /// For how long after its end a connection's late segments are told from a new connection's.
     public var closedNanoseconds: Int64 = 60_000_000_000
 
@@ -39,8 +44,8 @@ public struct CaptureCounts: Hashable, Sendable {
     public var malformed: UInt64 = 0
     /// TCP packets of other ports, or of another protocol.
     public var otherPorts: UInt64 = 0
-    /// Segments that belong to no connection that is known: acknowledgements of one whose bytes were never seen, and
-    /// what comes after a connection's end.
+    /// Segments that belong to no connection that is known: acknowledgements of one whose bytes were never seen, SYNs
+    /// that nobody answered, what comes after a connection's end, and bytes behind a FIN.
     public var strays: UInt64 = 0
     /// Segments whose bytes had been seen already, all or some.
     public var repeated: UInt64 = 0

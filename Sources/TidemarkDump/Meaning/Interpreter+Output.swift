@@ -195,6 +195,7 @@ extension Interpreter {
             case .closed: out.text("closed")
             case .reset: out.text("reset")
             case .forgotten: out.text("forgotten: silent while others needed its place")
+            case .replaced: out.text("replaced by a new connection on the same ports")
             case .captureEnded: out.text("open when the capture ended")
             }
             endLine()

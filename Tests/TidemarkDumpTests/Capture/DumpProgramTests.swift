@@ -133,6 +133,34 @@ import Testing
         #expect(try Array(Data(contentsOf: URL(filePath: file.path))) == Self.capture)
     }
 
+    /// A full pipe that is still open: a terminal multiplexer that rests, a pager that shows its first page.
+    @Test func aStopEndsItThoughNobodyReads() throws {
+        var packets = [TestSegment(toServer: true, sequence: 10, flags: Segment.syn).ipv4]
+        for index in 0..<4000 as Range<UInt32> {
+            packets.append(TestSegment(toServer: true, sequence: 11 + index * 25, payload: TestFrames.sync(1)).ipv4)
+        }
+        let file = try TemporaryFile(CaptureFile.pcap(packets, link: 101))
+        let error = try TemporaryFile([])
+        let output = Pipe()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+            .appendingPathComponent("tidemark-dump")
+        process.arguments = ["-r", file.path, "-v"]
+        process.standardOutput = output
+        process.standardError = FileHandle(forWritingAtPath: error.path)
+        try process.run()
+        var waiting: Int32 = 0
+        let descriptor = output.fileHandleForReading.fileDescriptor
+        while process.isRunning, waiting < 60_000 {
+            try #require(ioctl(descriptor, UInt(FIONREAD), &waiting) == 0)
+        }
+        process.terminate()
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 74)
+        let said = try String(contentsOfFile: error.path, encoding: .utf8)
+        #expect(said.contains("was not read when the stop was requested"))
+    }
+
     @Test func timesOutOfRange() throws {
         for seconds in [1 << 40, 9_223_372_036, UInt64.max, 0] {
             let file = CaptureFile.pcapng(

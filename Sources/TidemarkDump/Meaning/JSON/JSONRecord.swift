@@ -35,7 +35,7 @@ import TidemarkWire
 //
 //  A closing has:
 //
-//      end          "closed", "reset", "forgotten", "captureEnded"
+//      end          "closed", "reset", "forgotten", "replaced", "captureEnded"
 
 extension LineBuffer {
     mutating func jsonEvent(_ event: StaticString, _ state: borrowing ConnectionState, at time: CaptureTime) {
@@ -169,6 +169,7 @@ extension ConnectionEnd {
         case .closed: "closed"
         case .reset: "reset"
         case .forgotten: "forgotten"
+        case .replaced: "replaced"
         case .captureEnded: "captureEnded"
         }
     }

@@ -8,10 +8,13 @@
 public enum OutputError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The system's error number of a write to the output.
     case writeFailed(errno: Int32)
+    /// A stop was requested while whoever reads the output did not read.
+    case notRead
 
     public var description: String {
         switch self {
         case .writeFailed(let number): "cannot write the output: \(String(cString: strerror(number)))"
+        case .notRead: "the output was not read when the stop was requested: its end is missing"
         }
     }
 }
@@ -21,11 +24,18 @@ public enum OutputError: Error, Equatable, Sendable, CustomStringConvertible {
 struct LineBuffer: ~Copyable {
     /// What is gathered before it is written out.
     static let flushBytes = 64 << 10
+    /// POSIX's PIPE_BUF on Linux.
+    private static let pipeBytes = 4096
+    private static let pollMilliseconds: Int32 = 100
+    /// What a reader is left after a stop to take the rest.
+    private static let stopMilliseconds: Int32 = 500
 
     private(set) var base: UnsafeMutablePointer<UInt8>
     private var capacity: Int
     private(set) var count = 0
     private let descriptor: Int32
+    /// A pipe, a socket or a terminal: a write waits for as long as its reader likes.
+    private let mayBlock: Bool
     private(set) var failure: OutputError?
     /// Whoever read the output has gone: what follows is thrown away.
     private(set) var isClosed = false
@@ -33,6 +43,9 @@ struct LineBuffer: ~Copyable {
     /// Does not own the descriptor.
     init(descriptor: Int32) {
         self.descriptor = descriptor
+        var status = stat()
+        let kind = fstat(descriptor, &status) == 0 ? status.st_mode & S_IFMT : S_IFREG
+        mayBlock = kind == S_IFIFO || kind == S_IFSOCK || isatty(descriptor) == 1
         capacity = Self.flushBytes * 2
         base = .allocate(capacity: capacity)
     }
@@ -74,22 +87,38 @@ struct LineBuffer: ~Copyable {
     private mutating func write() {
         var start = 0
         while start < count, !isClosed, failure == nil {
-            let written = systemWrite(descriptor, base + start, count - start)
+            if mayBlock, !waitUntilWritable() { break }
+            // A pipe that is writable takes this much at once without waiting.
+            let most = mayBlock ? Self.pipeBytes : count
+            let written = systemWrite(descriptor, base + start, min(count - start, most))
             if written >= 0 {
                 start += written
                 continue
             }
             switch errno {
-            case EINTR: continue
-            case EAGAIN:
-                // A terminal or pipe that another program made non-blocking.
-                var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&wanted, 1, -1)
+            // A terminal or pipe may be non-blocking, made so by another program: back to waiting.
+            case EINTR, EAGAIN: continue
             case EPIPE: isClosed = true
             case let number: failure = .writeFailed(errno: number)
             }
         }
         count = 0
+    }
+
+    /// Waits for the reader. False when a stop is requested and the reader does not take what is there: nobody may be
+    /// left who would.
+    private mutating func waitUntilWritable() -> Bool {
+        var waitedMilliseconds: Int32 = 0
+        while true {
+            var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            if poll(&wanted, 1, Self.pollMilliseconds) > 0 { return true }
+            guard StopSignals.isRequested else { continue }
+            waitedMilliseconds += Self.pollMilliseconds
+            if waitedMilliseconds >= Self.stopMilliseconds {
+                failure = .notRead
+                return false
+            }
+        }
     }
 }
 

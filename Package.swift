@@ -31,6 +31,7 @@ let package = Package(
     targets: [
         // MARK: portable: no Foundation, no system library
 
+        .target(name: "TidemarkRandom", swiftSettings: strict),
         .target(name: "TidemarkWire", swiftSettings: strict),
         .target(name: "TidemarkDirectory", dependencies: ["TidemarkWire"], swiftSettings: strict),
         .target(name: "TidemarkSession", dependencies: ["TidemarkWire"], swiftSettings: strict),
@@ -56,8 +57,8 @@ let package = Package(
         .target(
             name: "TidemarkServer",
             dependencies: [
-                "TidemarkWire", "TidemarkDirectory", "TidemarkSession", "TidemarkRecording", "TidemarkTickets",
-                "TidemarkEventLoop", "TidemarkStore",
+                "TidemarkRandom", "TidemarkWire", "TidemarkDirectory", "TidemarkSession", "TidemarkRecording",
+                "TidemarkTickets", "TidemarkEventLoop", "TidemarkStore",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -81,7 +82,7 @@ let package = Package(
         .target(
             name: "TidemarkLoad",
             dependencies: [
-                "TidemarkWire", "TidemarkEventLoop", "TidemarkTickets",
+                "TidemarkRandom", "TidemarkWire", "TidemarkEventLoop", "TidemarkTickets",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict
@@ -132,16 +133,34 @@ let package = Package(
 
         // MARK: tests, one target a module, then the whole
 
-        .testTarget(name: "TidemarkWireTests", dependencies: ["TidemarkWire"], swiftSettings: strict),
-        .testTarget(name: "TidemarkDirectoryTests", dependencies: ["TidemarkDirectory"], swiftSettings: strict),
+        .target(
+            name: "TidemarkTesting",
+            dependencies: ["TidemarkRandom"],
+            path: "Tests/TidemarkTesting",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TidemarkWireTests",
+            dependencies: ["TidemarkWire", "TidemarkRandom", "TidemarkTesting"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TidemarkDirectoryTests",
+            dependencies: ["TidemarkDirectory", "TidemarkTesting"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "TidemarkSessionTests", dependencies: ["TidemarkSession"], swiftSettings: strict),
-        .testTarget(name: "TidemarkEventLoopTests", dependencies: ["TidemarkEventLoop"], swiftSettings: strict),
+        .testTarget(
+            name: "TidemarkEventLoopTests",
+            dependencies: ["TidemarkEventLoop", "TidemarkRandom"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "TidemarkStoreTests", dependencies: ["TidemarkStore"], swiftSettings: strict),
         .testTarget(
             name: "TidemarkServerTests",
             dependencies: [
                 "TidemarkServer", "TidemarkTickets", "TidemarkRecording", "TidemarkStore", "TidemarkDirectory",
-                "TidemarkWire", "tidemark-server",
+                "TidemarkWire", "TidemarkRandom", "tidemark-server",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -150,29 +169,39 @@ let package = Package(
         .testTarget(
             name: "TidemarkClientTests",
             dependencies: [
-                "TidemarkClient", "TidemarkRecording", "TidemarkWire", "tidemark",
+                "TidemarkClient", "TidemarkRecording", "TidemarkWire", "TidemarkTesting", "tidemark",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "TidemarkRecordingTests", dependencies: ["TidemarkRecording"], swiftSettings: strict),
+        .testTarget(
+            name: "TidemarkRecordingTests",
+            dependencies: ["TidemarkRecording", "TidemarkTesting"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "TidemarkLoadTests",
-            dependencies: ["TidemarkLoad", "TidemarkEventLoop", "TidemarkTickets", "TidemarkWire", "tidemark-load"],
+            dependencies: [
+                "TidemarkLoad", "TidemarkEventLoop", "TidemarkTickets", "TidemarkWire", "TidemarkRandom",
+                "TidemarkTesting", "tidemark-load",
+            ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "TidemarkDumpTests",
-            dependencies: ["TidemarkDump", "TidemarkRecording", "TidemarkWire", "tidemark-dump"],
+            dependencies: [
+                "TidemarkDump", "TidemarkRecording", "TidemarkWire", "TidemarkRandom", "TidemarkTesting",
+                "tidemark-dump",
+            ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "TidemarkEndToEndTests",
             dependencies: [
                 "TidemarkServer", "TidemarkTickets", "TidemarkRecording", "TidemarkClient", "TidemarkStore",
-                "TidemarkDirectory", "TidemarkWire",
+                "TidemarkDirectory", "TidemarkWire", "TidemarkTesting",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -1,4 +1,5 @@
 import Testing
+import TidemarkTesting
 import TidemarkWire
 
 @testable import TidemarkClient
@@ -8,8 +9,8 @@ import TidemarkWire
     /// Whatever changes, whatever the page size, wherever a walk is cut and on whichever copy it goes on, in both ways
     /// of stamps: the book ends as the table is.
     @Test func anyHistory() async throws {
-        let seed = Seed("anyHistory")
-        var generator = seed.generator
+        let seed = Seed(anyFor: "anyHistory")
+        var generator = seed
         for _ in 0..<15 {
             let directory = try TemporaryDirectory()
             var copies = 0
@@ -47,8 +48,8 @@ import TidemarkWire
 
     /// Pages of any items in any order, most of which no server would send, against rules written down a second time.
     @Test func anyPages() async throws {
-        let seed = Seed("anyPages")
-        var generator = seed.generator
+        let seed = Seed(anyFor: "anyPages")
+        var generator = seed
         for _ in 0..<20 {
             let book = try await AddressBook.claimed()
             var naive = NaiveBook()
@@ -154,7 +155,7 @@ private struct NaiveBook {
     }
 
     /// Mostly one that fits where this book stands.
-    mutating func randomPage(_ generator: inout SeededGenerator) -> (SyncPage, Sync) {
+    mutating func randomPage(_ generator: inout Seed) -> (SyncPage, Sync) {
         pages += 1
         let begins = token.isEmpty || generator.chance(15)
         let isFull = begins || (isInFull != generator.chance(4))
@@ -182,7 +183,7 @@ private struct NaiveBook {
         return (page, Sync(token: Sync.TokenBytes(sent), options: stamps ? [.stamps] : []))
     }
 
-    private func randomContent(_ isFull: Bool, _ generator: inout SeededGenerator) -> SyncItem.Content {
+    private func randomContent(_ isFull: Bool, _ generator: inout Seed) -> SyncItem.Content {
         var fields: [FieldChange] = []
         for number in 1...UInt16(4) where generator.chance(40) {
             let value: [UInt8]? = generator.chance(20) ? nil : [UInt8.random(in: 65...90, using: &generator)]

@@ -1,4 +1,5 @@
 import Testing
+import TidemarkTesting
 import TidemarkWire
 
 @testable import TidemarkDirectory

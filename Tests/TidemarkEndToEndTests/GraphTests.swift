@@ -4,6 +4,7 @@ import Foundation
 import Testing
 import TidemarkClient
 import TidemarkServer
+import TidemarkTesting
 import TidemarkWire
 
 @Suite("The graph") struct GraphTests {

@@ -1,4 +1,5 @@
 import Testing
+import TidemarkRandom
 
 @testable import TidemarkEventLoop
 
@@ -25,7 +26,7 @@ import Testing
     /// A block as a queue, against an array.
     @Test(arguments: 0..<10 as Range<UInt64>)
     func keepsItsBytes(seed: UInt64) {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var pool = BlockPool()
         var block = Block()
         var model: [UInt8] = []

@@ -3,6 +3,7 @@
 
 import Glibc
 import Testing
+import TidemarkRandom
 
 @testable import TidemarkEventLoop
 
@@ -10,7 +11,7 @@ extension EventLoopTests {
     @Suite struct Chaos {
         @Test(arguments: 0..<6 as Range<UInt64>)
         func anythingAtAnyTime(seed: UInt64) throws {
-            var random = SeededGenerator(seed: seed)
+            var random = SplitMix64(seed: seed)
             var server = try EchoServer {
                 $0.closeTimeout = .milliseconds(5)
                 if seed % 2 == 0 {

@@ -2,6 +2,7 @@
 // early and at most one tick late. No clock is read.
 
 import Testing
+import TidemarkRandom
 
 @testable import TidemarkEventLoop
 
@@ -61,7 +62,7 @@ import Testing
 
     @Test(arguments: 0..<20 as Range<UInt64>)
     func againstModel(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let capacity = 50
         let tick: UInt64 = [1, 7, 1000][Int(seed % 3)]
         var now = UInt64.random(in: 0...1_000_000, using: &random)

@@ -2,6 +2,7 @@
 
 import Glibc
 import Testing
+import TidemarkRandom
 
 @testable import TidemarkEventLoop
 
@@ -65,7 +66,7 @@ extension EventLoopTests {
         /// The caller uses any number of the bytes it is handed, pauses and resumes at will: nothing is lost or doubled.
         @Test(arguments: 0..<8 as Range<UInt64>)
         func consumingAtRandom(seed: UInt64) throws {
-            var random = SeededGenerator(seed: seed)
+            var random = SplitMix64(seed: seed)
             var server = try EchoServer {
                 $0.receiveBufferBytes = 128
                 $0.inputBytesMax = 2000

@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import Testing
+import TidemarkTesting
 
 @testable import TidemarkRecording
 
@@ -23,8 +24,8 @@ import Testing
     }
 
     @Test func `what many connections send and receive, in any order, is read again`() throws {
-        let seed = Seed("recorder")
-        var random = seed.generator
+        let seed = Seed(anyFor: "recorder")
+        var random = seed
         let file = try TemporaryFile()
         let notices = Notices()
         let recorder = try Recorder(path: file.path, notify: notices.hear)

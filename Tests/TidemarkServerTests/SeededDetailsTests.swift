@@ -1,4 +1,5 @@
 import Testing
+import TidemarkRandom
 import TidemarkWire
 
 @testable import TidemarkServer

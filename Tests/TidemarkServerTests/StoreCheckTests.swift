@@ -1,5 +1,6 @@
 import Testing
 import TidemarkDirectory
+import TidemarkRandom
 import TidemarkStore
 import TidemarkWire
 

@@ -54,14 +54,3 @@ func refusal(_ bytes: [UInt8], bodyBytesMax: Int) throws -> ErrorMessage? {
         }
     }
 }
-
-/// SplitMix64: small, and the same everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        return Digest.mix(state)
-    }
-}

@@ -1,4 +1,5 @@
 import Testing
+import TidemarkRandom
 import TidemarkWire
 
 @Suite("Count and digest")
@@ -34,7 +35,7 @@ struct DigestTests {
 
     @Test("one stamp, one user or one item more is another digest")
     func sensitivity() {
-        var random = SeededGenerator(seed: 6)
+        var random = SplitMix64(seed: 6)
         for _ in 0..<1000 {
             let user = UserID.random(in: 1...(.max), using: &random)
             let stamp = Stamp.random(in: 1..<Stamp.largest, using: &random)

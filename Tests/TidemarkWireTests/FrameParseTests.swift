@@ -1,4 +1,5 @@
 import Testing
+import TidemarkRandom
 import TidemarkWire
 
 @Suite("Frames in a stream")
@@ -33,7 +34,7 @@ struct FrameParseTests {
     func pieces() throws {
         let frames = try ValidVector.all().flatMap(\.frames)
         let stream = frames.flatMap(\.bytes)
-        var random = SeededGenerator(seed: 11)
+        var random = SplitMix64(seed: 11)
         for _ in 0..<20 {
             var found: [UInt8] = []
             var waiting: [UInt8] = []

@@ -1,3 +1,4 @@
+import TidemarkTesting
 import TidemarkWire
 
 // What a message means, in the words of SPEC.md and the vectors: 64-bit numbers as decimal strings, bytes as

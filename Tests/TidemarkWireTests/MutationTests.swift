@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TidemarkRandom
 import TidemarkWire
 
 // Bytes that were once right and are no longer. Nothing that arrives may crash the decoder or make it read beyond the
@@ -26,7 +27,7 @@ struct MutationTests {
             if let type = vector.type { corpus.append((type, vector.bytes)) }
         }
 
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         var decoded = 0
         for round in 0..<count {
             var (type, body) = corpus.randomElement(using: &random) ?? (.ping, [])
@@ -62,7 +63,7 @@ struct MutationTests {
     private func frame(
         of type: MessageType,
         _ body: [UInt8],
-        using random: inout SeededGenerator,
+        using random: inout SplitMix64,
         replay: String
     ) throws {
         var writer = ByteWriter(capacity: 16)
@@ -92,7 +93,7 @@ struct MutationTests {
 }
 
 extension [UInt8] {
-    fileprivate mutating func mutate(with other: [UInt8], using random: inout SeededGenerator) {
+    fileprivate mutating func mutate(with other: [UInt8], using random: inout SplitMix64) {
         let telling: [UInt8] = [0, 1, 2, 3, 4, 0x7F, 0x80, 0x81, 0xC3, 0xFE, 0xFF]
         let at = Int.random(in: 0...count, using: &random)
         switch Int.random(in: 0..<8, using: &random) {

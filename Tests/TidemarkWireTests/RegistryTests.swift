@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TidemarkTesting
 import TidemarkWire
 
 @Suite("The registry and the code")

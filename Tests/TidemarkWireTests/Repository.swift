@@ -1,4 +1,5 @@
 import Foundation
+import TidemarkTesting
 
 /// The repository's own files, found from where this one lies, so that the tests need no resources.
 enum Repository {

@@ -1,4 +1,5 @@
 import Testing
+import TidemarkTesting
 import TidemarkWire
 
 @Suite("Valid vectors")

@@ -1,3 +1,4 @@
+import TidemarkTesting
 import TidemarkWire
 
 /// One frame of a valid vector: its bytes, and what they mean.

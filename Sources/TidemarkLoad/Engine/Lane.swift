@@ -8,6 +8,7 @@
 import Glibc
 import Histogram
 import TidemarkEventLoop
+import TidemarkRandom
 import TidemarkWire
 
 struct Lane: ~Copyable {
@@ -193,18 +194,6 @@ struct KindPicker {
         if bounds.isEmpty { return first }
         let draw = random.next() >> 32
         return (bounds.first { draw < $0.below } ?? bounds[bounds.count - 1]).kind
-    }
-}
-
-/// Sebastiano Vigna's generator: small, and one seed gives one sequence.
-struct SplitMix64: RandomNumberGenerator, BitwiseCopyable {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        return Digest.mix(state)
     }
 }
 

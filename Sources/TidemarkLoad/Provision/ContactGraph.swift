@@ -4,6 +4,8 @@
 //      load1 load2 │ load2 load3 │ …         first the ring itself, so that names appear, and are numbered, in order
 //      load1 load3 │ load2 load907 │ …       then the others, some of them rewired
 
+import TidemarkRandom
+
 /// An edge list of users "load1" to "loadN", to be imported both ways.
 public struct ContactGraph: Sendable {
     /// Of a hundred edges beside the ring, so many lead anywhere.

@@ -1,6 +1,7 @@
 //  Details of a person who does not exist, from a seed and the account's name. Plausible in kind, length and script: in
 //  a login the details are most of the bytes, so a graph of bare names would measure nothing. About 200 bytes a person.
 
+import TidemarkRandom
 import TidemarkWire
 
 enum SeededDetails {

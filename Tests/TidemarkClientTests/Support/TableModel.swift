@@ -1,3 +1,4 @@
+import TidemarkTesting
 import TidemarkWire
 
 @testable import TidemarkClient
@@ -78,7 +79,7 @@ struct TableModel: Sendable {
     }
 
     /// One change of any kind.
-    mutating func change(_ generator: inout SeededGenerator) {
+    mutating func change(_ generator: inout Seed) {
         let number = UInt32.random(in: 1...24, using: &generator)
         let text = String(UInt32.random(in: 0...999, using: &generator))
         switch Int.random(in: 0..<12, using: &generator) {

@@ -1,6 +1,7 @@
 //  Whatever comes, nothing is read that is not there, and nothing grows.
 
 import Testing
+import TidemarkTesting
 
 @testable import TidemarkDump
 
@@ -44,7 +45,7 @@ import Testing
     }
 
     @Test func randomPackets() {
-        var dice = Dice(99)
+        var dice = Seed(default: 99)
         var bench = Bench {
             $0.connectionsMax = 32
             $0.detectsOtherPorts = true
@@ -64,7 +65,7 @@ import Testing
     /// Good packets with some bytes changed get deeper than random ones.
     @Test(arguments: [1, 2, 3, 4] as [UInt64])
     func damagedPackets(seed: UInt64) {
-        var dice = Dice(seed)
+        var dice = Seed(default: seed)
         var bench = Bench {
             $0.connectionsMax = 16
             $0.detectsOtherPorts = seed % 2 == 0
@@ -99,13 +100,13 @@ import Testing
             #expect(bench.reassembler.heldBytes <= 512 << 10)
         }
         bench.finish()
-        #expect(bench.sink.faults.isEmpty, "TIDEMARK_SEED=\(dice.seed)")
+        #expect(bench.sink.faults.isEmpty, "\(dice)")
         #expect(bench.sink.slots.isEmpty)
         #expect(bench.reassembler.heldBytes == 0)
     }
 
     @Test func damagedFiles() throws {
-        var dice = Dice(7)
+        var dice = Seed(default: 7)
         let packets = (0..<20).map {
             TestSegment(toServer: true, sequence: 1 + UInt32($0) * 25, payload: TestFrames.sync()).ipv4
         }
@@ -121,7 +122,7 @@ import Testing
             } catch {
                 #expect(!"\(error)".isEmpty)
             }
-            #expect(sink.faults.isEmpty && sink.slots.isEmpty, "round \(round), TIDEMARK_SEED=\(dice.seed)")
+            #expect(sink.faults.isEmpty && sink.slots.isEmpty, "round \(round), \(dice)")
         }
     }
 }

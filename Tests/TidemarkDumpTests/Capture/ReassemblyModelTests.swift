@@ -2,6 +2,7 @@
 //  connections at once: what is observed must be what was sent.
 
 import Testing
+import TidemarkTesting
 
 @testable import TidemarkDump
 
@@ -12,7 +13,7 @@ private struct Stream {
     var first: UInt32
     var lost: [Range<Int>] = []
 
-    init(_ pool: [[UInt8]], count: Int, _ dice: inout Dice) {
+    init(_ pool: [[UInt8]], count: Int, _ dice: inout Seed) {
         // Often close to the end of the number space, so that it wraps around.
         first = dice.chance(50) ? UInt32.max - UInt32(dice.below(500)) : UInt32.random(in: 0...UInt32.max, using: &dice)
         for _ in 0..<count {
@@ -23,7 +24,7 @@ private struct Stream {
     }
 
     /// Ranges of the stream in the order of their capture. Each is repeated, moved or overlapping by chance.
-    func segments(disorder: Int, _ dice: inout Dice) -> [Range<Int>] {
+    func segments(disorder: Int, _ dice: inout Seed) -> [Range<Int>] {
         var segments: [Range<Int>] = []
         var at = 0
         while at < bytes.count {
@@ -59,7 +60,7 @@ private struct Plan {
 
 @Suite struct ReassemblyModelTests {
     /// Both directions' segments, each in its own order.
-    private static func plan(_ index: Int, _ frames: TestFrames, disorder: Int, _ dice: inout Dice) -> Plan {
+    private static func plan(_ index: Int, _ frames: TestFrames, disorder: Int, _ dice: inout Seed) -> Plan {
         let count = 1 + dice.below(40)
         let streams = [
             Stream(frames.client, count: count, &dice), Stream(frames.server, count: count, &dice),
@@ -90,7 +91,7 @@ private struct Plan {
     @Test(arguments: [0, 10, 40])
     func whatIsSentIsSeen(disorder: Int) throws {
         let frames = try #require(TestFrames.all)
-        var dice = Dice(UInt64(4711 + disorder))
+        var dice = Seed(default: UInt64(4711 + disorder))
         for round in 0..<60 {
             var bench = Bench()
             var plans = (0..<1 + dice.below(8)).map { Self.plan($0, frames, disorder: disorder, &dice) }
@@ -107,14 +108,14 @@ private struct Plan {
             }
             for plan in plans { Self.end(plan, &bench) }
             plans.sort { $0.client < $1.client }
-            #expect(bench.sink.faults.isEmpty, "round \(round), TIDEMARK_SEED=\(dice.seed)")
+            #expect(bench.sink.faults.isEmpty, "round \(round), \(dice)")
             #expect(bench.reassembler.heldBytes == 0)
             #expect(bench.reassembler.connectionCount == 0)
             for (index, plan) in plans.enumerated() {
                 let heard = try #require(bench.sink.heard[UInt64(index + 1)])
-                #expect(heard.anomalies.isEmpty, "round \(round), TIDEMARK_SEED=\(dice.seed)")
-                #expect(heard.frames[0] == plan.streams[0].frames, "round \(round), TIDEMARK_SEED=\(dice.seed)")
-                #expect(heard.frames[1] == plan.streams[1].frames, "round \(round), TIDEMARK_SEED=\(dice.seed)")
+                #expect(heard.anomalies.isEmpty, "round \(round), \(dice)")
+                #expect(heard.frames[0] == plan.streams[0].frames, "round \(round), \(dice)")
+                #expect(heard.frames[1] == plan.streams[1].frames, "round \(round), \(dice)")
                 #expect(heard.end?.word == "closed")
             }
         }
@@ -139,7 +140,7 @@ private struct Plan {
     /// Segments begin with frames here, as a sender's do; some are lost, and the receiver acknowledges them.
     @Test func lossCostsOnlyWhatItTouches() throws {
         let frames = try #require(TestFrames.all)
-        var dice = Dice(815)
+        var dice = Seed(default: 815)
         for round in 0..<300 {
             var bench = Bench()
             var stream = Stream(frames.server, count: 10 + dice.below(60), &dice)
@@ -170,7 +171,7 @@ private struct Plan {
             bench.finish()
             let heard = try #require(bench.sink.heard[1])
             #expect(heard.lost(.toClient) == UInt64(stream.lost.reduce(0) { $0 + $1.count }))
-            Self.check(heard, stream, "round \(round), TIDEMARK_SEED=\(dice.seed)")
+            Self.check(heard, stream, "round \(round), \(dice)")
             #expect(bench.sink.faults.isEmpty)
             #expect(bench.reassembler.heldBytes == 0)
         }

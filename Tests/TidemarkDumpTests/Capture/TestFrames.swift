@@ -45,25 +45,3 @@ struct TestFrames {
     static func ping(_ id: UInt16 = 1) -> [UInt8] { bytes("000000 05") + littleEndian(id) }
     static func pong(_ id: UInt16 = 1) -> [UInt8] { bytes("000000 85") + littleEndian(id) }
 }
-
-/// One seed replays one failure: TIDEMARK_SEED=… swift test --filter …
-struct Dice: RandomNumberGenerator {
-    let seed: UInt64
-    private var state: UInt64
-
-    init(_ standard: UInt64) {
-        seed = ProcessInfo.processInfo.environment["TIDEMARK_SEED"].flatMap(UInt64.init) ?? standard
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
-    mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
-}

@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import TidemarkRandom
 import TidemarkWire
 
 @testable import TidemarkDump
@@ -64,7 +65,7 @@ struct PendingRequestTests {
     @Test("behave as a dictionary does, while there is room", arguments: [1, 2, 3, 4])
     func model(seed: UInt64) {
         var budget = MemoryBudget(bytes: 1 << 20)
-        var random = SeededNumbers(seed: seed)
+        var random = SplitMix64(seed: seed)
         var pending = PendingRequests()
         defer { pending.deallocate(&budget) }
         var model: [UInt16: Int64] = [:]

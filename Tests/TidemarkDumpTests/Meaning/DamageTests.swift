@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TidemarkRandom
 import TidemarkWire
 
 @testable import TidemarkDump
@@ -9,7 +10,7 @@ struct DamageTests {
     @Test("JSON stays JSON, a line stays a line, and a listing has every byte once")
     func damaged() throws {
         let seed = ProcessInfo.processInfo.environment["TIDEMARK_SEED"].flatMap { UInt64($0) } ?? 20_251_122
-        var random = SeededNumbers(seed: seed)
+        var random = SplitMix64(seed: seed)
         let corpus = try ProtocolVector.valid().filter { $0.body.count <= 400 }
         for round in 0..<4000 {
             let vector = try #require(corpus.randomElement(using: &random))

@@ -1,11 +1,12 @@
 import Foundation
 import Testing
+import TidemarkTesting
 import TidemarkWire
 
 @testable import TidemarkDump
 
-func jsonLines(_ text: String) throws -> [JSONTree] {
-    try text.split(separator: "\n").map { try JSONDecoder().decode(JSONTree.self, from: Data($0.utf8)) }
+func jsonLines(_ text: String) throws -> [JSONValue] {
+    try text.split(separator: "\n").map { try JSONDecoder().decode(JSONValue.self, from: Data($0.utf8)) }
 }
 
 @Suite("JSON")

@@ -1,4 +1,5 @@
 import Testing
+import TidemarkRandom
 import TidemarkWire
 
 @testable import TidemarkDump
@@ -90,7 +91,7 @@ struct StatisticsTests {
     )
     func histogram(scale: Int64) {
         var histogram = LatencyHistogram()
-        var random = SeededNumbers(seed: UInt64(scale))
+        var random = SplitMix64(seed: UInt64(scale))
         var values: [Int64] = []
         for _ in 0..<20_000 {
             let value = Int64.random(in: 0...9, using: &random) * scale + Int64.random(in: 0...scale, using: &random)

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TidemarkRandom
 import TidemarkWire
 
 @testable import TidemarkDump
@@ -47,7 +48,7 @@ struct WalkAgreementTests {
         let environment = ProcessInfo.processInfo.environment
         let seed = environment["TIDEMARK_SEED"].flatMap { UInt64($0) } ?? 20_251_122
         let rounds = environment["TIDEMARK_MUTATIONS"].flatMap { Int($0) } ?? 150_000
-        var random = SeededNumbers(seed: seed)
+        var random = SplitMix64(seed: seed)
         let corpus = try corpus().filter { $0.body.count <= 1200 }
         var valid = 0
         for round in 0..<rounds {
@@ -73,7 +74,7 @@ struct WalkAgreementTests {
 
     @Test("which bytes are text, whatever they are")
     func texts() {
-        var random = SeededNumbers(seed: 7)
+        var random = SplitMix64(seed: 7)
         let telling: [UInt8] = [
             0x00, 0x09, 0x0A, 0x1F, 0x20, 0x7E, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0,
             0xE1, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF4, 0xF5, 0xFF,

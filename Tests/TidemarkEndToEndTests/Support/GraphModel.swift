@@ -77,24 +77,6 @@ struct GraphModel: Sendable {
     }
 }
 
-struct Seed: RandomNumberGenerator {
-    let value: UInt64
-    private var state: UInt64
-
-    /// One seed replays one failure: TIDEMARK_SEED=… swift test --filter …
-    init(default value: UInt64) {
-        self.value = ProcessInfo.processInfo.environment["TIDEMARK_SEED"].flatMap(UInt64.init) ?? value
-        state = self.value
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        return Digest.mix(state)
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
-}
-
 extension TestServer {
     /// Imports files into the data directory of a stopped server.
     func importFiles(edges: String? = nil, accounts: String? = nil, rosters: String? = nil) throws {

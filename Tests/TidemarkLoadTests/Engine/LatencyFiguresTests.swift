@@ -1,5 +1,6 @@
 import Histogram
 import Testing
+import TidemarkRandom
 
 @testable import TidemarkLoad
 

@@ -1,4 +1,5 @@
 import Testing
+import TidemarkRandom
 
 @testable import TidemarkLoad
 

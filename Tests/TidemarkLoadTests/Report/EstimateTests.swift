@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TidemarkRandom
 
 @testable import TidemarkLoad
 
@@ -31,7 +32,7 @@ struct EstimateTests {
 
     @Test("values that resemble their neighbours count for fewer")
     func correlation() throws {
-        var random = ReportRandom(seed: 11)
+        var random = SplitMix64(seed: 11)
         let independent = try #require(Estimate(series: Self.series(4000, correlation: 0, &random)))
         let alike = try #require(Estimate(series: Self.series(4000, correlation: 0.8, &random)))
         // The true errors: 1 / sqrt(4000), and that divided by 1 - 0.8.
@@ -42,7 +43,7 @@ struct EstimateTests {
     }
 
     /// Normal values, each of which keeps so much of the one before.
-    static func series(_ count: Int, correlation: Double, _ random: inout ReportRandom, mean: Double = 0) -> [Double] {
+    static func series(_ count: Int, correlation: Double, _ random: inout SplitMix64, mean: Double = 0) -> [Double] {
         var value = random.normal() / (1 - correlation * correlation).squareRoot()
         return (0..<count).map { _ in
             defer { value = correlation * value + random.normal() }

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TidemarkRandom
 
 @testable import TidemarkLoad
 
@@ -80,7 +81,7 @@ struct PlotTests {
 
     @Test("a line that is thinned keeps its ends and its extremes, in their order")
     func thinned() {
-        var random = ReportRandom(seed: 5)
+        var random = SplitMix64(seed: 5)
         let points = (0..<50_000).map { Plot.Point(x: Double($0) / 100, y: random.normal()) }
         let thinned = Plot.thinned(points)
         #expect(thinned.count < 5000)

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TidemarkRandom
 
 @testable import TidemarkLoad
 
@@ -11,7 +12,7 @@ struct ReportComparisonTests {
         noise: Double,
         correlation: Double = 0,
         intervals: Int = 60,
-        _ random: inout ReportRandom
+        _ random: inout SplitMix64
     ) -> LoadReport {
         var report = ReportFixture.full(intervals: intervals)
         let rate = EstimateTests.series(intervals, correlation: correlation, &random)
@@ -49,7 +50,7 @@ struct ReportComparisonTests {
 
     @Test("a file is within noise of itself in every figure", arguments: [1, 2, 3, 5])
     func equal(runs: Int) throws {
-        var random = ReportRandom(seed: 3)
+        var random = SplitMix64(seed: 3)
         let runs = (0..<runs).map { _ in Self.run(noise: 0.01, &random) }
         let comparison = try Self.compare(runs, runs)
         #expect(comparison.method == (runs.count < 3 ? .intervals : .runs))
@@ -69,7 +70,7 @@ struct ReportComparisonTests {
         arguments: [1, 3]
     )
     func shift(count: Int) throws {
-        var random = ReportRandom(seed: 4)
+        var random = SplitMix64(seed: 4)
         let usual = (0..<count).map { _ in
             Self.run(level: Double.random(in: 0.99...1.01, using: &random), noise: 0.01, &random)
         }
@@ -97,7 +98,7 @@ struct ReportComparisonTests {
         betweenRuns: Double,
         seed: UInt64
     ) throws -> [ReportComparison.Verdict] {
-        var random = ReportRandom(seed: seed)
+        var random = SplitMix64(seed: seed)
         func file() -> ReportFile {
             let runs = (0..<count).map { _ in
                 Self.run(
@@ -197,7 +198,7 @@ struct ReportComparisonTests {
 
     @Test("errors from none have no percentage and are seen all the same")
     func errorsFromNone() throws {
-        var random = ReportRandom(seed: 8)
+        var random = SplitMix64(seed: 8)
         let clean = (0..<3).map { _ in Self.run(noise: 0.01, &random) }
         var failing = clean
         for index in failing.indices { failing[index].total.failed = 90_000 + UInt64(index) }

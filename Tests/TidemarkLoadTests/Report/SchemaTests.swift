@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TidemarkTesting
 
 @testable import TidemarkLoad
 
@@ -11,7 +12,7 @@ struct SchemaTests {
         let here = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
         let root = (0..<4).reduce(here) { folder, _ in folder.deletingLastPathComponent() }
         let text = try String(contentsOf: root.appendingPathComponent("docs/load-report.schema.json"), encoding: .utf8)
-        schema = SchemaCheck(root: try AnyJSON(text))
+        schema = SchemaCheck(root: try JSONValue(text))
     }
 
     @Test(
@@ -23,13 +24,13 @@ struct SchemaTests {
     )
     func reportsSatisfy(report: LoadReport) throws {
         for json in [try report.json(), try report.json(isLaidOut: true)] {
-            #expect(schema.findings(try AnyJSON(json)) == [])
+            #expect(schema.findings(try JSONValue(json)) == [])
         }
     }
 
     @Test("the keys of a full report and of the schema are the same")
     func sameKeys() throws {
-        let written = SchemaCheck.keys(of: try AnyJSON(ReportFixture.full().json()))
+        let written = SchemaCheck.keys(of: try JSONValue(ReportFixture.full().json()))
         let described = Set(schema.described.keys)
         #expect(written.subtracting(described) == [], "not described")
         #expect(described.subtracting(written) == [], "never written")
@@ -46,22 +47,22 @@ struct SchemaTests {
     }
 
     private func isNumber(_ key: String) -> Bool {
-        guard let json = try? AnyJSON(ReportFixture.full().json()) else { return false }
-        var value: AnyJSON? = json
+        guard let json = try? JSONValue(ReportFixture.full().json()) else { return false }
+        var value: JSONValue? = json
         for part in key.split(separator: ".") {
             value = value?[part.replacingOccurrences(of: "[]", with: "")]
             if part.hasSuffix("[]"), case .array(let all)? = value { value = all.first }
         }
-        if case .number? = value { return true }
+        if value?.double != nil { return true }
         return false
     }
 
     @Test("the check finds what is wrong")
     func findings() throws {
-        let good = try AnyJSON(ReportFixture.full().json())
-        let changes: [(String, AnyJSON?)] = [
+        let good = try JSONValue(ReportFixture.full().json())
+        let changes: [(String, JSONValue?)] = [
             ("schema", .string("tidemark-load-report/2")), ("seconds", .number(-1)), ("seconds", .string("60")),
-            ("total", nil), ("bytesSent", .number(0.5)), ("intervals", .array([.object([:])])),
+            ("total", nil), ("bytesSent", .fraction(0.5)), ("intervals", .array([.object([:])])),
             ("machine", .object(["cores": .bool(true)])), ("kinds", .object([:])),
         ]
         for (key, value) in changes {
@@ -69,7 +70,7 @@ struct SchemaTests {
             bad[key] = value
             #expect(!schema.findings(bad).isEmpty, "\(key)")
         }
-        #expect(!SchemaCheck(root: try AnyJSON(#"{"pattern": "^a"}"#)).findings(.string("b")).isEmpty)
+        #expect(!SchemaCheck(root: try JSONValue(#"{"pattern": "^a"}"#)).findings(.string("b")).isEmpty)
     }
 }
 

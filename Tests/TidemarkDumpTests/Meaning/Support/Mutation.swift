@@ -1,5 +1,7 @@
+import TidemarkRandom
+
 /// Damages a body a little: bits, bytes, pieces of another body, and pieces of itself twice.
-func mutate(_ body: inout [UInt8], _ other: [UInt8], _ random: inout SeededNumbers) {
+func mutate(_ body: inout [UInt8], _ other: [UInt8], _ random: inout SplitMix64) {
     let telling: [UInt8] = [0, 1, 2, 3, 4, 0x20, 0x7F, 0x80, 0x81, 0xC3, 0xE2, 0xFE, 0xFF]
     let at = Int.random(in: 0...body.count, using: &random)
     switch Int.random(in: 0..<6, using: &random) {

@@ -1,5 +1,6 @@
 import Foundation
 import TidemarkDump
+import TidemarkTesting
 import TidemarkWire
 
 /// The vectors of Protocol/vectors, found from where this file lies.
@@ -9,7 +10,7 @@ struct ProtocolVector {
     var bytes: [UInt8]
     var header: FrameHeader
     /// Null for a body that version 1 does not read.
-    var message: JSONTree
+    var message: JSONValue
     var direction: Direction
 
     var body: [UInt8] { Array(bytes.dropFirst(Limits.headerBytes)) }
@@ -19,13 +20,13 @@ struct ProtocolVector {
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Protocol/vectors")
 
-    static func files(_ kind: String) throws -> [JSONTree] {
+    static func files(_ kind: String) throws -> [JSONValue] {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.appendingPathComponent(kind).path)
         return try names.filter { $0.hasSuffix(".json") }.sorted().map { try file("\(kind)/\($0)") }
     }
 
-    private static func file(_ path: String) throws -> JSONTree {
-        try JSONDecoder().decode(JSONTree.self, from: Data(contentsOf: folder.appendingPathComponent(path)))
+    private static func file(_ path: String) throws -> JSONValue {
+        try JSONDecoder().decode(JSONValue.self, from: Data(contentsOf: folder.appendingPathComponent(path)))
     }
 
     /// All frames of all valid vectors.
@@ -42,7 +43,7 @@ struct ProtocolVector {
         frames(of: try file("valid/\(name).json"))
     }
 
-    private static func frames(of file: JSONTree) -> [ProtocolVector] {
+    private static func frames(of file: JSONValue) -> [ProtocolVector] {
         var bytes = hexBytes(file["hex"]?.text ?? "")[...]
         let described = file["frames"]?.list ?? [file]
         return described.enumerated().map { index, one in
@@ -70,7 +71,7 @@ struct InvalidProtocolVector {
     var type: MessageType?
     var bodyBytesMax: Int?
     /// `code`, and of `badFrame` `rule` and `offset`.
-    var error: JSONTree
+    var error: JSONValue
 
     static func all() throws -> [InvalidProtocolVector] {
         try ProtocolVector.files("invalid").map { file in
@@ -115,15 +116,4 @@ func hexBytes(_ text: String) -> [UInt8] {
 
 func hexText(_ bytes: some Sequence<UInt8>) -> String {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-}
-
-/// SplitMix64: the same everywhere.
-struct SeededNumbers: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        return Digest.mix(state)
-    }
 }

@@ -1,21 +1,10 @@
 import Foundation
 import Testing
+import TidemarkRandom
 
 @testable import TidemarkLoad
 
-/// SplitMix64, for made-up measurements that are the same everywhere.
-struct ReportRandom: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
+extension SplitMix64 {
     /// Normally distributed, by Box and Muller.
     mutating func normal(mean: Double = 0, deviation: Double = 1) -> Double {
         let radius = (-2 * log(Double.random(in: .leastNonzeroMagnitude...1, using: &self))).squareRoot()
@@ -27,7 +16,7 @@ struct ReportRandom: RandomNumberGenerator {
 enum ReportFixture {
     /// Several kinds, an open loop, errors and a watched server: every key has a value.
     static func full(seed: UInt64 = 1, intervals: Int = 60) -> LoadReport {
-        var random = ReportRandom(seed: seed)
+        var random = SplitMix64(seed: seed)
         var kinds = [
             operations("sync", count: 4_200_000, seconds: 60, median: 310, tail: 2.1, items: 3.4),
             operations("login", count: 1_200_000, seconds: 60, median: 840, tail: 2.6),
@@ -180,7 +169,7 @@ extension ReportFixture {
     }
 
     /// A second each; the server stalls for a moment two thirds through.
-    static func intervals(_ count: Int, using random: inout ReportRandom) -> [LoadReport.Interval] {
+    static func intervals(_ count: Int, using random: inout SplitMix64) -> [LoadReport.Interval] {
         (0..<count).map { index in
             let isStalled = count > 10 && index == count * 2 / 3
             let completed = max(0, random.normal(mean: isStalled ? 41_000 : 100_000, deviation: 900))

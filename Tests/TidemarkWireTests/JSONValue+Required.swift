@@ -1,31 +1,4 @@
-/// JSON as the vectors and the registry use it: numbers are whole and below 2^53, larger ones are strings.
-enum JSONValue: Equatable {
-    case null
-    case bool(Bool)
-    case number(Int)
-    case string(String)
-    case array([JSONValue])
-    case object([String: JSONValue])
-}
-
-extension JSONValue: Decodable {
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .bool(value)
-        } else if let value = try? container.decode(Int.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .string(value)
-        } else if let value = try? container.decode([JSONValue].self) {
-            self = .array(value)
-        } else {
-            self = .object(try container.decode([String: JSONValue].self))
-        }
-    }
-}
+import TidemarkTesting
 
 /// A file of the protocol that is not laid out as it should be.
 struct MalformedFile: Error, CustomStringConvertible {
@@ -34,10 +7,6 @@ struct MalformedFile: Error, CustomStringConvertible {
 }
 
 extension JSONValue {
-    subscript(key: String) -> JSONValue? {
-        if case .object(let members) = self { members[key] } else { nil }
-    }
-
     func string(_ key: String) throws -> String {
         guard case .string(let value)? = self[key] else { throw MalformedFile("no text \"\(key)\" in \(self)") }
         return value

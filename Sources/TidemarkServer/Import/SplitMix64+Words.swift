@@ -1,22 +1,13 @@
+import TidemarkRandom
 import TidemarkWire
 
-/// Steele, Lea and Flood's SplitMix64: the same numbers from the same seed, on every machine and in every version.
-struct SplitMix64 {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
+extension SplitMix64 {
     /// Of a seed and a name, so that what is made for a name does not depend on what was made before it.
     init(seed: UInt64, name: String) {
         // FNV-1a; String's own hash differs from run to run.
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        state = Digest.mix(seed) ^ hash
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        return Digest.mix(state)
+        self.init(seed: Digest.mix(seed) ^ hash)
     }
 
     /// A number from 0 to `bound` - 1. The bias of the remainder is below 2^-50 for the small bounds asked for here.

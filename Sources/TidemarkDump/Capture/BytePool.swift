@@ -30,6 +30,9 @@ struct BytePool: ~Copyable {
     /// Bytes of the blocks that are in use, and the most that may be.
     private(set) var usedBytes = 0
     let usedBytesMax: Int
+    /// Bytes of free blocks that are kept, and the most that are: of one size they may be in nobody's way for ever.
+    private(set) var freeBytes = 0
+    static let freeBytesMax = 8 << 20
 
     init(usedBytesMax: Int) {
         self.usedBytesMax = usedBytesMax
@@ -63,18 +66,20 @@ struct BytePool: ~Copyable {
         usedBytes &+= byteCount
         if let base = free[Int(sizeClass)] {
             free[Int(sizeClass)] = base.load(as: UnsafeMutableRawPointer?.self)
+            freeBytes &-= byteCount
             return ByteBlock(base: base, sizeClass: sizeClass)
         }
         guard let base = malloc(byteCount) else { fatalError("out of memory") }
         return ByteBlock(base: base, sizeClass: sizeClass)
     }
 
-    /// Takes `block` back; it is then no block. Large ones go back to the system, so that a burst does not stay.
+    /// Takes `block` back; it is then no block. Large ones, and too many, go back to the system: a burst does not stay.
     mutating func give(_ block: inout ByteBlock) {
         guard let base = block.base else { return }
         let byteCount = BytePool.byteCount(of: block.sizeClass)
         usedBytes &-= byteCount
-        if byteCount <= 65536 {
+        if byteCount <= 65536, freeBytes &+ byteCount <= BytePool.freeBytesMax {
+            freeBytes &+= byteCount
             base.storeBytes(of: free[Int(block.sizeClass)], as: UnsafeMutableRawPointer?.self)
             free[Int(block.sizeClass)] = base
         } else {

@@ -150,6 +150,9 @@ struct Flow: BitwiseCopyable {
     var movedAt: UInt64 = 0
     var closedAt = CaptureTime(nanoseconds: 0)
 
+    /// Its bytes are looked at.
+    var isFollowed: Bool { phase == .open || phase == .undecided }
+
     func direction(ofSender side: Int) -> Direction { side == Int(server) ? .toClient : .toServer }
 }
 

@@ -43,7 +43,7 @@ extension Reassembler {
         let half = table.half(slot, side)
         // It may have ended otherwise since, and another one begun.
         guard half.pointee.flags.contains(.inGrace), half.pointee.graceSince == grace.since,
-            table.flow(slot).pointee.phase == .open || table.flow(slot).pointee.phase == .undecided
+            table.flow(slot).pointee.isFollowed
         else { return }
         endGrace(slot, side, &observer)
         endIfBothEnded(slot, &observer)

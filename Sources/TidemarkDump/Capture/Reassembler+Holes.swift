@@ -40,8 +40,9 @@ extension Reassembler {
             counts.early &+= 1
             keepEarly(slot, side, sequence, bytes, length, &observer)
         } else if ahead < -Reassembler.repeatedDistanceMax {
-            restart(slot, side, at: sequence, &observer)
-            accept(slot, side, bytes, length, &observer)
+            // One segment could be forged; the next one that fits behind it makes it another connection.
+            half.pointee.contest(sequence &- 1)
+            counts.strays &+= 1
         } else {
             if ahead < 0 { counts.repeated &+= 1 }
             takeBehind(slot, side, -ahead, bytes, length, &observer)
@@ -163,22 +164,6 @@ extension Reassembler {
         }
     }
 
-    /// The stream goes on somewhere else.
-    private mutating func restart<Observer: FrameObserver & ~Copyable>(
-        _ slot: UInt32,
-        _ side: Int,
-        at sequence: UInt32,
-        _ observer: inout Observer
-    ) {
-        let half = table.half(slot, side)
-        releaseEarly(half)
-        if table.flow(slot).pointee.phase == .open {
-            half.pointee.cutter.lose(nil, at: place(slot, side), pool: &frames, observer: &observer)
-        }
-        half.pointee.next = sequence
-        half.pointee.flags.subtract([.ending, .ended, .acknowledged, .watched, .inGrace])
-    }
-
     /// The end of the stream has become known: what waits behind it is not the stream's.
     mutating func releaseBehindEnd(_ half: UnsafeMutablePointer<HalfStream>) {
         var last: UnsafeMutablePointer<EarlySegment>?
@@ -196,7 +181,12 @@ extension Reassembler {
             early.give(&block)
         }
         half.pointee.lastEarly = last
-        if let last { last.pointee.next = nil } else { half.pointee.early = nil }
+        if let last {
+            last.pointee.next = nil
+        } else {
+            half.pointee.early = nil
+            half.pointee.flags.subtract(.watched)
+        }
     }
 
     mutating func releaseEarly(_ half: UnsafeMutablePointer<HalfStream>) {

@@ -16,7 +16,9 @@ extension Reassembler {
         _ observer: inout Observer
     ) -> UInt32 {
         var slot = found
-        if slot != FlowTable.none { slot = leave(slot, segment, sender, &observer) }
+        if slot != FlowTable.none {
+            slot = leave(slot, segment, key, hash, sender: sender, isKnownPort: isKnownPort, &observer)
+        }
         if segment.has(Segment.rst) { return FlowTable.none }
         if slot == FlowTable.none {
             if found != FlowTable.none, table.find(key, hash) != FlowTable.none { return FlowTable.none }
@@ -35,7 +37,10 @@ extension Reassembler {
     private mutating func leave<Observer: FrameObserver & ~Copyable>(
         _ slot: UInt32,
         _ segment: Segment,
-        _ sender: Int,
+        _ key: FlowKey,
+        _ hash: UInt64,
+        sender: Int,
+        isKnownPort: Bool,
         _ observer: inout Observer
     ) -> UInt32 {
         let flow = table.flow(slot)
@@ -61,26 +66,47 @@ extension Reassembler {
             if half.pointee.accepts(reset: segment) { close(slot, .reset, &observer) }
             return FlowTable.none
         }
-        guard segment.has(Segment.syn), half.pointee.flags.contains(.placed), !half.pointee.hasBegun(with: segment)
-        else { return slot }
-        let other = table.half(slot, 1 - sender)
-        let answersCandidate =
-            segment.has(Segment.ack) && other.pointee.flags.contains(.contested)
-            && other.pointee.candidate &+ 1 == segment.acknowledgement
-        if hasBothFINs(slot) || answersCandidate {
-            close(slot, hasBothFINs(slot) ? .closed : .replaced, &observer)
+        guard segment.has(Segment.syn), !fits(slot, sender, segment) else { return slot }
+        if hasBothFINs(slot) {
+            close(slot, .closed, &observer)
             removeClosed(slot)
             return FlowTable.none
         }
+        let other = table.half(slot, 1 - sender)
+        if segment.has(Segment.ack), other.pointee.flags.contains(.contested),
+            HalfStream.isAnswer(segment.acknowledgement, to: other.pointee.candidate)
+        {
+            return replace(slot, by: segment, key, hash, sender: sender, isKnownPort: isKnownPort, &observer)
+        }
         // Anyone can send a SYN. On a live connection it is answered with an acknowledgement, and all goes on; so it
         // takes the other end's answer, or bytes at its place, to make a connection of it.
-        half.pointee.contest(segment.sequence)
-        if segment.has(Segment.ack) { other.pointee.contest(segment.acknowledgement &- 1) }
+        contest(slot, sender, segment)
         counts.strays &+= 1
         return FlowTable.none
     }
 
-    /// Bytes have come that fit a SYN remembered as a candidate, whose answer was not captured: begins its connection.
+    /// Whether a SYN is this flow's own: its first one, repeated, or the answer to that.
+    private func fits(_ slot: UInt32, _ sender: Int, _ segment: Segment) -> Bool {
+        let half = table.half(slot, sender)
+        guard !half.pointee.flags.contains(.placed) else { return half.pointee.hasBegun(with: segment) }
+        let other = table.half(slot, 1 - sender)
+        return !segment.has(Segment.ack) || !other.pointee.flags.contains(.begun)
+            || HalfStream.isAnswer(segment.acknowledgement, to: other.pointee.initial)
+    }
+
+    private func contest(_ slot: UInt32, _ sender: Int, _ segment: Segment) {
+        let half = table.half(slot, sender)
+        let other = table.half(slot, 1 - sender)
+        if segment.has(Segment.ack) {
+            other.pointee.contest(segment.acknowledgement &- 1)
+        } else if !half.pointee.flags.contains(.contested) || half.pointee.candidate != segment.sequence {
+            // What was remembered of the other end was of another attempt.
+            other.pointee.flags.subtract(.contested)
+        }
+        half.pointee.contest(segment.sequence)
+    }
+
+    /// Ends a flow, and begins the one that was remembered as a candidate: its answer has come, or bytes that fit.
     mutating func replace<Observer: FrameObserver & ~Copyable>(
         _ old: UInt32,
         by segment: Segment,
@@ -90,11 +116,16 @@ extension Reassembler {
         isKnownPort: Bool,
         _ observer: inout Observer
     ) -> UInt32 {
-        let candidate = table.half(old, sender).pointee.candidate
+        let candidates = (0...1).map { side in
+            table.half(old, side).pointee.flags.contains(.contested) ? table.half(old, side).pointee.candidate : nil
+        }
         close(old, .replaced, &observer)
         removeClosed(old)
         let slot = begin(segment, key, hash, sender: sender, isKnownPort: isKnownPort, &observer)
-        table.half(slot, sender).pointee.begin(candidate)
+        // A SYN says itself where its sender's stream begins.
+        for side in 0...1 where side != sender || !segment.has(Segment.syn) {
+            if let candidate = candidates[side] { table.half(slot, side).pointee.begin(candidate) }
+        }
         return slot
     }
 
@@ -150,7 +181,7 @@ extension Reassembler {
     ) {
         let half = table.half(slot, sender)
         guard table.flow(slot).pointee.phase != .foreign else { return }
-        if segment.has(Segment.fin), !half.pointee.flags.contains(.ending) {
+        if segment.has(Segment.fin), !half.pointee.flags.contains(.ended) {
             let syn: UInt32 = segment.has(Segment.syn) ? 1 : 0
             let end = segment.sequence &+ UInt32(truncatingIfNeeded: segment.length) &+ syn
             if !half.pointee.flags.contains(.placed) {
@@ -158,7 +189,9 @@ extension Reassembler {
                 half.pointee.flags.insert(.placed)
                 half.pointee.cutter.search()
             }
-            if distance(from: half.pointee.next, to: end) >= 0 {
+            // Of two ends the nearer one: a forged FIN may be anywhere.
+            let isNearer = !half.pointee.flags.contains(.ending) || distance(from: end, to: half.pointee.end) > 0
+            if isNearer, distance(from: half.pointee.next, to: end) >= 0 {
                 half.pointee.end = end
                 half.pointee.flags.insert(.ending)
                 releaseBehindEnd(half)
@@ -253,6 +286,11 @@ extension HalfStream {
         return 0...65536 ~= distance(from: segment.sequence &+ 1, to: next)
     }
 
+    /// Whether a SYN-ACK with this number answers a SYN with that one, which may have had bytes with it.
+    static func isAnswer(_ acknowledgement: UInt32, to sequence: UInt32) -> Bool {
+        0..<65536 ~= distance(from: sequence &+ 1, to: acknowledgement)
+    }
+
     mutating func contest(_ sequence: UInt32) {
         candidate = sequence
         flags.insert(.contested)
@@ -266,10 +304,11 @@ extension HalfStream {
         return abs(distance(from: next, to: sequence)) > 1 << 20
     }
 
-    /// Whether a reset is within what a receiver takes for one; others are forged, or very late.
+    /// Whether a reset is near where the stream is; others are forged, or very late. A receiver takes only what its
+    /// window has room for, which is not known here.
     func accepts(reset segment: Segment) -> Bool {
         guard flags.contains(.placed) else { return true }
-        let ahead = distance(from: next, to: segment.sequence)
-        return ahead >= -65536 && ahead < 1 << 30
+        if flags.contains(.acknowledged), acknowledged == segment.sequence { return true }
+        return -65536..<1 << 20 ~= distance(from: next, to: segment.sequence)
     }
 }

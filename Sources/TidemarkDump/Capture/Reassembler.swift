@@ -96,7 +96,7 @@ public struct Reassembler: ~Copyable {
             table.moveToFront(slot)
         }
         if segment.has(Segment.ack), !acknowledge(slot, 1 &- sender, segment.acknowledgement, &observer) {
-            // It was the last thing that the connection waited for; what else the segment carries belongs to nobody.
+            // What else the segment carries belongs to nobody.
             return
         }
         var half = table.half(slot, sender)
@@ -144,7 +144,8 @@ public struct Reassembler: ~Copyable {
         if bytes.count < length { lose(slot, side, length &- bytes.count, &observer) }
     }
 
-    /// What the receiver of this side's bytes has acknowledged. False: the connection is closed with that.
+    /// What the receiver of this side's bytes has acknowledged. False: with that, the connection is closed, or found to
+    /// be of another protocol.
     @inline(__always)
     private mutating func acknowledge<Observer: FrameObserver & ~Copyable>(
         _ slot: UInt32,
@@ -153,7 +154,10 @@ public struct Reassembler: ~Copyable {
         _ observer: inout Observer
     ) -> Bool {
         let half = table.half(slot, side)
-        if half.pointee.flags.contains(.acknowledged), distance(from: half.pointee.acknowledged, to: number) < 0 {
+        // An older one, captured late. From farther back it corrects one that was forged.
+        if half.pointee.flags.contains(.acknowledged),
+            -(1 << 20)..<0 ~= distance(from: half.pointee.acknowledged, to: number)
+        {
             return true
         }
         half.pointee.acknowledged = number
@@ -162,7 +166,7 @@ public struct Reassembler: ~Copyable {
             half.pointee.flags.insert(.watched)
             countGrace(slot, side, &observer)
             endIfBothEnded(slot, &observer)
-            return table.flow(slot).pointee.phase != .closed
+            return table.flow(slot).pointee.isFollowed
         }
         return true
     }

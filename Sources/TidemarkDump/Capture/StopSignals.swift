@@ -35,11 +35,13 @@ public enum StopSignals {
         reader.store(pair[0], ordering: .relaxed)
         writer.store(pair[1], ordering: .relaxed)
         _ = isRequested
-        var action = sigaction()
         // Without SA_RESTART: a read that waits is to return.
-        action.sa_flags = Int32(bitPattern: UInt32(SA_RESETHAND))
+        var action = sigaction()
         action.__sigaction_handler.sa_handler = { _ in
             let before = errno
+            // Whichever of the two comes next.
+            signal(SIGINT, SIG_DFL)
+            signal(SIGTERM, SIG_DFL)
             StopSignals.request()
             errno = before
         }

@@ -10,6 +10,7 @@ extension LoadReport {
         _ intervals: [RunControl.Interval],
         _ times: LoadRun.Times,
         _ samples: ServerSamples,
+        own: ServerSamples,
         started: Date
     ) {
         let seconds = times.seconds
@@ -38,7 +39,8 @@ extension LoadReport {
             // A remainder of less than half a second says too little.
             intervals: intervals.enumerated().filter { $0.offset == 0 || seconds - Double($0.offset) >= 0.5 }
                 .map { Interval($0, of: seconds, $1, samples) },
-            server: samples.use(operations: completed - late)
+            server: samples.use(operations: completed - late),
+            load: own.use(operations: 0).map { LoadUse(cpuSeconds: $0.cpuSeconds) }
         )
     }
 }

@@ -55,10 +55,11 @@ public final class LoadRun: Sendable {
             throw error
         }
         let times = start(control)
-        let samples = follow(control, times, watch, progress)
+        let own = try ProcessWatch(pid: getpid())
+        let (samples, ownSamples) = follow(control, times, watch, own, progress)
         threads.wait()
         if let error = control.error { throw error }
-        return makeReport(control, times, samples, started: started)
+        return makeReport(control, times, samples, own: ownSamples, started: started)
     }
 
     // MARK: lanes
@@ -157,8 +158,10 @@ public final class LoadRun: Sendable {
         _ control: RunControl,
         _ times: borrowing Times,
         _ watch: ProcessWatch?,
+        _ own: ProcessWatch,
         _ progress: (RunProgress) -> Void
-    ) -> ServerSamples {
+    ) -> (server: ServerSamples, own: ServerSamples) {
+        var ownSamples = ServerSamples(pid: own.pid, from: times.measureAt)
         var samples = ServerSamples(pid: watch?.pid, from: times.measureAt)
         var (shown, last) = (0, RunControl.Interval?.none)
         while control.lanesFinished.load(ordering: .acquiring) < configuration.threads {
@@ -166,6 +169,7 @@ public final class LoadRun: Sendable {
             let endAt = control.endAt.load(ordering: .acquiring)
             if isInterrupted.load(ordering: .acquiring) { stopEarly(control, now) }
             if let watch { samples.look(watch, at: now, until: endAt) }
+            ownSamples.look(own, at: now, until: endAt)
             // An interval that all lanes have handed over, looked at once: it takes some of a core that may be a lane's.
             let settled = times.measureAt + Self.settleNanoseconds
             let done = now > settled ? Int((now - settled) / Self.intervalNanoseconds) : 0
@@ -174,14 +178,16 @@ public final class LoadRun: Sendable {
                 last = control.settledInterval(done - 1)
             }
             progress(self.progress(control, times.measureAt, endAt, now, last: last))
-            let look = min(samples.next, now < endAt ? endAt : .max, now + Self.lookNanoseconds)
+            let look = min(samples.next, ownSamples.next, now < endAt ? endAt : .max, now + Self.lookNanoseconds)
             Clock.sleep(until: max(look, now + 1_000_000))
         }
-        if let watch { samples.look(watch, at: Clock.nanoseconds, until: control.endAt.load(ordering: .acquiring)) }
+        let (now, endAt) = (Clock.nanoseconds, control.endAt.load(ordering: .acquiring))
+        if let watch { samples.look(watch, at: now, until: endAt) }
+        ownSamples.look(own, at: now, until: endAt)
         if samples.isGone {
             remark("the server's process \(samples.pid ?? 0) ended during the run; its figures end there")
         }
-        return samples
+        return (samples, ownSamples)
     }
 
     private func stopEarly(_ control: RunControl, _ now: UInt64) {
@@ -234,12 +240,13 @@ public final class LoadRun: Sendable {
         _ control: RunControl,
         _ times: Times,
         _ samples: ServerSamples,
+        own: ServerSamples,
         started: Date
     ) -> LoadReport {
         var times = times
         times.endAt = control.endAt.load(ordering: .acquiring)
         let intervals = control.allIntervals(count: times.intervals)
-        return LoadReport(configuration, total: control.total, intervals, times, samples, started: started)
+        return LoadReport(configuration, total: control.total, intervals, times, samples, own: own, started: started)
     }
 }
 

@@ -4,7 +4,12 @@ import TidemarkWire
 
 /// Which messages are shown or counted: those that pass all of these.
 struct FilterOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Connections of one user, by number or name.", valueName: "user"))
+    @Option(
+        help: ArgumentHelp(
+            "Connections of one user, by number, or by a name that the capture shows: a full sync has its user's.",
+            valueName: "user"
+        )
+    )
     var user: String?
 
     @Option(
@@ -33,6 +38,15 @@ struct FilterOptions: ParsableArguments {
                 connection: try connection
             )
         }
+    }
+
+    /// What to say when no connection was chosen; nil where none was asked for.
+    var nobodyRemark: String? {
+        if let user, UserID(user) == nil {
+            return "nothing is of a user known as \(user): where a capture shows no name, try the number"
+        }
+        if let user { return "nothing is of user \(user)" }
+        return follow.map { "there is no connection \($0)" }
     }
 
     private var wantedUser: UserReference? {

@@ -81,6 +81,7 @@ struct TidemarkDump: ParsableCommand {
         }
         try dump.finish()
         remark(dump.counts)
+        if dump.hasChosenNobody, let remark = filters.nobodyRemark { TidemarkDump.tell(remark) }
         if let failure { throw failure }
     }
 
@@ -96,6 +97,9 @@ struct TidemarkDump: ParsableCommand {
     private func remark(_ counts: CaptureCounts) {
         if counts.dropped > 0 {
             TidemarkDump.tell("\(counts.dropped) packets were dropped before they could be read; a narrower -f helps")
+        }
+        if counts.packets == 0, sources.interface != nil {
+            TidemarkDump.tell("no packets came; is the server on another port (--port) or interface (-i)?")
         }
         guard counts.packets > 0, counts.segments == 0 else { return }
         var parts = ["none of \(counts.packets) packets belongs to a connection of this protocol"]

@@ -7,9 +7,9 @@ extension LoadProgram {
             try ReportFile(path: other.compare[1])
         )
         if output.json {
-            Terminal.print(try comparison.json() + "\n")
+            try Terminal.print(try comparison.json() + "\n")
         } else {
-            Terminal.print(comparison.text(isColoured: Terminal.outputHasColours))
+            try Terminal.print(comparison.text(isColoured: Terminal.outputHasColours))
         }
     }
 }

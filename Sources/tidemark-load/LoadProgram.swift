@@ -76,9 +76,12 @@ struct LoadProgram: ParsableCommand {
         if other.provision != nil { try rethrow { () throws(LoadError) in _ = try graph() } }
         guard workload != nil else { return }
         if server.ownServer {
-            let spare = [(server.serverPid != nil, "--server-pid"), (server.keyFile != nil, "--key-file")]
+            let spare = [
+                (server.serverPid != nil, "--server-pid"), (server.keyFile != nil, "--key-file"),
+                (server.server != nil, "--server"),
+            ]
             for (isGiven, name) in spare where isGiven {
-                throw ValidationError("--own-server knows its own process and keys; drop \(name)")
+                throw ValidationError("--own-server knows its own address, process and keys; drop \(name)")
             }
             if users.firstUser != 1 { throw ValidationError("the users of --own-server begin with 1") }
             try rethrow { () throws(LoadError) in _ = try graph() }
@@ -141,6 +144,6 @@ struct LoadProgram: ParsableCommand {
             "importing \(users.users) users with about \(users.contacts) contacts each into \(directory)",
             unless: output.quiet
         )
-        try program.provision(try graph(), seed: users.seed, data: directory)
+        try program.provision(try graph(), seed: users.seed, data: directory, isQuiet: output.quiet)
     }
 }

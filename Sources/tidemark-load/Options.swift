@@ -4,10 +4,20 @@ import TidemarkTickets
 
 /// Which server, and as whom.
 struct ServerOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A numeric address and a port.", valueName: "host:port"))
-    var server = ServerArgument(argument: "127.0.0.1:\(LoadConfiguration.defaultPort)")!
+    @Option(
+        help: ArgumentHelp(
+            "An address and a port. Default: 127.0.0.1:\(LoadConfiguration.defaultPort).",
+            valueName: "host:port"
+        )
+    )
+    var server: ServerArgument?
 
-    @Option(help: ArgumentHelp("The server's Unix socket instead; it takes users at their word.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp(
+            "The server's Unix socket instead; it takes users at their word. With --own-server: where that listens.",
+            valueName: "path"
+        )
+    )
     var unix: String?
 
     @Option(
@@ -29,7 +39,10 @@ struct ServerOptions: ParsableArguments {
     )
     var serverProgram: String?
 
-    var target: LoadTarget { unix.map { .unix(path: $0) } ?? server.target }
+    var target: LoadTarget {
+        unix.map { .unix(path: $0) } ?? server?.target
+            ?? .tcp(host: "127.0.0.1", port: LoadConfiguration.defaultPort)
+    }
 }
 
 /// How much, and for how long.
@@ -82,7 +95,7 @@ struct LoadOptions: ParsableArguments {
 
 /// Whose accounts are used, or made.
 struct UserOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Users, spread evenly over the connections.", valueName: "n"))
+    @Option(help: ArgumentHelp("Users to choose from: each connection is one of them, all the time.", valueName: "n"))
     var users = 1000
 
     @Option(help: ArgumentHelp("The first user's number.", valueName: "id"))

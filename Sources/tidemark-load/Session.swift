@@ -48,7 +48,7 @@ struct Session {
             command.graph(),
             seed: command.users.seed,
             socket: command.server.unix,
-            say: { say($0) }
+            say: command.output.quiet ? nil : { say($0) }
         )
         let outcome = Result {
             if current.isInterrupted { throw LoadError.interrupted }
@@ -88,9 +88,9 @@ struct Session {
             Result { if let file = files.html { try file.write(try report.html()) } },
         ]
         if command.output.json {
-            Terminal.print(try report.json() + "\n")
+            try Terminal.print(try report.json() + "\n")
         } else {
-            Terminal.print(report.table(isColoured: Terminal.outputHasColours))
+            try Terminal.print(report.table(isColoured: Terminal.outputHasColours))
         }
         for outcome in written { try outcome.get() }
     }

@@ -6,8 +6,21 @@ enum Terminal {
         isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
         && ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty
 
-    static func print(_ text: String) {
-        try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+    /// - Throws: `CannotWrite`; a reader who has gone is no error.
+    static func print(_ text: String) throws(CannotWrite) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            if written >= 0 {
+                rest = rest.dropFirst(written)
+                continue
+            }
+            switch errno {
+            case EINTR: continue
+            case EPIPE: return
+            case let number: throw CannotWrite(path: "standard output", reason: String(cString: strerror(number)))
+            }
+        }
     }
 
     /// A line on standard error.

@@ -17,7 +17,7 @@ enum ExitStatus: Int32, CaseIterable {
         case .badData: "the server broke the protocol, or a full sync differs from it"
         case .notFound: "no such user or contact"
         case .unreachable: "the server cannot be reached, or does not answer"
-        case .storage: "the address book, the login file or the recording cannot be used"
+        case .storage: "the address book, the login file, the recording or the output cannot be used"
         case .tryLater: "not now: try again later"
         case .notAllowed: "the credentials were refused, or the action is not allowed"
         case .notConfigured: "no server, credentials or address book, or another user's"

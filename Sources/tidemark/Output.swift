@@ -2,12 +2,21 @@ import Foundation
 
 /// What goes to the terminal, or to whoever reads instead.
 enum Output {
+    /// Ends the program if it cannot be written: nobody sees what follows either.
     static func line(_ text: String) {
-        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+        var rest = Array((text + "\n").utf8)[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            if written < 0, errno != EINTR {
+                Output.error("cannot write the output: \(String(cString: strerror(errno)))")
+                exit(ExitStatus.storage.rawValue)
+            }
+            rest = rest.dropFirst(max(0, written))
+        }
     }
 
     static func error(_ text: String) {
-        FileHandle.standardError.write(Data("tidemark: \(text)\n".utf8))
+        try? FileHandle.standardError.write(contentsOf: Data("tidemark: \(text)\n".utf8))
     }
 
     /// One object on one line; keys in snake_case and in order.

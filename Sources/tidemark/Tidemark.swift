@@ -25,6 +25,7 @@ struct Tidemark: AsyncParsableCommand {
             EXIT CODES
               \(ExitStatus.listing)
             """,
+        version: "0.1.0",
         subcommands: [
             Login.self, SyncCommand.self, Contacts.self, Profile.self, ContactCommand.self, Presence.self, Watch.self,
         ]

@@ -52,6 +52,8 @@ import TidemarkWire
                 ]
             )
             #expect(login.json["answer"] as? String == "full" && login.json["reason"] as? String == "no_token")
+            let full = try await program.run(list: ["contacts"], into: "/dev/full")
+            #expect(full.status == 74 && full.error.contains("cannot write the output: No space left"))
             #expect(login.json["contacts"] as? Int == 2 && login.json["account"] as? String == "owner")
 
             let accounts = program.home.file(".config/tidemark/accounts.json")

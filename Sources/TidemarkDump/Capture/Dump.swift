@@ -58,6 +58,9 @@ public struct Dump: ~Copyable {
         try packets.read(into: &reassembler, &outlet)
     }
 
+    /// Messages were seen, and the filter's user or connection was not among them.
+    public var hasChosenNobody: Bool { outlet.interpreter.hasChosenNobody }
+
     /// Ends the output. Throws if not all of it could be written.
     public mutating func finish() throws(OutputError) { try outlet.interpreter.finish() }
 }

@@ -23,6 +23,7 @@ public struct Interpreter: ~Copyable, FrameObserver {
     let types = TypeTable()
     var out: LineBuffer
     var facts: Facts
+    var hasAdmitted = false
     var connections = ConnectionTable()
     var clock: LineClock
     var statistics = Statistics()
@@ -62,6 +63,9 @@ public struct Interpreter: ~Copyable, FrameObserver {
 
     /// As many messages as were asked for have been shown; what is told now has no effect.
     public var isSatisfied: Bool { messagesShown >= messagesMax }
+
+    /// Messages were seen, and none was of a connection that `MessageFilter.user` and `.connection` choose.
+    public var hasChosenNobody: Bool { frames > 0 && !hasAdmitted }
 
     /// Writes out what is gathered. An output whose reader has gone is no error.
     public mutating func flush() throws(OutputError) { try out.flush() }
@@ -205,6 +209,7 @@ public struct Interpreter: ~Copyable, FrameObserver {
     }
 
     private mutating func decide(_ state: UnsafeMutablePointer<ConnectionState>) {
+        defer { if state.pointee.admission == .admitted { hasAdmitted = true } }
         if let wanted = filter.connection, wanted != state.pointee.number {
             state.pointee.admission = .refused
             return

@@ -14,6 +14,8 @@ extension Lane {
     private static let backoffMax: UInt64 = 1_000_000_000
     /// Loopback addresses to connect from, each with this many ports.
     private static let portsPerSource = 20_000
+    /// For 14,000 logins a second each: the kernel gives a source's ports in turns of half of them.
+    private static let sourcesOfLogins = 64
 
     /// Connects, and sends the whole login behind that.
     mutating func open(_ index: Int) {
@@ -55,11 +57,16 @@ extension Lane {
         loop.commit(client.id, hello.count + client.authenticate.count + sync.count)
     }
 
-    /// One source address has some 28,000 ports, less those of connections that have just been closed; so loads of many
-    /// connections on this machine come from several.
-    private func source(_ index: Int, _ host: String) -> String? {
+    /// One source address has some 28,000 ports, and each is taken for a second after its connection was closed; so
+    /// many connections on this machine, or many logins, come from several addresses. With one, the kernel looks for
+    /// free ports most of the time, and the search would be measured.
+    private mutating func source(_ index: Int, _ host: String) -> String? {
         guard host.hasPrefix("127.") else { return nil }
-        let number = (plan.index + index * plan.configuration.threads) / Self.portsPerSource
+        var number = (plan.index + index * plan.configuration.threads) / Self.portsPerSource
+        if hasLogins {
+            number = number * Self.sourcesOfLogins + sourceTurn
+            sourceTurn = (sourceTurn + 1) % Self.sourcesOfLogins
+        }
         return number == 0 ? nil : "127.0.\(number / 250).\(number % 250 + 2)"
     }
 

@@ -87,6 +87,10 @@ struct Lane: ~Copyable {
     let plainHead: UInt8
     let isOpenLoop: Bool
     let isLoginOnly: Bool
+    /// Some operations are logins.
+    let hasLogins: Bool
+    /// Which of the source addresses is next.
+    var sourceTurn = 0
 
     /// Makes the loop; call it on the lane's thread.
     init(_ plan: Plan, control: RunControl) throws(EventLoopError) {
@@ -123,6 +127,7 @@ struct Lane: ~Copyable {
         plainHead = (configuration.changed > 0 ? SyncAnswer.delta : .upToDate).rawValue | SyncPage.lastBit
         isOpenLoop = isMeasuringLoad && configuration.rate != nil
         isLoginOnly = isMeasuringLoad && configuration.workload == .login
+        hasLogins = isMeasuringLoad && configuration.shares.contains { $0.kind == .login }
         for (index, user) in plan.users.enumerated() {
             var client = Client()
             client.user = user

@@ -26,20 +26,20 @@ public final class OwnServer {
     ///   - graph: the accounts and contacts that it has; users are numbered from 1.
     ///   - seed: of the accounts' details.
     ///   - socket: a Unix socket to listen on; nil: a free TCP port of 127.0.0.1.
-    ///   - say: told in a line what happens.
+    ///   - say: told in a line what happens; nil: nobody wants to hear it, of the import neither.
     /// - Throws: `LoadError.serverProgram`; nothing is left behind then.
     public init(
         _ program: ServerProgram,
         _ graph: ContactGraph,
         seed: UInt64,
         socket: String?,
-        say: (String) -> Void
+        say: ((String) -> Void)?
     ) throws(LoadError) {
         let directory = try Self.makeDirectory()
         let process: Process
         do throws(LoadError) {
-            say("importing accounts and contacts into \(directory)")
-            try program.provision(graph, seed: seed, data: directory + "/data")
+            say?("importing accounts and contacts into \(directory)")
+            try program.provision(graph, seed: seed, data: directory + "/data", isQuiet: say == nil)
             target = try socket.map { .unix(path: $0) } ?? .tcp(host: "127.0.0.1", port: Self.freePort())
             process = program.process(Self.arguments(target, data: directory + "/data"))
             try Self.start(process, program)
@@ -59,7 +59,7 @@ public final class OwnServer {
             Children.remove(directory: directory)
             throw error
         }
-        say("started \(program.path), process \(pid), on \(target)")
+        say?("started \(program.path), process \(pid), on \(target)")
     }
 
     /// Ends the server and removes its data.

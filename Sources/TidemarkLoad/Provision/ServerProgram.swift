@@ -41,14 +41,14 @@ public struct ServerProgram: Sendable {
     }
 
     /// Imports a graph into a data directory, which is made if it does not exist. What the program says goes where this
-    /// one's errors go.
+    /// one's errors go; what it has done only unless `isQuiet`.
     ///
     /// - Throws: `LoadError.serverProgram` with the program's status, if it did not do it.
-    public func provision(_ graph: ContactGraph, seed: UInt64, data: String) throws(LoadError) {
+    public func provision(_ graph: ContactGraph, seed: UInt64, data: String, isQuiet: Bool) throws(LoadError) {
         let process = process(["import", "--edges", "-", "--both-ways", "--seed", "\(seed)", "--data", data])
         let pipe = Pipe()
         process.standardInput = pipe
-        process.standardOutput = FileHandle.standardError
+        process.standardOutput = isQuiet ? FileHandle.nullDevice : FileHandle.standardError
         do {
             try process.run()
         } catch {

@@ -16,11 +16,13 @@ enum ComparisonWarnings {
     }
 
     /// Keys of the configuration and the machine that are not the same in all runs. A seed may differ: runs that only
-    /// differ in it are what a spread is best taken from.
+    /// differ in it are what a spread is best taken from. So may a server's address: one that is started for each run
+    /// has any port. What is measured stands first.
     private static func differences(_ a: ReportFile, _ b: ReportFile) -> [String] {
         let sides = [a.runs.map(settings), b.runs.map(settings)]
-        let keys = Set(sides.joined().flatMap(\.keys)).subtracting(["configuration.seed"])
-        return keys.sorted().compactMap { key in
+        let keys = Set(sides.joined().flatMap(\.keys)).subtracting(["configuration.seed", "configuration.server"])
+        let first = "configuration.workload"
+        return keys.sorted { ($0 != first ? 1 : 0, $0) < ($1 != first ? 1 : 0, $1) }.compactMap { key in
             let values = sides.map { runs in distinct(runs.map { $0[key] ?? "none" }) }
             guard values[0] != values[1] || values[0].count > 1 else { return nil }
             let texts = values.map { ForeignText.visible($0.joined(separator: " or ")) }

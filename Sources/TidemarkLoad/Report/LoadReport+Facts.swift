@@ -14,6 +14,13 @@ extension LoadReport {
         configuration.rate.map { "open loop at \(Units.rate($0))/s" } ?? "closed loop"
     }
 
+    /// Each connection is one user; more than that are not seen.
+    var usersText: String {
+        let (users, connections) = (configuration.users, configuration.connections)
+        return users > connections
+            ? "\(Units.count(connections)) of \(Units.count(users)) users" : "\(Units.count(users)) users"
+    }
+
     /// "sync 70 %, edit 30 %".
     var mixText: String {
         configuration.mix.map { "\(ForeignText.visible($0.kind)) \(Units.plain($0.percent)) %" }

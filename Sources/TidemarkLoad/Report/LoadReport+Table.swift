@@ -3,8 +3,11 @@ extension LoadReport {
     public func table(isColoured: Bool) -> String {
         let paint = Paint(isColoured: isColoured)
         var lines = heading(paint)
-        lines += [""] + operationLines(paint)
-        lines += [""] + latencyLines(paint)
+        // Who only holds connections has no operations.
+        if configuration.workload != "idle" || total.ended > 0 {
+            lines += [""] + operationLines(paint)
+            lines += [""] + latencyLines(paint)
+        }
         lines += [""] + surroundings(paint)
         if !errors.isEmpty { lines += [""] + errorLines(paint) }
         return lines.map { $0 + "\n" }.joined()
@@ -17,7 +20,7 @@ extension LoadReport {
         var facts = [
             "\(Units.count(run.connections)) connections × \(Units.count(run.pipeline)) in flight",
             run.threads == 1 ? "1 thread" : "\(Units.count(run.threads)) threads",
-            "\(Units.count(run.users)) users", "seed \(run.seed)", loopText,
+            usersText, "seed \(run.seed)", loopText,
         ]
         if run.changed > 0 { facts.append("\(Units.count(run.changed)) changed a sync") }
         facts.append(run.verify ? "content verified" : "content not verified")
@@ -101,10 +104,22 @@ extension LoadReport {
         let sent = seconds > 0 ? Double(bytesSent) / second : 0
         let received = seconds > 0 ? Double(bytesReceived) / second : 0
         add("traffic", "sent \(Units.bytes(sent))/s, received \(Units.bytes(received))/s")
+        if let load {
+            let share = seconds > 0 ? load.cpuSeconds / second : 0
+            // Both threads and a closed loop that never waits are the load's own limit, and not the server's.
+            let isFull = share > 0.95 * Double(configuration.threads)
+            add(
+                "load CPU",
+                "\(Units.threeDigits(share)) cores for \(configuration.threads == 1 ? "1 thread" : "\(configuration.threads) threads")"
+                    + (isFull ? ": this side may be the limit" : ""),
+                isFull && isOpenLoop ? .yellow : .plain
+            )
+        }
         if let server {
             let cost = Units.duration(microseconds: server.cpuMicrosecondsPerOperation)
             let cores = seconds > 0 ? server.cpuSeconds / second : 0
-            add("server CPU", "\(cost) an operation, \(Units.threeDigits(cores)) cores (process \(server.pid))")
+            let each = total.ended > 0 ? "\(cost) an operation, " : ""
+            add("server CPU", "\(each)\(Units.threeDigits(cores)) cores (process \(server.pid))")
             add(
                 "  memory",
                 "\(Units.bytes(Double(server.residentBytesBefore))) before, "

@@ -26,6 +26,8 @@ public struct LoadReport: Codable, Equatable, Sendable {
     public var intervals: [Interval]
     /// Where the server's process could be watched.
     public var server: ServerUse?
+    /// Of this side's own process; nil in reports of an earlier version.
+    public var load: LoadUse?
 
     public struct Machine: Codable, Equatable, Sendable {
         public var processor: String
@@ -130,6 +132,11 @@ public struct LoadReport: Codable, Equatable, Sendable {
         /// Of the server's process: CPU seconds a second, and resident bytes.
         public var serverCores: Double?
         public var serverResidentBytes: UInt64?
+    }
+
+    public struct LoadUse: Codable, Equatable, Sendable {
+        /// User and system time within the measurement.
+        public var cpuSeconds: Double
     }
 
     public struct ServerUse: Codable, Equatable, Sendable {

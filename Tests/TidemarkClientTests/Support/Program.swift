@@ -20,7 +20,8 @@ struct Program {
 
     func run(_ arguments: String...) async throws -> Outcome { try await run(list: arguments) }
 
-    func run(list arguments: [String]) async throws -> Outcome {
+    /// With a sink, a file, its output goes there, and nothing of it is returned.
+    func run(list arguments: [String], into sink: String? = nil) async throws -> Outcome {
         let process = Process()
         // SwiftPM puts programs beside the bundle of the tests.
         process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
@@ -32,7 +33,7 @@ struct Program {
         let error = output + "-error"
         for path in [output, error] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(forWritingAtPath: output)
+        process.standardOutput = FileHandle(forWritingAtPath: sink ?? output)
         process.standardError = FileHandle(forWritingAtPath: error)
         try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
             process.terminationHandler = { _ in done.resume() }

@@ -175,6 +175,14 @@ import Testing
         }
     }
 
+    @Test func whoIsNotThereIsSaid() throws {
+        let byName = try run(["-r", "-", "--user", "alice"], input: Self.capture)
+        #expect(byName.status == 0 && byName.output.isEmpty && byName.error.contains("try the number"))
+        #expect(try run(["-r", "-", "--user", "42"], input: Self.capture).error.contains("nothing is of user 42"))
+        #expect(try run(["-r", "-", "--follow", "c9"], input: Self.capture).error.contains("no connection c9"))
+        #expect(try run(["-r", "-", "--follow", "c1"], input: Self.capture).error.isEmpty)
+    }
+
     @Test func sourcesThatCannotBeRead() throws {
         let missing = try run(["-r", "/nonexistent/capture.pcap"])
         #expect(missing.status == 1 && missing.error.contains("/nonexistent/capture.pcap"))

@@ -71,6 +71,7 @@ import Testing
         ("mixed --unix /s --mix sync=50,sync=50", "once"),
         ("mixed --unix /s --mix chat=100", "chat"),
         ("sync --own-server --server-pid 4", "--server-pid"),
+        ("sync --own-server --server 127.0.0.1:5", "--server"),
         ("sync --own-server --users 10 --contacts 10", "contacts"),
         ("--provision /d --users 1", "users"),
         ("--compare a.json", "two"),

@@ -27,13 +27,16 @@ import Testing
         return process
     }
 
-    private func run(_ arguments: [String]) throws -> Ended {
+    /// With a sink, a file, its output goes there, and nothing of it is returned.
+    private func run(_ arguments: [String], into sink: String? = nil) throws -> Ended {
         let process = process(arguments)
         let (output, errors) = (Pipe(), Pipe())
         (process.standardOutput, process.standardError) = (output, errors)
+        if let sink { process.standardOutput = FileHandle(forWritingAtPath: sink) }
         try process.run()
         // What both say fits the pipes.
         process.waitUntilExit()
+        if sink != nil { try output.fileHandleForWriting.close() }
         return Ended(
             status: process.terminationStatus,
             output: String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self),
@@ -102,6 +105,25 @@ import Testing
         let ended = try run(load(server, "--html", "/dev/full"))
         #expect(ended.status == 74 && ended.errors.contains("/dev/full: No space left on device"))
         #expect(ended.output.contains("p99"))
+    }
+
+    @Test func anOutputThatIsFullIs74() throws {
+        let server = try ScriptedServer()
+        defer { server.stop() }
+        for form in [[], ["--json"]] {
+            let ended = try run(load(server) + form, into: "/dev/full")
+            #expect(ended.status == 74 && ended.errors.contains("standard output: No space left on device"))
+        }
+    }
+
+    @Test func whoOnlyHoldsConnectionsHasNoOperations() throws {
+        let server = try ScriptedServer()
+        defer { server.stop() }
+        let ended = try run([
+            "idle", "--unix", server.path, "--duration", "200ms", "--warm-up", "0s", "--connections", "2",
+        ])
+        #expect(ended.status == 0 && ended.output.contains("2 of 1,000 users"))
+        #expect(ended.output.contains("load CPU") && !ended.output.contains("operations"))
     }
 
     @Test func aRunThatFailsLeavesWhatAFileHeld() throws {

@@ -9,8 +9,8 @@ struct ReportTableTests {
         #expect(
             ReportFixture.closedLoop().table(isColoured: false) == """
                 sync  127.0.0.1:7420
-                256 connections × 16 in flight, 2 threads, 100,000 users, seed 42, closed loop,
-                4 changed a sync, content verified, 5 s warm-up
+                256 connections × 16 in flight, 2 threads, 256 of 100,000 users, seed 42,
+                closed loop, 4 changed a sync, content verified, 5 s warm-up
                 Example 9000 at 3.4 GHz, 8 cores, Linux 6.12.1, 2026-03-14T09:26:53Z
 
                 operations  completed  a second  failed  share    mean  deviation  items
@@ -22,6 +22,7 @@ struct ReportTableTests {
 
                 measured   60.0 s
                 traffic    sent 6.55 MiB/s, received 116 MiB/s
+                load CPU   0.93 cores for 2 threads
 
                 """
         )

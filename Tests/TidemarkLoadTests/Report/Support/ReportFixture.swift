@@ -48,7 +48,8 @@ enum ReportFixture {
                 residentBytesBefore: 182_000_000,
                 residentBytesAfter: 221_000_000,
                 residentBytesMax: 223_500_000
-            )
+            ),
+            load: .init(cpuSeconds: 55.5)
         )
     }
 

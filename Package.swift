@@ -155,7 +155,11 @@ let package = Package(
             dependencies: ["TidemarkEventLoop", "TidemarkRandom"],
             swiftSettings: strict
         ),
-        .testTarget(name: "TidemarkStoreTests", dependencies: ["TidemarkStore"], swiftSettings: strict),
+        .testTarget(
+            name: "TidemarkStoreTests",
+            dependencies: ["TidemarkStore", "TidemarkTesting"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "TidemarkServerTests",
             dependencies: [

@@ -10,6 +10,11 @@ public enum Change: Equatable, Sendable {
     /// Adds the contact, brings a removed one back, or replaces the annotations.
     case entrySet(owner: UserID, contact: UserID, number: UInt32, annotations: Annotations)
     case entryRemoved(owner: UserID, contact: UserID)
+    /// Its roster goes with it, and leaves each owner who has it as a contact a tombstone. The id is never used again.
+    case accountDeleted(user: UserID)
+    /// Forgets the owner's tombstones up to a stamp, which becomes the horizon, and gives their numbers free: a token
+    /// older than the horizon needs a full sync from now on.
+    case tombstonesCollected(owner: UserID, through: Stamp)
 }
 
 extension Change {
@@ -18,6 +23,8 @@ extension Change {
         case profileChanged = 2
         case entrySet = 3
         case entryRemoved = 4
+        case accountDeleted = 5
+        case tombstonesCollected = 6
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -41,6 +48,13 @@ extension Change {
             writer.u8(Tag.entryRemoved.rawValue)
             writer.varint(owner)
             writer.varint(contact)
+        case .accountDeleted(let user):
+            writer.u8(Tag.accountDeleted.rawValue)
+            writer.varint(user)
+        case .tombstonesCollected(let owner, let through):
+            writer.u8(Tag.tombstonesCollected.rawValue)
+            writer.varint(owner)
+            writer.varint(through)
         }
     }
 
@@ -62,6 +76,10 @@ extension Change {
             self = .entrySet(owner: owner, contact: contact, number: number, annotations: annotations)
         case .entryRemoved:
             self = .entryRemoved(owner: try reader.varint(), contact: try reader.varint())
+        case .accountDeleted:
+            self = .accountDeleted(user: try reader.varint())
+        case .tombstonesCollected:
+            self = .tombstonesCollected(owner: try reader.varint(), through: try reader.varint())
         }
     }
 }

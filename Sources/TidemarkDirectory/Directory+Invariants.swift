@@ -4,47 +4,100 @@ import TidemarkWire
 
 extension Directory {
     /// Stops the process at the first thing that does not hold.
-    public func checkInvariants() {
+    public mutating func checkInvariants() {
         var entries = 0
-        for owner in 0..<accounts.count {
-            let roster = accounts[owner].roster
-            var live: UInt32 = 0
-            var removed: UInt32 = 0
-            var digest: UInt64 = 0
-            var digestNewestOnly: UInt64 = 0
-            for number in 0..<Int(roster.memberCount) where !roster.members[number].isVacant {
-                let member = roster.members[number]
-                precondition(member.place < Int(roster.orderCount), "a member has a slot")
-                precondition(Int(roster.order[member.place].number) == number, "and the slot is its own")
-                precondition(roster.effectiveStamp(number) >= member.entryStamp, "an effective stamp covers the entry")
-                if member.isRemoved {
+        for owner in 0..<accounts.count where !accounts[owner].isDeleted {
+            entries += checkRoster(UInt32(owner))
+        }
+        for index in 0..<accounts.count where !accounts[index].isDeleted { checkFollowers(UInt32(index)) }
+        if dismantling.first == nil { precondition(entries == entryCount, "entries are counted") }
+    }
+
+    /// Returns how many entries are live.
+    private mutating func checkRoster(_ owner: UInt32) -> Int {
+        accounts[Int(owner)].roster.refreshPopular(popular)
+        let roster = accounts[Int(owner)].roster
+        var live = 0
+        var removed = 0
+        var populars = 0
+        var digest: UInt64 = 0
+        var digestNewestOnly: UInt64 = 0
+        var vacant: Set<Int> = []
+        for number in 0..<roster.memberCount {
+            let member = roster.members[number]
+            if roster.isVacant(number) {
+                vacant.insert(number)
+                continue
+            }
+            let contact = accounts[roster.isLive(number) ? Int(member.contact) : Int(owner)]
+            if member.flags.contains(.popular) {
+                populars += 1
+                precondition(roster.isLive(number) && contact.isPopular, "a popular member's contact is")
+                if contact.isDeleted { continue }
+            } else {
+                precondition(Int(member.place) < roster.slotCount, "a member has a slot")
+                precondition(Int(roster.numbers[Int(member.place)]) == number, "and the slot is its own")
+                if member.flags.contains(.removed) {
+                    precondition(roster.placedStamp(number) == member.entryStamp, "a removal stays where it was")
                     removed += 1
                     continue
                 }
-                live += 1
-                let contact = accounts[Int(member.contact)]
-                let expected =
-                    max(member.entryStamp, contact.profile.newest)
-                precondition(roster.effectiveStamp(number) == expected, "the newest of the entry and the profile")
-                digest &+= Digest.term(user: contact.id, stamp: expected)
-                digestNewestOnly &+= Digest.term(user: contact.id)
-                precondition(
-                    contact.followers.buffer.contains { $0.owner == UInt32(owner) && $0.number == UInt32(number) },
-                    "a live entry is followed"
-                )
-                if number != 0 { entries += 1 }
+                precondition(number == 0 || !contact.isPopular, "a popular contact is merged, not placed")
             }
-            precondition(live == roster.liveCount && removed == roster.removedCount, "counts are kept")
-            precondition(digest == roster.digest && digestNewestOnly == roster.digestNewestOnly, "digests are kept")
-            for slot in 1..<max(1, Int(roster.orderCount)) {
-                precondition(roster.order[slot - 1].stamp < roster.order[slot].stamp, "slots rise")
+            live += 1
+            let expected = max(member.entryStamp, contact.profile.newest)
+            digest &+= Digest.term(user: contact.id, stamp: expected)
+            digestNewestOnly &+= Digest.term(user: contact.id)
+            if number == 0 || !member.flags.contains(.popular) {
+                precondition(roster.placedStamp(number) == expected, "the newest of the entry and the profile")
             }
-            precondition(
-                roster.orderCount == 0 || roster.order[Int(roster.orderCount) - 1].stamp == roster.watermark,
-                "the newest is the last"
-            )
-            precondition(roster.watermark <= published, "nothing is newer than what is published")
+            precondition(roster.number(of: member.contact) == number, "a contact is found")
         }
-        precondition(entries == entryCount, "entries are counted")
+        let part = roster.popular
+        precondition(populars == part.count, "the popular part is the popular members")
+        var each = Int(roster.firstVacant)
+        while each != 0 {
+            precondition(vacant.remove(each) != nil, "a number is vacant once")
+            each = Int(roster.members[each].contact)
+        }
+        precondition(vacant.isEmpty, "vacant numbers are linked")
+        precondition(live == roster.liveCount - part.deletedCount && removed == roster.removedCount, "counts are kept")
+        precondition(digest == roster.digest &+ part.digest, "the digest is kept")
+        precondition(
+            digestNewestOnly == roster.digestNewestOnly &- part.deletedDigestNewestOnly,
+            "and that without stamps"
+        )
+        for slot in 1..<max(1, roster.slotCount) {
+            precondition(roster.stamps[slot - 1] < roster.stamps[slot], "slots rise")
+        }
+        for item in 1..<max(1, part.count) {
+            precondition(part.items[item - 1].stamp < part.items[item].stamp, "popular items rise")
+        }
+        precondition(
+            roster.slotCount == 0 || roster.stamps[roster.slotCount - 1] <= roster.watermark,
+            "nothing is newer than the watermark"
+        )
+        precondition(max(roster.watermark, part.watermark) <= published, "nor than what is published")
+        return live - 1
+    }
+
+    /// Each live entry is followed, once, and nothing else is.
+    private func checkFollowers(_ index: UInt32) {
+        let contact = accounts[Int(index)]
+        var owners: Set<UInt32> = []
+        contact.followers.forEach { follower in
+            precondition(owners.insert(follower.owner).inserted, "a follower is there once")
+            let owner = accounts[Int(follower.owner)]
+            // A deleted account's roster is taken apart step by step.
+            guard !owner.isDeleted else { return }
+            precondition(owner.roster.isLive(Int(follower.number)), "a follower has a live entry")
+            precondition(owner.roster.members[Int(follower.number)].contact == index, "of this contact")
+        }
+        precondition(owners.count == contact.followers.count, "followers are counted")
+        let roster = contact.roster
+        for number in 1..<max(1, roster.memberCount) where roster.isLive(number) {
+            let followed = accounts[Int(roster.members[number].contact)]
+            precondition(followed.followers.has(Follower(owner: index, number: UInt16(number))), "an entry is followed")
+        }
     }
 }

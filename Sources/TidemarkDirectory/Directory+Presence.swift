@@ -52,7 +52,7 @@ extension Directory {
         guard others > 0 else { return writer.u8(PresenceForm.nobody.rawValue) }
         presenceScratch.removeAll()
         let roster = accounts[Int(owner.raw)].roster
-        for number in 1..<max(1, Int(roster.memberCount)) where roster.members[number].isLive {
+        for number in 1..<max(1, roster.memberCount) where roster.isLive(number) {
             let state = presence[Int(roster.members[number].contact)]
             if state != .offline {
                 presenceScratch.append(ContactPresence(number: UInt32(number), state: state))

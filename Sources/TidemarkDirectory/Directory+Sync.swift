@@ -9,13 +9,12 @@ public struct SyncOutcome: Equatable, Sendable {
     public var items = 0
     /// Slots of the owner's table that were looked at. An answer "up to date" looks at none (claim 12).
     public var slotsRead = 0
+    /// Popular contacts that were looked at, because one of the shard's changed since this owner's last answer.
+    public var popularRead = 0
     public var isLast = true
 }
 
 extension Directory {
-    /// The contact's stamp that a client of this owner compares with: its watermark.
-    public func watermark(of owner: AccountIndex) -> Stamp { accounts[Int(owner.raw)].roster.watermark }
-
     /// Writes the body of a `syncPage`. Ends the page at the first item that passes `pageBytes` of body, but holds at
     /// least one, so it may pass the size by less than `Limits.itemBytesMax`.
     public mutating func writePage(
@@ -25,15 +24,17 @@ extension Directory {
         into writer: inout ByteWriter
     ) -> SyncOutcome {
         let account = Int(owner.raw)
+        let popularRead = accounts[account].roster.refreshPopular(popular)
         let roster = accounts[account].roster
+        // Not below the horizon, where the newest item was a tombstone: a token must not be too old when it is given.
+        let watermark = max(roster.watermark, roster.popular.watermark, roster.horizon)
         let plan = SyncPlan.make(
             for: sync,
-            bounds: SyncPlan.Bounds(watermark: roster.watermark, horizon: roster.horizon, published: published),
+            bounds: SyncPlan.Bounds(watermark: watermark, horizon: roster.horizon, published: published),
             epochs: epochs
         )
-        var outcome = SyncOutcome(answer: plan.answer, reason: plan.reason)
+        var outcome = SyncOutcome(answer: plan.answer, reason: plan.reason, popularRead: popularRead)
         let wantsStamps = sync.options.contains(.stamps)
-        let start = writer.count
         if plan.answer == .upToDate {
             writer.u8(plan.head(isLast: true, hasStamps: wantsStamps))
             writer.token(SyncToken(settledAt: plan.position, epoch: epochs.current))
@@ -41,43 +42,22 @@ extension Directory {
         } else {
             let asked = sync.pageBytes == 0 ? Limits.pageBytesDefault : sync.pageBytes
             // A page that is not the last has a longer token; with several items it keeps to its size all the same.
-            let end = start + min(asked, pageBytesMax) - SyncPlan.prefixBytesExtra
+            let pageBytes = min(asked, pageBytesMax) - SyncPlan.prefixBytesExtra
+            let start = writer.count
             // Room for what stands before the items, as it is on most pages: one byte, a settled token, a short count.
             writer.skip(SyncPlan.prefixBytesUsual)
             let itemsStart = writer.count
-            var position = plan.position
-            var slot = roster.firstSlot(after: plan.position)
-            let slots = Int(roster.orderCount)
-            var previous: Stamp = 0
-            while slot < slots {
-                outcome.slotsRead += 1
-                let item = roster.order[slot]
-                if roster.isCurrent(slot) {
-                    let mark = writer.count
-                    let wrote = writeItem(
-                        owner: owner.raw,
-                        number: Int(item.number),
-                        stamp: item.stamp,
-                        after: wantsStamps ? previous : nil,
-                        plan: plan,
-                        into: &writer
-                    )
-                    if wrote {
-                        if writer.count > end, outcome.items > 0 {
-                            writer.truncate(to: mark)
-                            break
-                        }
-                        outcome.items += 1
-                        previous = item.stamp
-                    }
-                }
-                position = item.stamp
-                slot += 1
-            }
-            outcome.isLast = slot == slots
+            let position = writeItems(
+                of: owner.raw,
+                plan,
+                wantsStamps: wantsStamps,
+                end: start + pageBytes,
+                &outcome,
+                into: &writer
+            )
             let token =
                 outcome.isLast
-                ? SyncToken(settledAt: roster.watermark, epoch: epochs.current)
+                ? SyncToken(settledAt: watermark, epoch: epochs.current)
                 : SyncToken(
                     form: plan.answer == .full ? .pagingFull : .pagingDelta,
                     epoch: epochs.current,
@@ -91,8 +71,12 @@ extension Directory {
             }
         }
         if outcome.isLast {
-            writer.varint(UInt64(roster.liveCount))
-            writer.u64(wantsStamps ? roster.digest : roster.digestNewestOnly)
+            writer.varint(UInt64(roster.liveCount - roster.popular.deletedCount))
+            writer.u64(
+                wantsStamps
+                    ? roster.digest &+ roster.popular.digest
+                    : roster.digestNewestOnly &- roster.popular.deletedDigestNewestOnly
+            )
             writePresence(of: owner, into: &writer)
             // Messages that wait: none until there are messages.
             writer.varint(0)
@@ -100,28 +84,58 @@ extension Directory {
         return outcome
     }
 
+    /// Returns the stamp that was reached.
+    private func writeItems(
+        of owner: UInt32,
+        _ plan: SyncPlan,
+        wantsStamps: Bool,
+        end: Int,
+        _ outcome: inout SyncOutcome,
+        into writer: inout ByteWriter
+    ) -> Stamp {
+        var later = LaterItems(in: accounts[Int(owner)].roster, after: plan.position)
+        var position = plan.position
+        var previous: Stamp = 0
+        outcome.isLast = true
+        while let item = later.next() {
+            let mark = writer.count
+            if writeItem(owner, item, after: wantsStamps ? previous : nil, plan: plan, into: &writer) {
+                if writer.count > end, outcome.items > 0 {
+                    writer.truncate(to: mark)
+                    outcome.isLast = false
+                    break
+                }
+                outcome.items += 1
+                previous = item.stamp
+            }
+            position = item.stamp
+        }
+        outcome.slotsRead = later.read
+        return position
+    }
+
     /// Returns false, having written nothing, for a removal that this client need not hear of.
+    @inline(__always)
     private func writeItem(
-        owner: UInt32,
-        number: Int,
-        stamp: Stamp,
+        _ owner: UInt32,
+        _ item: LaterItems.Item,
         after previous: Stamp?,
         plan: SyncPlan,
         into writer: inout ByteWriter
     ) -> Bool {
-        let member = accounts[Int(owner)].roster.members[number]
-        if member.isRemoved {
+        let member = accounts[Int(owner)].roster.members[item.number]
+        if member.flags.contains(.removed) || item.isDeleted {
             // In a full the client drops what it was not sent; only what went since the walk began could have been sent.
-            if plan.answer == .full, stamp <= plan.base { return false }
+            if plan.answer == .full, item.stamp <= plan.base { return false }
             writer.u8(ItemKind.removed.rawValue)
-            writer.varint(number)
-            if let previous { writer.varint(stamp - previous) }
+            writer.varint(item.number)
+            if let previous { writer.varint(item.stamp - previous) }
             return true
         }
         let contact = accounts[Int(member.contact)]
-        if number == 0 {
+        if item.number == 0 {
             writer.u8(ItemKind.own.rawValue)
-            if let previous { writer.varint(stamp - previous) }
+            if let previous { writer.varint(item.stamp - previous) }
             writer.bytes(contact.profile.nameWire)
             contact.profile.writeAll(into: &writer)
             // Private fields: none until a field can be private.
@@ -129,22 +143,21 @@ extension Directory {
             return true
         }
         if plan.answer == .full || member.entryStamp > plan.base {
-            let isAnnotated = member.flags & Roster.Member.annotated != 0
-            let isFavourite = member.flags & Roster.Member.favourite != 0
+            let isAnnotated = member.flags.contains(.annotated)
             writer.u8(
                 ItemKind.contact.rawValue | (isAnnotated ? ItemHead.annotated : 0)
-                    | (isFavourite ? ItemHead.favourite : 0)
+                    | (member.flags.contains(.favourite) ? ItemHead.favourite : 0)
             )
-            writer.varint(number)
-            if let previous { writer.varint(stamp - previous) }
+            writer.varint(item.number)
+            if let previous { writer.varint(item.stamp - previous) }
             writer.varint(contact.id)
             writer.bytes(contact.profile.nameWire)
-            if isAnnotated { writer.bytes(annotationWire(owner, number)) }
+            if isAnnotated { writer.bytes(annotationWire(owner, item.number)) }
             contact.profile.writeAll(into: &writer)
         } else {
             writer.u8(ItemKind.patch.rawValue)
-            writer.varint(number)
-            if let previous { writer.varint(stamp - previous) }
+            writer.varint(item.number)
+            if let previous { writer.varint(item.stamp - previous) }
             contact.profile.writeChanged(after: plan.base, into: &writer)
         }
         return true

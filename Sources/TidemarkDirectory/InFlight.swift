@@ -29,8 +29,11 @@ public struct InFlight: ~Copyable {
 
     private var profiles: [UserID: PendingProfile] = [:]
     private var entries: [EntryKey: PendingEntry] = [:]
-    /// Numbers given to new entries that are not applied yet, by owner.
-    private var newEntries: [UserID: Int] = [:]
+    /// Numbers of entries that are set and not applied yet, by owner, once for each time. Meanwhile a tombstone can be
+    /// collected and its number be free; it is still not for another.
+    private var numbers: [UserID: [Int]] = [:]
+    /// Accounts that will be gone.
+    private var deletions: Set<UserID> = []
 
     public init() {}
 
@@ -38,7 +41,11 @@ public struct InFlight: ~Copyable {
 
     /// Decides a write of `user`, and counts a change as in flight.
     public mutating func decide(_ write: Write, by user: AccountIndex, in directory: borrowing Directory) -> Decision {
-        switch write {
+        let isGoing = deletions.contains(directory.id(of: user))
+        if isGoing || directory.isDeleted(user) {
+            return Self.refusal(ErrorMessage(.notAllowed, detail: "the account is deleted"), rests: isGoing)
+        }
+        return switch write {
         case .profileSet(let request): decide(request, by: user, in: directory)
         case .rosterAdd(let request): decide(request, by: user, in: directory)
         case .rosterRemove(let request): decide(request, by: user, in: directory)
@@ -49,15 +56,19 @@ public struct InFlight: ~Copyable {
     /// To be called for each change of this shard as it is applied.
     public mutating func settle(_ change: Change) {
         switch change {
-        case .accountCreated:
+        case .accountCreated, .tombstonesCollected:
             break
+        case .accountDeleted(let user):
+            deletions.remove(user)
         case .profileChanged(let user, _):
             guard var pending = profiles[user] else { return }
             pending.outstanding -= 1
             profiles[user] = pending.outstanding == 0 ? nil : pending
         case .entrySet(let owner, let contact, let number, _):
-            // Numbers are given and published in one order, so with the newest all are there.
-            if newEntries[owner] == Int(number) + 1 { newEntries[owner] = nil }
+            if var given = numbers[owner], let first = given.firstIndex(of: Int(number)) {
+                given.remove(at: first)
+                numbers[owner] = given.isEmpty ? nil : given
+            }
             settleEntry(EntryKey(owner: owner, contact: contact))
         case .entryRemoved(let owner, let contact):
             settleEntry(EntryKey(owner: owner, contact: contact))
@@ -114,6 +125,14 @@ public struct InFlight: ~Copyable {
         return .change(.profileChanged(user: user, fields: changed), .profileSet)
     }
 
+    // MARK: accounts
+
+    /// Decides that an account goes, and counts that as in flight; nil where it is not there, or on its way out.
+    public mutating func deletion(of user: UserID, in directory: borrowing Directory) -> Change? {
+        guard directory.index(of: user) != nil, deletions.insert(user).inserted else { return nil }
+        return .accountDeleted(user: user)
+    }
+
     // MARK: entries
 
     /// An entry as it will be once all that is in flight has landed.
@@ -144,7 +163,7 @@ public struct InFlight: ~Copyable {
         let member = roster.members[number]
         return Entry(
             number: UInt32(number),
-            annotations: member.isLive ? directory.annotations(owner.raw, number) : nil,
+            annotations: roster.isLive(number) ? directory.annotations(owner.raw, number) : nil,
             stamp: member.entryStamp,
             isPending: false
         )
@@ -154,6 +173,7 @@ public struct InFlight: ~Copyable {
         let key = EntryKey(owner: owner, contact: contact)
         let outstanding = entries[key]?.outstanding ?? 0
         entries[key] = PendingEntry(outstanding: outstanding + 1, annotations: annotations, number: number)
+        if annotations != nil { numbers[owner, default: []].append(Int(number)) }
     }
 
     private mutating func decide(
@@ -174,6 +194,9 @@ public struct InFlight: ~Copyable {
         }
         let ownerID = directory.id(of: owner)
         let contactID = directory.id(of: contact)
+        guard !deletions.contains(contactID) else {
+            return .unchangedBehind(.refused(ErrorMessage(.noSuchUser, detail: "no such user; check the name")))
+        }
         let known = entry(of: owner, contact, in: directory)
         if let known, known.annotations == request.annotations {
             let reply = WriteReply.rosterAdd(contact: contactID, number: known.number)
@@ -183,8 +206,7 @@ public struct InFlight: ~Copyable {
         if let known {
             number = known.number
         } else {
-            let given = newNumbers(of: owner, in: directory)
-            guard given < Limits.rosterEntriesMax else {
+            guard let given = newNumber(of: owner, in: directory) else {
                 return .refused(
                     ErrorMessage(
                         .limitExceeded,
@@ -193,7 +215,6 @@ public struct InFlight: ~Copyable {
                 )
             }
             number = UInt32(given)
-            newEntries[ownerID] = given + 1
         }
         note(owner: ownerID, contact: contactID, number: number, annotations: request.annotations)
         return .change(
@@ -202,15 +223,17 @@ public struct InFlight: ~Copyable {
         )
     }
 
-    /// The next number for a new entry: after all that were given out, applied or not.
-    private mutating func newNumbers(of owner: AccountIndex, in directory: borrowing Directory) -> Int {
-        let applied = Int(directory.accounts[Int(owner.raw)].roster.memberCount)
-        let ownerID = directory.id(of: owner)
-        guard let given = newEntries[ownerID], given > applied else {
-            newEntries[ownerID] = nil
-            return applied
+    /// A number for a new entry that nobody has: one that is vacant, or the next; nil where all are given.
+    private func newNumber(of owner: AccountIndex, in directory: borrowing Directory) -> Int? {
+        let roster = directory.accounts[Int(owner.raw)].roster
+        let given = numbers[directory.id(of: owner)] ?? []
+        var vacant = Int(roster.firstVacant)
+        while vacant != 0 {
+            if !given.contains(vacant) { return vacant }
+            vacant = Int(roster.members[vacant].contact)
         }
-        return given
+        let next = max(roster.memberCount, (given.max() ?? 0) + 1)
+        return next < Limits.rosterEntriesMax ? next : nil
     }
 
     private mutating func decide(
@@ -221,6 +244,7 @@ public struct InFlight: ~Copyable {
         guard let contact = directory.index(of: request.contact), contact != owner,
             let known = entry(of: owner, contact, in: directory)
         else { return .refused(Self.noSuchContact) }
+        if deletions.contains(request.contact) { return Self.refusal(Self.noSuchContact, rests: true) }
         guard known.annotations != nil else { return Self.refusal(Self.noSuchContact, rests: known.isPending) }
         if request.unchangedSince != 0, known.stamp > request.unchangedSince {
             return Self.refusal(Self.entryChanged, rests: known.isPending)
@@ -238,6 +262,7 @@ public struct InFlight: ~Copyable {
         guard let contact = directory.index(of: request.contact), contact != owner,
             let known = entry(of: owner, contact, in: directory)
         else { return .refused(Self.noSuchContact) }
+        if deletions.contains(request.contact) { return Self.refusal(Self.noSuchContact, rests: true) }
         guard let current = known.annotations else {
             return Self.refusal(Self.noSuchContact, rests: known.isPending)
         }

@@ -1,12 +1,13 @@
 //  A profile is one immutable block, made anew when a field changes, so that a reader copies wire bytes and never
 //  looks at a field by itself:
 //
-//      newest stamp u64 | wire bytes u32 | fields u8 | live u8 | name bytes u8 | -
-//      stamp of each field, removed ones included, u64 each
-//      name:   length, bytes                                  as on the wire
-//      fields: number, length + 1 (0: removed), bytes         as on the wire, numbers rising
+//      newest stamp u64 | wire bytes u32 | fields u8 | live u8 | name bytes u8 | older stamps u8
+//      older stamps, each once, u64 each
+//      which of them each field has, u8 each; 0 is the newest          only where there are older ones
+//      name:   length, bytes                                           as on the wire
+//      fields: number, length + 1 (0: removed), bytes                  as on the wire, numbers rising
 //
-//  16 bytes and 8 a field beyond the values themselves.
+//  16 bytes beyond the wire's own, and where the fields changed at different times 8 a time and 1 a field.
 
 import TidemarkWire
 
@@ -26,11 +27,20 @@ struct Profile {
         precondition(fields.count <= Limits.profileFieldsMax)
         var wire = ByteWriter(capacity: 512)
         wire.text(name)
-        let nameBytes = wire.count
-        var newest: Stamp = 0
+        let nameWireBytes = wire.count
+        let newest = fields.reduce(0) { max($0, $1.stamp) }
+        var older: [Stamp] = []
+        var places: [UInt8] = []
         var live: UInt8 = 0
         for field in fields {
-            newest = max(newest, field.stamp)
+            if field.stamp == newest {
+                places.append(0)
+            } else if let known = older.firstIndex(of: field.stamp) {
+                places.append(UInt8(known + 1))
+            } else {
+                older.append(field.stamp)
+                places.append(UInt8(older.count))
+            }
             wire.varint(UInt64(field.number.rawValue))
             if let value = field.value {
                 live += 1
@@ -40,17 +50,22 @@ struct Profile {
                 wire.varint(0)
             }
         }
-        let stampsEnd = Self.headerBytes + fields.count * 8
-        base = .allocate(byteCount: stampsEnd + wire.count, alignment: 8)
+        if older.isEmpty { places = [] }
+        let wireStart = Self.headerBytes + older.count * 8 + places.count
+        base = .allocate(byteCount: wireStart + wire.count, alignment: 8)
         base.storeBytes(of: newest, as: UInt64.self)
         base.storeBytes(of: UInt32(wire.count), toByteOffset: 8, as: UInt32.self)
         base.storeBytes(of: UInt8(fields.count), toByteOffset: 12, as: UInt8.self)
         base.storeBytes(of: live, toByteOffset: 13, as: UInt8.self)
-        base.storeBytes(of: UInt8(nameBytes), toByteOffset: 14, as: UInt8.self)
-        for (index, field) in fields.enumerated() {
-            base.storeBytes(of: field.stamp, toByteOffset: Self.headerBytes + index * 8, as: UInt64.self)
+        base.storeBytes(of: UInt8(nameWireBytes), toByteOffset: 14, as: UInt8.self)
+        base.storeBytes(of: UInt8(older.count), toByteOffset: 15, as: UInt8.self)
+        for (index, stamp) in older.enumerated() {
+            base.storeBytes(of: stamp, toByteOffset: Self.headerBytes + index * 8, as: UInt64.self)
         }
-        (base + stampsEnd).copyMemory(from: wire.bytes.baseAddress!, byteCount: wire.count)
+        for (index, place) in places.enumerated() {
+            base.storeBytes(of: place, toByteOffset: Self.headerBytes + older.count * 8 + index, as: UInt8.self)
+        }
+        (base + wireStart).copyMemory(from: wire.bytes.baseAddress!, byteCount: wire.count)
     }
 
     func deallocate() { base.deallocate() }
@@ -59,21 +74,28 @@ struct Profile {
     var newest: Stamp { base.load(as: UInt64.self) }
     var fieldCount: Int { Int(base.load(fromByteOffset: 12, as: UInt8.self)) }
     var liveCount: Int { Int(base.load(fromByteOffset: 13, as: UInt8.self)) }
+    private var olderCount: Int { Int(base.load(fromByteOffset: 15, as: UInt8.self)) }
 
     private var wire: UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(
-            start: base + Self.headerBytes + fieldCount * 8,
+        let start = Self.headerBytes + olderCount * 8 + (olderCount > 0 ? fieldCount : 0)
+        return UnsafeRawBufferPointer(
+            start: base + start,
             count: Int(base.load(fromByteOffset: 8, as: UInt32.self))
         )
     }
-    private var nameBytes: Int { Int(base.load(fromByteOffset: 14, as: UInt8.self)) }
+    private var nameWireBytes: Int { Int(base.load(fromByteOffset: 14, as: UInt8.self)) }
 
     /// Length and bytes.
-    var nameWire: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: wire[..<nameBytes]) }
-    private var fieldsWire: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: wire[nameBytes...]) }
+    var nameWire: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: wire[..<nameWireBytes]) }
+    /// A name is short, so its length is one byte.
+    var nameBytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: nameWire[1...]) }
+    private var fieldsWire: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: wire[nameWireBytes...]) }
 
     private func stamp(_ index: Int) -> Stamp {
-        base.load(fromByteOffset: Self.headerBytes + index * 8, as: UInt64.self)
+        let older = olderCount
+        guard older > 0 else { return newest }
+        let place = Int(base.load(fromByteOffset: Self.headerBytes + older * 8 + index, as: UInt8.self))
+        return place == 0 ? newest : base.load(fromByteOffset: Self.headerBytes + (place - 1) * 8, as: UInt64.self)
     }
 
     /// Count and fields, all that have a value.
@@ -125,7 +147,7 @@ struct Profile {
     }
 
     var name: String {
-        String(decoding: nameWire.dropFirst(), as: UTF8.self)
+        String(decoding: nameBytes, as: UTF8.self)
     }
 
     /// The same profile with these fields changed at `stamp`, and this one freed.

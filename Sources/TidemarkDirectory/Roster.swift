@@ -1,210 +1,418 @@
-//  An owner's table. Two arrays, indices into each other, no object an entry:
+//  An owner's table: one block of memory, three arrays, indices into each other, no object an entry.
 //
-//      members, by number                      order, by effective stamp
-//      ┌─────────┬───────┬────────────┐        ┌───────┬────────┐
-//    0 │ contact │ place │ entry stamp│        │ stamp │ number │  dead: members[number].place is elsewhere
-//    1 │ contact │ place ┼────────────┼──────▶ │ stamp │ number │
-//    2 │   …                          │        │   …            │
-//                                              │ stamp │ number │  the newest, always the last
+//      order, by effective stamp               members, by number
+//      stamps  [ u64 u64 u64 … ]               [ entry stamp │ contact │ place │ flags ]   0: the owner's own profile
+//      numbers [ u16 u16 u16 … ] ──number──▶   [      …      │    …    │   …   │   …   ]
+//                     ▲                                                    │
+//                     └───────────────────────place────────────────────────┘
 //
-//  "Later than T" is a binary search in `order` and the run from there. A change of a contact appends a slot and
-//  points its member at it; the old slot is dead by that alone and goes when the array next fills up. Number 0 is the
-//  owner's own profile.
+//  "Later than T" is a binary search in the stamps and the run from there. A change of a contact appends a slot and
+//  points its member at it; the old slot is dead by that alone, and goes when the arrays next fill up. 26 bytes an
+//  entry, and room for a few appends. docs/decisions/owner-table.md has what else was tried.
 
 import TidemarkWire
 
+/// What of a roster answers "nothing new" stands first: with the account's id and profile it is one line of the cache.
 struct Roster {
-    /// A user by its place in the directory's slab.
+    /// The newest effective stamp, removals included: the patent's third timestamp. Popular contacts are not in it.
+    private(set) var watermark: Stamp = 0
+    /// Up to where tombstones were collected; an older token needs a full sync.
+    private(set) var horizon: Stamp = 0
+    /// Over all live items with their effective stamps, but for popular contacts.
+    private(set) var digest: UInt64 = 0
+    private var base: UnsafeMutableRawPointer?
+    /// Items that a client should hold: contacts and the owner's own profile.
+    private var liveItems: UInt16 = 0
+    private var members16: UInt16 = 0
+    private var slots16: UInt16 = 0
+    private var slotCapacity: UInt16 = 0
+    /// Contacts whose changes are merged when read; none for most.
+    var popular = PopularPart()
+
+    /// Over all live items, whatever their stamps.
+    private(set) var digestNewestOnly: UInt64 = 0
+    private var memberCapacity: UInt16 = 0
+    private var removed16: UInt16 = 0
+    /// The first of the numbers that can be given out again; 0 for none. Each member that is vacant has the next.
+    private(set) var firstVacant: UInt16 = 0
+    /// From a contact to its number, where there are too many to look through.
+    private var index: ContactIndex?
+
     struct Member {
-        var contact: UInt32
-        /// The index in `order`, and the flags in the top eight bits.
-        private var placeAndFlags: UInt32
         /// When the entry itself last changed: added, annotated, removed.
         var entryStamp: Stamp
+        /// A user by its place in the directory's slab; of a vacant number the next vacant one.
+        var contact: UInt32
+        /// The index of its slot; `nowhere` where the member has none.
+        var place: UInt16
+        var flags: Flags
+    }
 
-        static let removed: UInt32 = 1 << 24
-        static let favourite: UInt32 = 1 << 25
-        static let annotated: UInt32 = 1 << 26
+    struct Flags: OptionSet {
+        let rawValue: UInt8
+        static let removed = Flags(rawValue: 1)
+        static let favourite = Flags(rawValue: 2)
+        static let annotated = Flags(rawValue: 4)
         /// A number that is not given out.
-        static let vacant: UInt32 = 1 << 27
-        private static let placeMask: UInt32 = (1 << 24) - 1
-
-        init(contact: UInt32, flags: UInt32, entryStamp: Stamp) {
-            self.contact = contact
-            placeAndFlags = flags
-            self.entryStamp = entryStamp
-        }
-
-        var place: Int {
-            get { Int(placeAndFlags & Self.placeMask) }
-            set { placeAndFlags = placeAndFlags & ~Self.placeMask | UInt32(newValue) }
-        }
-        var flags: UInt32 {
-            get { placeAndFlags & ~Self.placeMask }
-            set { placeAndFlags = placeAndFlags & Self.placeMask | newValue }
-        }
-        var isRemoved: Bool { placeAndFlags & Self.removed != 0 }
-        var isVacant: Bool { placeAndFlags & Self.vacant != 0 }
-        var isLive: Bool { placeAndFlags & (Self.removed | Self.vacant) == 0 }
+        static let vacant = Flags(rawValue: 8)
+        /// It is in the popular part, and not in the order.
+        static let popular = Flags(rawValue: 16)
     }
 
-    struct Slot {
-        var stamp: Stamp
-        var number: UInt32
-    }
-
-    private(set) var order: UnsafeMutablePointer<Slot>
-    private(set) var members: UnsafeMutablePointer<Member>
-    private(set) var orderCount: UInt32 = 0
-    private var orderCapacity: UInt32
-    /// The highest number given out, + 1.
-    private(set) var memberCount: UInt32 = 0
-    private var memberCapacity: UInt32
-    /// Items that a client should hold: contacts and the owner's own profile.
-    private(set) var liveCount: UInt32 = 0
-    private(set) var removedCount: UInt32 = 0
-    /// The newest effective stamp, removals included: the patent's third timestamp.
-    private(set) var watermark: Stamp = 0
-    /// The newest tombstone collected; an older token needs a full sync.
-    private(set) var horizon: Stamp = 0
-    private(set) var digest: UInt64 = 0
-    private(set) var digestNewestOnly: UInt64 = 0
-
-    init(capacity: Int = 2) {
-        orderCapacity = UInt32(capacity)
-        memberCapacity = UInt32(capacity)
-        order = .allocate(capacity: capacity)
-        members = .allocate(capacity: capacity)
-    }
-
-    func deallocate() {
-        order.deallocate()
-        members.deallocate()
-    }
+    private static let nowhere = UInt16.max
+    /// In the place of a contact whose account is gone; its tombstone may still be told of.
+    static let noContact = UInt32.max
+    /// Above this many members a contact is found by hash; below, by looking at each: a few cache lines in a row.
+    private static let scannedMax = 256
 
     // MARK: reading
 
-    /// Where the slots later than `stamp` begin.
+    var liveCount: Int { Int(liveItems) }
+    var removedCount: Int { Int(removed16) }
+    /// The highest number given out, + 1.
+    var memberCount: Int { Int(members16) }
+    /// Slots, dead ones included.
+    var slotCount: Int { Int(slots16) }
+
+    var stamps: UnsafeMutablePointer<Stamp> { base.unsafelyUnwrapped.assumingMemoryBound(to: Stamp.self) }
+    var numbers: UnsafeMutablePointer<UInt16> {
+        (base.unsafelyUnwrapped + Int(slotCapacity) * 8).assumingMemoryBound(to: UInt16.self)
+    }
+    var members: UnsafeMutablePointer<Member> {
+        (base.unsafelyUnwrapped + Self.membersOffset(slotCapacity)).assumingMemoryBound(to: Member.self)
+    }
+
+    private static func membersOffset(_ slotCapacity: UInt16) -> Int { (Int(slotCapacity) * 10 + 7) & ~7 }
+
+    /// Where the slots later than `stamp` begin. Looks at the newest first, which most tokens are near.
     func firstSlot(after stamp: Stamp) -> Int {
+        var high = slotCount
         var low = 0
-        var high = Int(orderCount)
+        var step = 1
+        while high - step >= 0 {
+            if stamps[high - step] <= stamp {
+                low = high - step + 1
+                break
+            }
+            high -= step
+            step *= 2
+        }
         while low < high {
             let middle = (low + high) / 2
-            if order[middle].stamp > stamp { high = middle } else { low = middle + 1 }
+            if stamps[middle] > stamp { high = middle } else { low = middle + 1 }
         }
         return low
     }
 
-    /// Whether the slot still stands for its member.
-    func isCurrent(_ slot: Int) -> Bool { members[Int(order[slot].number)].place == slot }
+    /// Brings the popular part up to date. Returns how many of its items were looked at.
+    @discardableResult @inline(__always)
+    mutating func refreshPopular(_ contacts: PopularContacts) -> Int { popular.refresh(contacts) }
 
-    func effectiveStamp(_ number: Int) -> Stamp { order[members[number].place].stamp }
+    /// Whether the slot still stands for its member.
+    func isCurrent(_ slot: Int) -> Bool { Int(members[Int(numbers[slot])].place) == slot }
+
+    /// The stamp at which a member stands in the order.
+    /// - Precondition: it is in the order.
+    func placedStamp(_ number: Int) -> Stamp { stamps[Int(members[number].place)] }
+
+    func isVacant(_ number: Int) -> Bool { members[number].flags.contains(.vacant) }
+
+    /// Whether the entry is there: given out, and not removed.
+    func isLive(_ number: Int) -> Bool { members[number].flags.isDisjoint(with: [.removed, .vacant]) }
 
     /// The number under which the owner keeps a contact, removed or not.
     func number(of contact: UInt32) -> Int? {
-        for number in 0..<Int(memberCount) where members[number].contact == contact && !members[number].isVacant {
-            return number
-        }
+        if let index { return index.find(contact, in: members) }
+        let members = memberCount > 0 ? members : nil
+        for number in 0..<memberCount
+        where members.unsafelyUnwrapped[number].contact == contact && !isVacant(number) { return number }
         return nil
     }
 
     // MARK: changing; each stamp is newer than all before
 
-    /// A live member's contact changed.
-    mutating func restamp(_ number: Int, user: UserID, at stamp: Stamp) {
-        digest &-= Digest.term(user: user, stamp: effectiveStamp(number))
-        digest &+= Digest.term(user: user, stamp: stamp)
+    /// A live member's contact changed: its newest change before was `previous`, and `term` is its `Digest.term(user:)`.
+    @inline(__always)
+    mutating func restamp(_ number: Int, from previous: Stamp, term: UInt64, at stamp: Stamp) {
+        let member = members + number
+        digest &-= Digest.mix(term ^ max(member.pointee.entryStamp, previous))
+        digest &+= Digest.mix(term ^ stamp)
         append(number, at: stamp)
     }
 
-    /// The entry itself changed, or is new, or is back.
-    mutating func set(_ number: Int, contact: UInt32, user: UserID, flags: UInt32, at stamp: Stamp) {
-        makeMember(number)
-        if members[number].isLive {
-            digest &-= Digest.term(user: user, stamp: effectiveStamp(number))
+    /// The entry itself changed, or is new, or is back. Its contact is not popular, and changed last at `previous`.
+    mutating func set(
+        _ number: Int,
+        contact: UInt32,
+        user: UserID,
+        flags: Flags,
+        previous: Stamp,
+        at stamp: Stamp
+    ) {
+        makeMember(number, contact)
+        let member = members + number
+        if isLive(number) {
+            digest &-= Digest.term(user: user, stamp: max(member.pointee.entryStamp, previous))
         } else {
-            if members[number].isRemoved { removedCount -= 1 }
-            liveCount += 1
-            digestNewestOnly &+= Digest.term(user: user)
+            revive(number, user: user)
         }
         digest &+= Digest.term(user: user, stamp: stamp)
-        members[number].contact = contact
-        members[number].flags = flags
-        members[number].entryStamp = stamp
+        member.pointee.flags = flags
+        member.pointee.entryStamp = stamp
         append(number, at: stamp)
     }
 
-    mutating func remove(_ number: Int, user: UserID, at stamp: Stamp) {
-        precondition(members[number].isLive)
-        digest &-= Digest.term(user: user, stamp: effectiveStamp(number))
-        digestNewestOnly &-= Digest.term(user: user)
-        liveCount -= 1
-        removedCount += 1
-        members[number].flags = Member.removed
+    /// The same for an entry whose contact is popular, as `slot` of the shard's popular contacts.
+    mutating func setPopular(
+        _ number: Int,
+        contact: UInt32,
+        user: UserID,
+        slot: UInt32,
+        flags: Flags,
+        at stamp: Stamp,
+        _ contacts: PopularContacts
+    ) {
+        makeMember(number, contact)
+        if isLive(number) {
+            popular.restamp(number, user: user, at: stamp)
+        } else {
+            revive(number, user: user)
+            members[number].place = Self.nowhere
+            popular.insert(number, slot: slot, user: user, at: stamp, contacts)
+        }
+        members[number].flags = flags.union(.popular)
         members[number].entryStamp = stamp
+        watermark = stamp
+    }
+
+    private mutating func revive(_ number: Int, user: UserID) {
+        if members[number].flags.contains(.removed) { removed16 -= 1 }
+        liveItems += 1
+        digestNewestOnly &+= Digest.term(user: user)
+    }
+
+    /// Leaves a tombstone. The contact changed last at `previous`.
+    mutating func remove(_ number: Int, user: UserID, previous: Stamp, at stamp: Stamp) {
+        precondition(isLive(number))
+        let member = members + number
+        if member.pointee.flags.contains(.popular) {
+            popular.remove(number, user: user)
+        } else {
+            digest &-= Digest.term(user: user, stamp: max(member.pointee.entryStamp, previous))
+        }
+        digestNewestOnly &-= Digest.term(user: user)
+        liveItems -= 1
+        removed16 += 1
+        member.pointee.flags = .removed
+        member.pointee.entryStamp = stamp
         append(number, at: stamp)
+    }
+
+    /// A live member's contact has become popular; the item stays as it is.
+    mutating func makePopular(
+        _ number: Int,
+        user: UserID,
+        slot: UInt32,
+        newest: Stamp,
+        _ contacts: PopularContacts
+    ) {
+        let member = members + number
+        let effective = max(member.pointee.entryStamp, newest)
+        digest &-= Digest.term(user: user, stamp: effective)
+        member.pointee.place = Self.nowhere
+        member.pointee.flags.insert(.popular)
+        popular.insert(number, slot: slot, user: user, at: effective, contacts)
+    }
+
+    /// A popular member's contact is so no longer, and has changed.
+    mutating func makeOrdinary(_ number: Int, user: UserID, at stamp: Stamp) {
+        popular.remove(number, user: user)
+        members[number].flags.remove(.popular)
+        digest &+= Digest.term(user: user, stamp: stamp)
+        append(number, at: stamp)
+    }
+
+    /// Forgets what was removed up to `stamp`, and gives those numbers free. `body` hears of contacts whose accounts went
+    /// while they were popular: these are still followed.
+    /// - Precondition: the popular part is up to date.
+    mutating func collect(
+        through stamp: Stamp,
+        _ contacts: PopularContacts,
+        _ body: (_ number: Int, _ contact: UInt32) -> Void
+    ) {
+        for number in 0..<memberCount where members[number].flags.contains(.removed) {
+            guard members[number].entryStamp <= stamp else { continue }
+            removed16 -= 1
+            vacate(number)
+        }
+        var part = popular
+        part.collect(through: stamp, contacts) { number, user in
+            liveItems -= 1
+            digestNewestOnly &-= Digest.term(user: user)
+            let contact = members[number].contact
+            vacate(number)
+            body(number, contact)
+        }
+        popular = part
+        horizon = max(horizon, stamp)
+    }
+
+    private mutating func vacate(_ number: Int) {
+        index?.remove(number, in: members)
+        members[number] = Member(
+            entryStamp: 0,
+            contact: UInt32(firstVacant),
+            place: Self.nowhere,
+            flags: .vacant
+        )
+        firstVacant = UInt16(number)
+    }
+
+    // MARK: loading
+
+    /// Makes room for a table that is then loaded, whose tombstones were collected up to `horizon` before.
+    mutating func reserve(members: Int, slots: Int, horizon: Stamp) {
+        precondition(base == nil)
+        self.horizon = horizon
+        move(members: members, slots: slots + Self.slack(slots))
     }
 
     /// Puts a member into a table that is being loaded; effective stamps rise from call to call.
-    mutating func load(_ number: Int, contact: UInt32, user: UserID, flags: UInt32, entryStamp: Stamp, at stamp: Stamp)
-    {
-        makeMember(number)
-        members[number].contact = contact
+    mutating func load(
+        _ number: Int,
+        contact: UInt32,
+        user: UserID,
+        flags: Flags,
+        entryStamp: Stamp,
+        at stamp: Stamp
+    ) {
+        makeMember(number, contact)
         members[number].flags = flags
         members[number].entryStamp = entryStamp
-        if flags & Member.removed != 0 {
-            removedCount += 1
+        if flags.contains(.removed) {
+            removed16 += 1
         } else {
-            liveCount += 1
+            liveItems += 1
             digest &+= Digest.term(user: user, stamp: stamp)
             digestNewestOnly &+= Digest.term(user: user)
         }
         append(number, at: stamp)
     }
 
+    /// Once all is loaded, and popular contacts are out of the order: gives back what they took there.
+    mutating func fit() {
+        dropDeadSlots()
+        move(members: memberCount, slots: slotCount + Self.slack(slotCount))
+    }
+
+    mutating func deallocate() {
+        base?.deallocate()
+        index?.deallocate()
+        popular.deallocate()
+        self = Roster()
+    }
+
+    // MARK: memory
+
+    /// Room for appends before the dead slots are dropped. Each append then pays for copying about seven slots, in a
+    /// row; less room would be more copying, more room more memory.
+    private static func slack(_ slots: Int) -> Int { max(4, slots / 6) }
+
     private mutating func append(_ number: Int, at stamp: Stamp) {
         precondition(stamp > watermark, "the log's stamps rise")
-        if orderCount == orderCapacity { makeOrderRoom() }
-        order[Int(orderCount)] = Slot(stamp: stamp, number: UInt32(number))
-        members[number].place = Int(orderCount)
-        orderCount += 1
+        if slots16 == slotCapacity { makeSlotRoom() }
+        let slot = Int(slots16)
+        stamps[slot] = stamp
+        numbers[slot] = UInt16(number)
+        members[number].place = slots16
+        slots16 += 1
         watermark = stamp
     }
 
-    private mutating func makeMember(_ number: Int) {
-        guard number >= Int(memberCount) else { return }
-        if number >= Int(memberCapacity) {
-            let capacity = max(number + 1, Int(memberCapacity) * 3 / 2)
-            let larger = UnsafeMutablePointer<Member>.allocate(capacity: capacity)
-            larger.moveInitialize(from: members, count: Int(memberCount))
-            members.deallocate()
-            members = larger
-            memberCapacity = UInt32(capacity)
+    /// Gives a number to a contact, or leaves it with the contact that has it.
+    private mutating func makeMember(_ number: Int, _ contact: UInt32) {
+        if number >= memberCount {
+            if number >= Int(memberCapacity) {
+                let grown = max(number + 1, memberCount + max(4, memberCount / 8))
+                move(members: min(grown, Limits.rosterEntriesMax), slots: Int(slotCapacity))
+            }
+            // Numbers that are passed over are vacant, the lowest first.
+            let first = memberCount
+            members16 = UInt16(number + 1)
+            for each in stride(from: number, through: first, by: -1) {
+                members[each] = Member(entryStamp: 0, contact: UInt32(firstVacant), place: Self.nowhere, flags: .vacant)
+                firstVacant = UInt16(each)
+            }
         }
-        for vacant in Int(memberCount)...number {
-            members[vacant] = Member(contact: 0, flags: Member.vacant, entryStamp: 0)
-        }
-        memberCount = UInt32(number + 1)
+        guard isVacant(number) else { return }
+        unlinkVacant(number)
+        members[number] = Member(entryStamp: 0, contact: contact, place: Self.nowhere, flags: .vacant)
+        if index == nil, memberCount > Self.scannedMax { makeIndex() }
+        index?.insert(number, in: members)
     }
 
-    /// Drops dead slots in place; takes more memory only when fewer than a quarter were dead, so that the copying is
-    /// paid for by the appends since.
-    private mutating func makeOrderRoom() {
+    private mutating func unlinkVacant(_ number: Int) {
+        if Int(firstVacant) == number {
+            firstVacant = UInt16(members[number].contact)
+            return
+        }
+        var before = Int(firstVacant)
+        while Int(members[before].contact) != number { before = Int(members[before].contact) }
+        members[before].contact = members[number].contact
+    }
+
+    private mutating func makeIndex() {
+        index = ContactIndex(capacity: Int(memberCapacity))
+        for number in 0..<memberCount where !isVacant(number) { index!.insert(number, in: members) }
+    }
+
+    /// Drops dead slots in place; takes more memory only when few were dead, so that the copying is paid for by the
+    /// appends since.
+    private mutating func makeSlotRoom() {
+        dropDeadSlots()
+        let wanted = slotCount + Self.slack(slotCount)
+        if wanted > Int(slotCapacity) { move(members: Int(memberCapacity), slots: wanted) }
+    }
+
+    private mutating func dropDeadSlots() {
+        guard slotCount > 0 else { return }
+        let (stamps, numbers, members) = (stamps, numbers, members)
         var kept = 0
-        for slot in 0..<Int(orderCount) where isCurrent(slot) {
-            let moved = order[slot]
-            order[kept] = moved
-            // A member not yet placed (new) has place 0 or a stale one; only current slots are moved, so this is its own.
-            members[Int(moved.number)].place = kept
+        for slot in 0..<slotCount {
+            let number = Int(numbers[slot])
+            guard Int(members[number].place) == slot else { continue }
+            stamps[kept] = stamps[slot]
+            numbers[kept] = UInt16(number)
+            members[number].place = UInt16(kept)
             kept += 1
         }
-        orderCount = UInt32(kept)
-        guard kept * 4 > Int(orderCapacity) * 3 else { return }
-        let capacity = max(4, Int(orderCapacity) * 3 / 2)
-        let larger = UnsafeMutablePointer<Slot>.allocate(capacity: capacity)
-        larger.moveInitialize(from: order, count: kept)
-        order.deallocate()
-        order = larger
-        orderCapacity = UInt32(capacity)
+        slots16 = UInt16(kept)
+    }
+
+    private mutating func move(members newMembers: Int, slots newSlots: Int) {
+        let newSlots = UInt16(newSlots)
+        let offset = Self.membersOffset(newSlots)
+        let block = UnsafeMutableRawPointer.allocate(
+            byteCount: offset + newMembers * MemoryLayout<Member>.stride,
+            alignment: 8
+        )
+        block.bindMemory(to: Stamp.self, capacity: Int(newSlots))
+        (block + Int(newSlots) * 8).bindMemory(to: UInt16.self, capacity: Int(newSlots))
+        (block + offset).bindMemory(to: Member.self, capacity: newMembers)
+        if let base {
+            block.copyMemory(from: stamps, byteCount: slotCount * 8)
+            (block + Int(newSlots) * 8).copyMemory(from: numbers, byteCount: slotCount * 2)
+            (block + offset).copyMemory(from: members, byteCount: memberCount * MemoryLayout<Member>.stride)
+            base.deallocate()
+        }
+        base = block
+        slotCapacity = newSlots
+        if memberCapacity != newMembers {
+            memberCapacity = UInt16(newMembers)
+            if index != nil {
+                index!.deallocate()
+                makeIndex()
+            }
+        }
     }
 }

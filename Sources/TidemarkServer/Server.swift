@@ -54,7 +54,7 @@ public final class Server: Sendable {
         }
         let store = try Server.openStore(configuration.dataDirectory)
         let begin = DispatchTime.now()
-        let directory = try store.loadDirectory()
+        let directory = try store.loadDirectory(options: configuration.directory)
         loaded = Loaded(
             users: directory.userCount,
             entries: directory.entryCount,

@@ -1,3 +1,4 @@
+import TidemarkDirectory
 import TidemarkEventLoop
 import TidemarkRecording
 import TidemarkStore
@@ -65,6 +66,8 @@ public struct ServerConfiguration: Sendable {
     /// Takes down what all connections send and receive. Whoever made it finishes it, once the server has stopped.
     public var recorder: Recorder?
 
+    /// What the directory does otherwise than by default.
+    public var directory = DirectoryOptions()
     public var eventLoop = EventLoopConfiguration()
     public var changeLog = ChangeLogConfiguration()
     /// Microseconds since the Unix epoch.

@@ -21,6 +21,8 @@ struct FoldBatch {
     private var accounts: [(id: UserID, name: String, created: Stamp)] = []
     private var fields: [Pair: (stamp: Stamp, value: [UInt8]?)] = [:]
     private var entries: [Pair: Entry] = [:]
+    private var deletions: [UserID: Stamp] = [:]
+    private var collections: [UserID: Stamp] = [:]
 
     mutating func add(_ change: Change, at stamp: Stamp) {
         switch change {
@@ -35,12 +37,16 @@ struct FoldBatch {
         case .entryRemoved(let owner, let contact):
             entries[Pair(a: owner, b: contact), default: Entry(number: nil, stamp: stamp)].annotations = nil
             entries[Pair(a: owner, b: contact)]!.stamp = stamp
+        case .accountDeleted(let user):
+            deletions[user] = stamp
+        case .tombstonesCollected(let owner, let through):
+            collections[owner] = max(collections[owner] ?? 0, through)
         }
     }
 
     func write(to db: GRDB.Database) throws {
         let account = try db.cachedStatement(sql: "INSERT INTO account (id, name, created) VALUES (?, ?, ?)")
-        for row in accounts {
+        for row in accounts where deletions[row.id] == nil {
             try account.execute(arguments: [Int64(bitPattern: row.id), row.name, Int64(bitPattern: row.created)])
         }
         let field = try db.cachedStatement(
@@ -49,7 +55,7 @@ struct FoldBatch {
                 ON CONFLICT DO UPDATE SET stamp = excluded.stamp, value = excluded.value
                 """
         )
-        for (key, row) in fields.sorted(by: { $0.key < $1.key }) {
+        for (key, row) in fields.sorted(by: { $0.key < $1.key }) where deletions[key.a] == nil {
             try field.execute(arguments: [
                 Int64(bitPattern: key.a), Int64(bitPattern: key.b), Int64(bitPattern: row.stamp),
                 row.value.map { Data($0) },
@@ -70,7 +76,7 @@ struct FoldBatch {
                 ON CONFLICT DO UPDATE SET stamp = excluded.stamp, removed = 1, favourite = 0, annotations = NULL
                 """
         )
-        for (key, row) in entries.sorted(by: { $0.key < $1.key }) {
+        for (key, row) in entries.sorted(by: { $0.key < $1.key }) where deletions[key.a] == nil {
             let owner = Int64(bitPattern: key.a)
             let contact = Int64(bitPattern: key.b)
             let stamp = Int64(bitPattern: row.stamp)
@@ -83,6 +89,37 @@ struct FoldBatch {
                 // Without a number it was there before this batch, and keeps the one it has.
                 try remove.execute(arguments: [owner, contact, row.number.map { Int64($0) } ?? 0, stamp])
             }
+        }
+        try writeDeletions(to: db)
+        try writeCollections(to: db)
+    }
+
+    /// An account's own rows. Entries of others that name it stay: with the row in `deleted` they are tombstones.
+    private func writeDeletions(to db: GRDB.Database) throws {
+        for (user, stamp) in deletions.sorted(by: { $0.key < $1.key }) {
+            let id = Int64(bitPattern: user)
+            for sql in [
+                "DELETE FROM entry WHERE owner = ?", "DELETE FROM field WHERE user = ?",
+                "DELETE FROM account WHERE id = ?",
+            ] { try db.cachedStatement(sql: sql).execute(arguments: [id]) }
+            try db.cachedStatement(sql: "INSERT INTO deleted (id, stamp) VALUES (?, ?)")
+                .execute(arguments: [id, Int64(bitPattern: stamp)])
+        }
+    }
+
+    /// After all else of the batch: what came back since has a later stamp.
+    private func writeCollections(to db: GRDB.Database) throws {
+        let collect = try db.cachedStatement(
+            sql: """
+                DELETE FROM entry WHERE owner = :owner AND (removed = 1 AND stamp <= :through
+                    OR removed = 0 AND contact IN (SELECT id FROM deleted WHERE stamp <= :through))
+                """
+        )
+        let horizon = try db.cachedStatement(sql: "UPDATE account SET horizon = max(horizon, ?) WHERE id = ?")
+        for (owner, through) in collections.sorted(by: { $0.key < $1.key }) {
+            let (id, stamp) = (Int64(bitPattern: owner), Int64(bitPattern: through))
+            try collect.execute(arguments: ["owner": id, "through": stamp])
+            try horizon.execute(arguments: [stamp, id])
         }
     }
 

@@ -29,7 +29,19 @@ extension StoreReader {
                 SELECT 'account ' || id FROM account
                 WHERE id < 1 OR typeof(name) <> 'text' OR length(CAST(name AS BLOB)) NOT BETWEEN 1 AND \(Limits.nameBytesMax)
                     OR typeof(created) <> 'integer' OR created NOT \(stamps)
+                    OR typeof(horizon) <> 'integer' OR (horizon <> 0 AND horizon NOT \(stamps))
                 """
+        ),
+        RowRule(
+            finding: "its id or stamp is not valid",
+            rows: """
+                SELECT 'deleted account ' || id FROM deleted
+                WHERE id < 1 OR typeof(stamp) <> 'integer' OR stamp NOT \(stamps)
+                """
+        ),
+        RowRule(
+            finding: "is deleted, and is there",
+            rows: "SELECT 'account ' || id FROM account WHERE id IN (SELECT id FROM deleted)"
         ),
         RowRule(
             finding: "is the name of more than one account",
@@ -74,7 +86,8 @@ extension StoreReader {
             finding: "its owner or its contact is not there",
             rows: """
                 SELECT 'entry ' || quote(owner) || ' -> ' || quote(contact) FROM entry
-                WHERE owner NOT IN (SELECT id FROM account) OR contact NOT IN (SELECT id FROM account)
+                WHERE owner NOT IN (SELECT id FROM account)
+                    OR (contact NOT IN (SELECT id FROM account) AND contact NOT IN (SELECT id FROM deleted))
                 """
         ),
         RowRule(
@@ -87,6 +100,7 @@ extension StoreReader {
             rows: """
                 SELECT quote(stamp) FROM (
                     SELECT created AS stamp FROM account
+                    UNION ALL SELECT stamp FROM deleted
                     UNION ALL SELECT stamp FROM entry
                     UNION ALL SELECT stamp FROM (SELECT DISTINCT user, stamp FROM field))
                 GROUP BY stamp HAVING count(*) > 1

@@ -4,7 +4,7 @@
 import GRDB
 
 enum Schema {
-    static let version = 1
+    static let version = 2
     /// "TDMK", so that `file` and a wrong path can be told apart.
     static let applicationID: Int32 = 0x5444_4D4B
 
@@ -27,7 +27,12 @@ enum Schema {
         CREATE TABLE account(
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
-            created INTEGER NOT NULL
+            created INTEGER NOT NULL,
+            horizon INTEGER NOT NULL DEFAULT 0   -- tombstones of its roster were collected up to here
+        );
+        CREATE TABLE deleted(
+            id INTEGER PRIMARY KEY,              -- of an account that is gone; never used again
+            stamp INTEGER NOT NULL               -- and so the tombstone in each roster that still has an entry of it
         );
         CREATE TABLE field(
             user INTEGER NOT NULL,
@@ -80,11 +85,24 @@ enum Schema {
         guard found <= version else { throw StoreError.newerSchema(path: path, found: found, known: version) }
     }
 
-    /// Makes the tables in an empty file.
+    /// What leads from each version to the next, from version 1 on.
+    private static let steps = [
+        """
+        ALTER TABLE account ADD COLUMN horizon INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE deleted(id INTEGER PRIMARY KEY, stamp INTEGER NOT NULL);
+        """
+    ]
+
+    /// Makes the tables in an empty file, and brings those of an older version up to this one. In one transaction.
     static func create(_ db: GRDB.Database) throws {
-        guard try Int.fetchOne(db, sql: "PRAGMA user_version") == 0 else { return }
-        try db.execute(sql: tables)
-        try db.execute(sql: "PRAGMA application_id = \(applicationID)")
+        let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        guard found < version else { return }
+        if found == 0 {
+            try db.execute(sql: tables)
+            try db.execute(sql: "PRAGMA application_id = \(applicationID)")
+        } else {
+            for step in steps[(found - 1)...] { try db.execute(sql: step) }
+        }
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 }

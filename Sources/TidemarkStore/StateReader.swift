@@ -56,6 +56,21 @@ enum StateReader {
         if let row = field { throw Inconsistency(description: "fields of an unknown account \(row[0] as Int64)") }
     }
 
+    /// When each account that is gone was deleted.
+    private static func loadDeleted(into directory: inout Directory, _ db: GRDB.Database) throws -> [UserID: Stamp] {
+        var deleted: [UserID: Stamp] = [:]
+        let rows = try Row.fetchCursor(db, sql: "SELECT id, stamp FROM deleted")
+        while let row = try rows.next() {
+            let user = UInt64(bitPattern: row[0])
+            guard directory.index(of: user) == nil else {
+                throw Inconsistency(description: "account \(user) is deleted, and is there")
+            }
+            deleted[user] = UInt64(bitPattern: row[1])
+            directory.load(deletedAccount: user)
+        }
+        return deleted
+    }
+
     private static func loadRosters(into directory: inout Directory, _ db: GRDB.Database) throws {
         let entries = try Row.fetchCursor(
             db,
@@ -65,18 +80,26 @@ enum StateReader {
                 """
         )
         var entry = try entries.next()
-        for owner in try Int64.fetchAll(db, sql: "SELECT id FROM account ORDER BY id") {
+        let deleted = try loadDeleted(into: &directory, db)
+        let accounts = try Row.fetchCursor(db, sql: "SELECT id, horizon FROM account ORDER BY id")
+        while let account = try accounts.next() {
+            let owner = account[0] as Int64
             var roster: [Directory.StoredEntry] = []
             var numbers: Set<UInt32> = []
             while let row = entry, row[0] as Int64 == owner {
                 let stored = try storedEntry(row)
-                guard numbers.insert(stored.number).inserted, directory.index(of: stored.contact) != nil,
-                    stored.contact != UserID(owner)
+                guard numbers.insert(stored.number).inserted, stored.contact != UserID(owner),
+                    directory.index(of: stored.contact) != nil || deleted[stored.contact] != nil
                 else { throw Inconsistency(description: "entry \(owner) -> \(stored.contact) is not valid") }
                 roster.append(stored)
                 entry = try entries.next()
             }
-            directory.load(rosterOf: UserID(owner), entries: roster)
+            directory.load(
+                rosterOf: UserID(owner),
+                horizon: UInt64(bitPattern: account[1]),
+                entries: roster,
+                deleted: deleted
+            )
         }
         if let row = entry { throw Inconsistency(description: "a roster of an unknown account \(row[0] as Int64)") }
     }

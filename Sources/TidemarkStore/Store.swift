@@ -192,14 +192,14 @@ public final class Store {
     // MARK: reading
 
     /// The directory as the log has it.
-    public func loadDirectory() throws -> Directory {
+    public func loadDirectory(options: DirectoryOptions = DirectoryOptions()) throws -> Directory {
         let epochs = epochs
         let path = path
         // The closure of `read` cannot return what is not copyable.
         var loaded: Directory?
         var tail: [Group] = []
         try database.read { db in
-            var directory = Directory(epochs: epochs)
+            var directory = Directory(epochs: epochs, options: options)
             do {
                 try StateReader.load(into: &directory, from: db)
                 tail = try StateReader.replayTail(into: &directory, from: db)

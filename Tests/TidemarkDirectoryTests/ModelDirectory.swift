@@ -20,6 +20,7 @@ struct ModelDirectory {
     var created: [UserID: Stamp] = [:]
     var fields: [UserID: [FieldNumber: Field]] = [:]
     var entries: [UserID: [UserID: Entry]] = [:]
+    var horizons: [UserID: Stamp] = [:]
     var published: Stamp = 0
 
     mutating func apply(_ change: Change, at stamp: Stamp) {
@@ -37,6 +38,15 @@ struct ModelDirectory {
         case .entryRemoved(let owner, let contact):
             entries[owner]![contact]!.annotations = nil
             entries[owner]![contact]!.stamp = stamp
+        case .accountDeleted(let user):
+            (names[user], created[user], fields[user], entries[user]) = (nil, nil, nil, nil)
+            for owner in entries.keys where entries[owner]![user]?.annotations != nil {
+                entries[owner]![user]!.annotations = nil
+                entries[owner]![user]!.stamp = stamp
+            }
+        case .tombstonesCollected(let owner, let through):
+            entries[owner] = entries[owner]?.filter { $0.value.annotations != nil || $0.value.stamp > through }
+            horizons[owner] = max(horizons[owner] ?? 0, through)
         }
     }
 
@@ -99,8 +109,22 @@ struct ModelDirectory {
     }
 
     func watermark(_ owner: UserID) -> Stamp {
-        max(effective(owner, owner), (entries[owner] ?? [:]).keys.map { effective(owner, $0) }.max() ?? 0)
+        max(
+            horizons[owner] ?? 0,
+            effective(owner, owner),
+            (entries[owner] ?? [:]).keys.map { effective(owner, $0) }.max() ?? 0
+        )
     }
+
+    /// The lowest number that no contact has, removed ones included.
+    func freeNumber(_ owner: UserID) -> UInt32 {
+        let used = Set((entries[owner] ?? [:]).values.map(\.number))
+        var number: UInt32 = 1
+        while used.contains(number) { number += 1 }
+        return number
+    }
+
+    var entryCount: Int { names.keys.reduce(0) { $0 + liveContacts($1).count } }
 
     func liveContacts(_ owner: UserID) -> [UserID] {
         (entries[owner] ?? [:]).filter { $0.value.annotations != nil }.map(\.key)

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import TidemarkTesting
 import TidemarkWire
@@ -15,97 +16,201 @@ extension Directory {
 
 /// The directory and a model of a few dictionaries, driven by the same changes: every answer equal.
 @Suite("Directory against the model") struct ModelTests {
+    /// What a run is like: how many users, and in a hundred changes how many of which kind.
+    struct Shape: Sendable, CustomTestStringConvertible {
+        var name: String
+        var users: Int
+        /// Above this many followers a contact is merged when it is read.
+        var popularFollowers = 2_048
+        var edits = 40
+        var removals = 20
+        var collections = 0
+        var deletions = 0
+        /// Of the entries that are set, so many in a hundred are the first user's.
+        var hoarding = 0
+        /// The clock jumps ahead, up to so many microseconds, or not at all.
+        var jump = 1_000
+
+        var testDescription: String { name }
+
+        static let all = [
+            Shape(name: "three users", users: 3),
+            Shape(name: "thirty users", users: 30),
+            Shape(name: "popular at once", users: 20, popularFollowers: 1, edits: 30),
+            Shape(name: "popular now and then", users: 24, popularFollowers: 6, removals: 30),
+            Shape(name: "removed and added again", users: 10, edits: 10, removals: 45, collections: 5),
+            Shape(name: "accounts go", users: 16, popularFollowers: 5, collections: 3, deletions: 4),
+            Shape(name: "nothing but edits", users: 12, popularFollowers: 4, edits: 90, removals: 5),
+            Shape(name: "a large roster", users: 3_000, popularFollowers: 2, edits: 3, removals: 3, hoarding: 97),
+            Shape(name: "a clock that stands", users: 12, collections: 2, jump: 0),
+        ]
+    }
+
     /// Changes that fit the model's state, with stamps that sometimes jump and sometimes follow at once.
     struct Driver {
         var random: Seed
+        let shape: Shape
         var model = ModelDirectory()
         var stamp: Stamp = 1_000
-        let users: Int
+        /// The highest id; those of deleted accounts are not used again.
+        var users: Int
+        var deleted: Set<UserID> = []
+
+        init(_ shape: Shape, seed: UInt64) {
+            self.shape = shape
+            random = Seed(default: seed)
+            users = shape.users
+        }
 
         mutating func nextStamp() -> Stamp {
-            stamp += random.chance(50) ? 1 : UInt64(random.below(1_000) + 1)
+            stamp += shape.jump == 0 || random.chance(50) ? 1 : UInt64(random.below(shape.jump) + 1)
             return stamp
         }
 
-        mutating func change() -> Change {
-            let owner = UserID(random.below(users) + 1)
-            guard model.names[owner] != nil else { return .accountCreated(user: owner, name: "user\(owner)") }
-            let contact = UserID(random.below(users) + 1)
-            switch random.below(10) {
-            case 0..<4:
-                let changes = (0...random.below(3)).map { _ in
-                    FieldChange(
-                        FieldNumber(rawValue: UInt16(random.below(8) + 1)),
-                        random.chance(20) ? nil : Array("v\(random.below(1000))".utf8)
-                    )
-                }
-                let unique = Dictionary(changes.map { ($0.number, $0) }) { $1 }
-                return .profileChanged(user: owner, fields: unique.values.sorted { $0.number < $1.number })
-            case 4..<8:
-                guard contact != owner, model.names[contact] != nil else { return change() }
-                let known = model.entries[owner]?[contact]
-                let number = known?.number ?? UInt32((model.entries[owner] ?? [:]).count + 1)
-                let annotations =
-                    random.chance(30)
-                    ? Annotations(
-                        alias: "a\(random.below(9))",
-                        groups: random.chance(50) ? ["g"] : [],
-                        isFavourite: random.chance(50)
-                    )
-                    : Annotations(isFavourite: random.chance(10))
-                return .entrySet(owner: owner, contact: contact, number: number, annotations: annotations)
-            default:
-                guard let gone = model.liveContacts(owner).sorted().randomElement(using: &random) else {
-                    return change()
-                }
-                return .entryRemoved(owner: owner, contact: gone)
+        private mutating func anybody() -> UserID {
+            while true {
+                let user = UserID(random.below(users) + 1)
+                if !deleted.contains(user) { return user }
             }
+        }
+
+        mutating func change() -> Change {
+            while true {
+                let isHoarder = random.chance(shape.hoarding) && !deleted.contains(1)
+                if let change = change(of: isHoarder ? 1 : anybody()) { return change }
+            }
+        }
+
+        private mutating func change(of owner: UserID) -> Change? {
+            guard model.names[owner] != nil else { return .accountCreated(user: owner, name: "user\(owner)") }
+            var draw = random.below(100)
+            func isNext(_ percent: Int) -> Bool {
+                draw -= percent
+                return draw < 0
+            }
+            if isNext(shape.deletions) {
+                deleted.insert(owner)
+                users += 1
+                return .accountDeleted(user: owner)
+            }
+            if isNext(shape.collections) { return collection(owner) }
+            if isNext(shape.edits) { return edit(owner) }
+            if isNext(shape.removals) {
+                let gone = model.liveContacts(owner).sorted().randomElement(using: &random)
+                return gone.map { .entryRemoved(owner: owner, contact: $0) }
+            }
+            return entry(owner)
+        }
+
+        private mutating func edit(_ user: UserID) -> Change {
+            let changes = (0...random.below(3)).map { _ in
+                FieldChange(
+                    FieldNumber(rawValue: UInt16(random.below(8) + 1)),
+                    random.chance(20) ? nil : Array("v\(random.below(1000))".utf8)
+                )
+            }
+            let unique = Dictionary(changes.map { ($0.number, $0) }) { $1 }
+            return .profileChanged(user: user, fields: unique.values.sorted { $0.number < $1.number })
+        }
+
+        private mutating func collection(_ owner: UserID) -> Change? {
+            let removed = (model.entries[owner] ?? [:]).values.filter { $0.annotations == nil }.map(\.stamp).sorted()
+            return removed.randomElement(using: &random).map { .tombstonesCollected(owner: owner, through: $0) }
+        }
+
+        private mutating func entry(_ owner: UserID) -> Change? {
+            let contact = anybody()
+            guard contact != owner, model.names[contact] != nil else { return nil }
+            let annotations =
+                random.chance(30)
+                ? Annotations(
+                    alias: "a\(random.below(9))",
+                    groups: random.chance(50) ? ["g"] : [],
+                    isFavourite: random.chance(50)
+                )
+                : Annotations(isFavourite: random.chance(10))
+            let number = model.entries[owner]?[contact]?.number ?? model.freeNumber(owner)
+            return .entrySet(owner: owner, contact: contact, number: number, annotations: annotations)
         }
     }
 
-    @Test("every answer to every token is the model's", arguments: 1...4) func answers(seed: Int) throws {
-        var driver = Driver(random: Seed(default: UInt64(seed)), users: seed == 1 ? 3 : seed * 8)
-        var directory = Directory(epochs: EpochHistory(current: 9))
+    /// A million in all by TIDEMARK_OPERATIONS=1000000, which `tools/test --long` sets; a tenth otherwise.
+    static let operations = ProcessInfo.processInfo.environment["TIDEMARK_OPERATIONS"].flatMap(Int.init) ?? 100_000
+
+    @Test("every answer to every token is the model's, and every invariant holds", arguments: Shape.all)
+    func answers(shape: Shape) throws {
+        var driver = Driver(shape, seed: 2_026)
+        var options = DirectoryOptions()
+        options.popularFollowers = shape.popularFollowers
+        var directory = Directory(epochs: EpochHistory(current: 9), options: options)
         var stamps: [Stamp] = [0]
-        for step in 0..<4_000 {
+        let steps = Self.operations / Shape.all.count
+        for step in 0..<steps {
             let change = driver.change()
             let stamp = driver.nextStamp()
             let isAccepted = directory.accepts(change)
-            #expect(isAccepted)
+            try #require(isAccepted, "step \(step), \(change), \(driver.random)")
             directory.apply(change, at: stamp)
             driver.model.apply(change, at: stamp)
             stamps.append(stamp)
-            if step % 64 == 0 { directory.checkInvariants() }
-
-            let owner = driver.model.names.keys.sorted().randomElement(using: &driver.random)!
-            let hasStamps = driver.random.chance(50)
-            let from = stamps.randomElement(using: &driver.random)!
-            var sync = Sync(options: hasStamps ? [.stamps] : [], pageBytes: Limits.pageBytesMax)
-            if from > 0 {
-                var writer = ByteWriter()
-                writer.token(SyncToken(settledAt: from, epoch: 9))
-                sync.token = Sync.TokenBytes(Array(writer.array.dropFirst()))
-            }
-            let (page, outcome) = try directory.page(owner, sync)
-            let watermark = driver.model.watermark(owner)
-            let expected: SyncAnswer = from == 0 ? .full : from >= watermark ? .upToDate : .delta
-            let base = from == 0 ? stamp : from
-            #expect(page.answer == expected, "\(replay(driver))")
-            #expect(
-                page.items
-                    == driver.model.items(owner, after: from, base: base, isFull: from == 0, stamps: hasStamps),
-                "\(replay(driver))"
-            )
-            #expect(page.summary?.digest == driver.model.digest(owner, stamps: hasStamps))
-            #expect(page.summary?.items == UInt32(driver.model.liveContacts(owner).count + 1))
-            let token = page.token.withUnsafeBytes { SyncToken($0) }
-            #expect(token == SyncToken(settledAt: expected == .upToDate ? from : watermark, epoch: 9))
-            if expected == .upToDate { #expect(outcome.slotsRead == 0) }
+            // Whatever is left undone, no answer shows it.
+            let undone = driver.random.below(8)
+            directory.maintain(steps: undone < 4 ? undone : 0)
+            if step % (shape.users > 100 ? 2_000 : 64) == 0 { directory.checkInvariants() }
+            // A large table is compared now and then only.
+            if shape.users > 100, step % 50 != 0 { continue }
+            try compare(&directory, &driver, stamps, step)
         }
+        while directory.maintain(steps: 1) {}
+        directory.checkInvariants()
+        let wrong = directory.entryCount - driver.model.entryCount
+        #expect(wrong == 0)
+        print("model: \(shape.name), \(steps) operations, seed \(driver.random.value)")
+    }
+
+    private func compare(
+        _ directory: inout Directory,
+        _ driver: inout Driver,
+        _ stamps: [Stamp],
+        _ step: Int
+    ) throws {
+        let replay: Comment = "step \(step), \(driver.random)"
+        let model = driver.model
+        let owner = driver.shape.hoarding > 0 ? 1 : model.names.keys.sorted().randomElement(using: &driver.random) ?? 0
+        guard model.names[owner] != nil else { return }
+        let hasStamps = driver.random.chance(50)
+        let from = (driver.random.chance(50) ? stamps.suffix(50) : stamps[...]).randomElement(using: &driver.random)!
+        var sync = Sync(options: hasStamps ? [.stamps] : [], pageBytes: Limits.pageBytesMax)
+        if from > 0 {
+            var writer = ByteWriter()
+            writer.token(SyncToken(settledAt: from, epoch: 9))
+            sync.token = Sync.TokenBytes(Array(writer.array.dropFirst()))
+        }
+        let (page, outcome) = try directory.page(owner, sync)
+        let watermark = model.watermark(owner)
+        let isBehind = from > 0 && from < model.horizons[owner] ?? 0
+        let isFull = from == 0 || isBehind
+        let expected: SyncAnswer = isFull ? .full : from >= watermark ? .upToDate : .delta
+        #expect(page.answer == expected, replay)
+        #expect(page.reason == (isBehind ? .horizon : from == 0 ? .noToken : .none), replay)
+        let items = model.items(
+            owner,
+            after: isFull ? 0 : from,
+            base: isFull ? model.published : from,
+            isFull: isFull,
+            stamps: hasStamps
+        )
+        let isRight = page.items == items
+        try #require(isRight, "\(page.items.count) items, \(items.count) expected, \(replay)")
+        #expect(page.summary?.digest == model.digest(owner, stamps: hasStamps), replay)
+        #expect(page.summary?.items == UInt32(model.liveContacts(owner).count + 1), replay)
+        let token = page.token.withUnsafeBytes { SyncToken($0) }
+        #expect(token == SyncToken(settledAt: expected == .upToDate ? from : watermark, epoch: 9), replay)
+        if expected == .upToDate { #expect(outcome.slotsRead == 0) }
     }
 
     func replay(_ driver: Driver) -> String {
-        "replay: TIDEMARK_SEED=\(driver.random.value) swift test --filter ModelTests"
+        "\(driver.random)"
     }
 
     /// A client's book, kept by the rules of the specification.
@@ -158,19 +263,20 @@ extension Directory {
     @Test(
         "whatever the page size and whatever changes between pages, the book ends the same (naive error 6)",
         arguments: [1, 60, 300, 4_000],
-        1...3
+        [Shape.all[1], Shape.all[3], Shape.all[5]]
     )
-    func pages(pageBytes: Int, seed: Int) throws {
-        let users = 12
-        var driver = Driver(random: Seed(default: UInt64(seed * 100 + pageBytes)), users: users)
-        var directory = Directory(epochs: EpochHistory(current: 5))
+    func pages(pageBytes: Int, shape: Shape) throws {
+        var driver = Driver(shape, seed: UInt64(shape.users * 10_000 + pageBytes))
+        var options = DirectoryOptions()
+        options.popularFollowers = shape.popularFollowers
+        var directory = Directory(epochs: EpochHistory(current: 5), options: options)
         var books: [UserID: Book] = [:]
         for _ in 0..<3_000 {
             let change = driver.change()
             let stamp = driver.nextStamp()
             directory.apply(change, at: stamp)
             driver.model.apply(change, at: stamp)
-            let owner = driver.model.names.keys.sorted().randomElement(using: &driver.random)!
+            guard let owner = driver.model.names.keys.sorted().randomElement(using: &driver.random) else { continue }
             // One page of a walk that may be far from its end, from wherever this client's last page left it.
             var book = books[owner] ?? Book()
             let sync = Sync(token: Sync.TokenBytes(book.token), pageBytes: pageBytes)

@@ -10,7 +10,6 @@ import TidemarkWire
 struct ImportPlan: ~Copyable {
     private var directory: Directory
     private var inFlight = InFlight()
-    private var nextUser: UserID
     private var nextStamp: Stamp
     private let seed: UInt64
     private let progress: (_ done: Int, _ total: Int) throws -> Void
@@ -26,7 +25,6 @@ struct ImportPlan: ~Copyable {
         seed: UInt64,
         progress: @escaping (_ done: Int, _ total: Int) throws -> Void
     ) {
-        nextUser = UserID(directory.userCount) + 1
         self.directory = directory
         self.seed = seed
         self.progress = progress
@@ -44,9 +42,7 @@ struct ImportPlan: ~Copyable {
     }
 
     private mutating func createAccount(_ name: String) -> AccountIndex {
-        // Accounts are never deleted, so with ids given in a row this is the first free one at once.
-        while directory.index(of: nextUser) != nil { nextUser += 1 }
-        apply(.accountCreated(user: nextUser, name: name))
+        apply(.accountCreated(user: directory.newestUser + 1, name: name))
         counts.accountsCreated += 1
         return directory.index(named: name)!
     }

@@ -267,7 +267,7 @@ import TidemarkWire
 
     @Test func nobodyThereIsUnreachable() throws {
         var configuration = LoadConfiguration(workload: .sync, target: .unix(path: "/nowhere/tidemark.sock"))
-        configuration.connectPatience = .milliseconds(100)
+        configuration.connectPatience = .seconds(2)
         let run = try LoadRun(configuration)
         #expect {
             try run.run()

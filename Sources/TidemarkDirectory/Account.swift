@@ -1,0 +1,22 @@
+import TidemarkWire
+
+/// One user: two lines of the cache. The first answers "nothing new"; for others' answers it has the id and the profile.
+struct Account {
+    let id: UserID
+    var profile: Profile
+    var roster = Roster()
+
+    var followers = Followers()
+    var created: Stamp
+    /// Of `PopularContacts`, or none.
+    var popularSlot = PopularContacts.none
+    var isDeleted = false
+
+    init(id: UserID, profile: Profile, created: Stamp) {
+        self.id = id
+        self.profile = profile
+        self.created = created
+    }
+
+    var isPopular: Bool { popularSlot != PopularContacts.none }
+}

@@ -1,0 +1,42 @@
+/// Accounts by index, in chunks that never move: growing takes no time that grows, and a pointer stays good.
+struct AccountSlab {
+    private static let chunkBits = 12
+    private static let chunkCount = 1 << chunkBits
+
+    private var chunks = RawList<UnsafeMutablePointer<Account>>()
+    private(set) var count = 0
+
+    /// - Precondition: below `count`.
+    @inline(__always)
+    subscript(index: Int) -> Account {
+        unsafeAddress {
+            precondition(index >= 0 && index < count)
+            return UnsafePointer(chunks[index >> Self.chunkBits] + index & (Self.chunkCount - 1))
+        }
+        nonmutating unsafeMutableAddress {
+            precondition(index >= 0 && index < count)
+            return chunks[index >> Self.chunkBits] + index & (Self.chunkCount - 1)
+        }
+    }
+
+    mutating func append(_ account: Account) {
+        if count & (Self.chunkCount - 1) == 0 {
+            // Aligned, so that an account is two lines of the cache and never three.
+            let bytes = Self.chunkCount * MemoryLayout<Account>.stride
+            let chunk = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 128)
+            chunks.append(chunk.bindMemory(to: Account.self, capacity: Self.chunkCount))
+        }
+        (chunks[count >> Self.chunkBits] + count & (Self.chunkCount - 1)).initialize(to: account)
+        count += 1
+    }
+
+    func deallocate() {
+        for index in 0..<count {
+            self[index].profile.deallocate()
+            self[index].roster.deallocate()
+            self[index].followers.deallocate()
+        }
+        for chunk in 0..<chunks.count { chunks[chunk].deallocate() }
+        chunks.deallocate()
+    }
+}

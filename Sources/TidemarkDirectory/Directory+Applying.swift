@@ -1,0 +1,224 @@
+//  What each change of the log does. Each was decided before, so none fails; each takes a bounded time, whatever the
+//  number of users.
+
+import TidemarkWire
+
+extension Directory {
+    /// Each stamp is newer than all before.
+    public mutating func apply(_ change: Change, at stamp: Stamp) {
+        precondition(stamp > published, "the log's stamps rise")
+        published = stamp
+        switch change {
+        case .accountCreated(let user, let name):
+            let index = addAccount(user, name: name, created: stamp, fields: [])
+            accounts[Int(index)].roster.set(0, contact: index, user: user, flags: [], previous: 0, at: stamp)
+        case .accountDeleted(let user):
+            deleteAccount(find(user)!, at: stamp)
+        case .profileChanged(let user, let fields):
+            changeProfile(of: find(user)!, by: fields, at: stamp)
+        case .entrySet(let owner, let contact, let number, let annotations):
+            setEntry(find(owner)!, find(contact)!, number: Int(number), annotations, at: stamp)
+        case .entryRemoved(let owner, let contact):
+            removeEntry(find(owner)!, find(contact)!, at: stamp)
+        case .tombstonesCollected(let owner, let through):
+            collect(find(owner)!, through: through)
+        }
+    }
+
+    // MARK: profiles
+
+    private mutating func changeProfile(of index: UInt32, by fields: [FieldChange], at stamp: Stamp) {
+        let account = Int(index)
+        let user = accounts[account].id
+        let previous = accounts[account].profile.newest
+        accounts[account].profile = accounts[account].profile.changed(by: fields, at: stamp)
+        let term = Digest.term(user: user)
+        accounts[account].roster.restamp(0, from: previous, term: term, at: stamp)
+        let followers = accounts[account].followers
+        guard accounts[account].isPopular else {
+            let accounts = accounts
+            followers.forEach {
+                accounts[Int($0.owner)].roster.restamp(Int($0.number), from: previous, term: term, at: stamp)
+            }
+            return
+        }
+        let slot = accounts[account].popularSlot
+        guard followers.count <= options.popularFollowers / 2 else { return popular.change(slot, at: stamp) }
+        let accounts = accounts
+        followers.forEach {
+            accounts[Int($0.owner)].roster.makeOrdinary(Int($0.number), user: user, at: stamp)
+        }
+        popular.remove(slot)
+        accounts[account].popularSlot = PopularContacts.none
+    }
+
+    /// A contact with more followers than the limit: from now on its changes are merged when they are read.
+    mutating func makePopular(_ index: UInt32) {
+        let account = Int(index)
+        let user = accounts[account].id
+        let newest = accounts[account].profile.newest
+        let slot = popular.add(user, newest: newest)
+        accounts[account].popularSlot = slot
+        let (accounts, popular) = (accounts, popular)
+        accounts[account].followers.forEach {
+            accounts[Int($0.owner)].roster.makePopular(
+                Int($0.number),
+                user: user,
+                slot: slot,
+                newest: newest,
+                popular
+            )
+        }
+    }
+
+    // MARK: entries
+
+    private mutating func setEntry(
+        _ owner: UInt32,
+        _ contact: UInt32,
+        number: Int,
+        _ annotations: Annotations,
+        at stamp: Stamp
+    ) {
+        let isNew = number >= accounts[Int(owner)].roster.memberCount || !accounts[Int(owner)].roster.isLive(number)
+        let user = accounts[Int(contact)].id
+        if accounts[Int(contact)].isPopular {
+            accounts[Int(owner)].roster.setPopular(
+                number,
+                contact: contact,
+                user: user,
+                slot: accounts[Int(contact)].popularSlot,
+                flags: flags(annotations),
+                at: stamp,
+                popular
+            )
+        } else {
+            accounts[Int(owner)].roster.set(
+                number,
+                contact: contact,
+                user: user,
+                flags: flags(annotations),
+                previous: accounts[Int(contact)].profile.newest,
+                at: stamp
+            )
+        }
+        setAnnotationText(owner, number, annotations)
+        guard isNew else { return }
+        entryCount += 1
+        accounts[Int(contact)].followers.append(Follower(owner: owner, number: UInt16(number)))
+        if accounts[Int(contact)].followers.count > options.popularFollowers, !accounts[Int(contact)].isPopular {
+            makePopular(contact)
+        }
+    }
+
+    private mutating func removeEntry(_ owner: UInt32, _ contact: UInt32, at stamp: Stamp) {
+        let number = accounts[Int(owner)].roster.number(of: contact)!
+        bury(owner, number, contact, at: stamp)
+        accounts[Int(contact)].followers.remove(owner)
+    }
+
+    /// Leaves a tombstone in the owner's table.
+    private mutating func bury(_ owner: UInt32, _ number: Int, _ contact: UInt32, at stamp: Stamp) {
+        accounts[Int(owner)].roster.remove(
+            number,
+            user: accounts[Int(contact)].id,
+            previous: accounts[Int(contact)].profile.newest,
+            at: stamp
+        )
+        setAnnotationText(owner, number, Annotations())
+        entryCount -= 1
+    }
+
+    private mutating func collect(_ owner: UInt32, through stamp: Stamp) {
+        accounts[Int(owner)].roster.refreshPopular(popular)
+        var still: [(number: Int, contact: UInt32)] = []
+        accounts[Int(owner)].roster.collect(through: stamp, popular) { still.append(($0, $1)) }
+        for (number, contact) in still {
+            setAnnotationText(owner, number, Annotations())
+            unfollowDeleted(contact, by: owner)
+        }
+    }
+
+    // MARK: accounts that go
+
+    private mutating func deleteAccount(_ index: UInt32, at stamp: Stamp) {
+        let account = Int(index)
+        unlist(index)
+        accounts[account].isDeleted = true
+        if presence[account] != .offline { onlineUsers -= 1 }
+        presence[account] = .offline
+        presentUsers[index] = nil
+        let followers = accounts[account].followers
+        if accounts[account].isPopular {
+            // Its followers find out when they are read, and keep it as a tombstone until they collect it.
+            popular.change(accounts[account].popularSlot, at: stamp, isDeletion: true)
+            entryCount -= followers.count
+        } else {
+            var all: [Follower] = []
+            all.reserveCapacity(followers.count)
+            followers.forEach { all.append($0) }
+            for follower in all { bury(follower.owner, Int(follower.number), index, at: stamp) }
+            accounts[account].followers.deallocate()
+        }
+        accounts[account].profile.deallocate()
+        accounts[account].profile = Profile(name: "", fields: [])
+        dismantling.add(index)
+    }
+
+    /// The owner was the follower of a popular contact that was deleted. With the last one, nothing is left of it.
+    private mutating func unfollowDeleted(_ contact: UInt32, by owner: UInt32) {
+        accounts[Int(contact)].followers.remove(owner)
+        guard accounts[Int(contact)].followers.count == 0 else { return }
+        accounts[Int(contact)].followers.deallocate()
+        popular.remove(accounts[Int(contact)].popularSlot)
+        accounts[Int(contact)].popularSlot = PopularContacts.none
+    }
+
+    /// Undoes what deleted accounts leave behind, `steps` entries at most; what they followed no longer has them as
+    /// followers. No answer depends on how far it has come. Returns whether there is more to do.
+    @discardableResult
+    public mutating func maintain(steps: Int) -> Bool {
+        var left = steps
+        while left > 0, let (index, next) = dismantling.first {
+            let account = Int(index)
+            var number = next
+            while number < accounts[account].roster.memberCount, left > 0 {
+                if accounts[account].roster.isLive(number) {
+                    let contact = accounts[account].roster.members[number].contact
+                    setAnnotationText(index, number, Annotations())
+                    if accounts[Int(contact)].isDeleted {
+                        unfollowDeleted(contact, by: index)
+                    } else {
+                        accounts[Int(contact)].followers.remove(index)
+                        entryCount -= 1
+                    }
+                }
+                number += 1
+                left -= 1
+            }
+            if number < accounts[account].roster.memberCount {
+                dismantling.advance(to: number)
+            } else {
+                accounts[account].roster.deallocate()
+                dismantling.removeFirst()
+            }
+        }
+        return dismantling.first != nil
+    }
+}
+
+/// Deleted accounts whose own entries are still there, and how far each has been gone through.
+struct Dismantling {
+    private var queue: [UInt32] = []
+    private var number = 1
+
+    var first: (index: UInt32, number: Int)? { queue.first.map { ($0, number) } }
+
+    mutating func add(_ index: UInt32) { queue.append(index) }
+    mutating func advance(to number: Int) { self.number = number }
+
+    mutating func removeFirst() {
+        queue.removeFirst()
+        number = 1
+    }
+}

@@ -1,0 +1,156 @@
+//  The way in for state that was folded: all accounts, then each one's roster, then `finishLoading`.
+
+import TidemarkWire
+
+extension Directory {
+    public struct StoredField: Sendable {
+        public var number: FieldNumber
+        public var stamp: Stamp
+        public var value: [UInt8]?
+        public init(number: FieldNumber, stamp: Stamp, value: [UInt8]?) {
+            self.number = number
+            self.stamp = stamp
+            self.value = value
+        }
+    }
+
+    public struct StoredEntry: Sendable {
+        public var contact: UserID
+        public var number: UInt32
+        public var isRemoved: Bool
+        public var stamp: Stamp
+        public var annotations: Annotations
+        public init(contact: UserID, number: UInt32, isRemoved: Bool, stamp: Stamp, annotations: Annotations) {
+            self.contact = contact
+            self.number = number
+            self.isRemoved = isRemoved
+            self.stamp = stamp
+            self.annotations = annotations
+        }
+    }
+
+    /// First all accounts, each once; the fields' numbers rise.
+    public mutating func load(account user: UserID, name: String, created: Stamp, fields: [StoredField]) {
+        addAccount(
+            user,
+            name: name,
+            created: created,
+            fields: fields.map { Profile.Field(number: $0.number, stamp: $0.stamp, value: $0.value) }
+        )
+    }
+
+    /// Of an account that is gone only the id is kept, which nobody gets again.
+    public mutating func load(deletedAccount user: UserID) { newestUser = max(newestUser, user) }
+
+    /// Then each account's roster, once, also where it is empty. Tombstones were collected up to `horizon`; `deleted` says
+    /// when those contacts were deleted that are no account any more.
+    public mutating func load(
+        rosterOf user: UserID,
+        horizon: Stamp = 0,
+        entries: [StoredEntry],
+        deleted: [UserID: Stamp] = [:]
+    ) {
+        let owner = find(user)!
+        let account = Int(owner)
+        struct Placed {
+            var contact: UInt32
+            var user: UserID
+            var number: Int
+            var flags: Roster.Flags
+            var entryStamp: Stamp
+            var effective: Stamp
+        }
+        var placed = [
+            Placed(
+                contact: owner,
+                user: user,
+                number: 0,
+                flags: [],
+                entryStamp: accounts[account].created,
+                effective: max(accounts[account].created, accounts[account].profile.newest)
+            )
+        ]
+        placed.reserveCapacity(entries.count + 1)
+        var highest = 0
+        for entry in entries {
+            var item = Placed(
+                contact: Roster.noContact,
+                user: entry.contact,
+                number: Int(entry.number),
+                flags: .removed,
+                entryStamp: entry.stamp,
+                effective: entry.stamp
+            )
+            highest = max(highest, item.number)
+            if let contact = find(entry.contact) {
+                item.contact = contact
+                if !entry.isRemoved {
+                    item.flags = flags(entry.annotations)
+                    // A contact's visible changes move its entries; a removed one stays where its removal put it.
+                    item.effective = max(entry.stamp, accounts[Int(contact)].profile.newest)
+                    setAnnotationText(owner, item.number, entry.annotations)
+                }
+            } else if !entry.isRemoved {
+                // Removed by the deletion of its account.
+                item.entryStamp = max(entry.stamp, deleted[entry.contact]!)
+                item.effective = item.entryStamp
+            }
+            placed.append(item)
+        }
+        placed.sort { $0.effective < $1.effective }
+        accounts[account].roster.reserve(members: highest + 1, slots: placed.count, horizon: horizon)
+        for item in placed {
+            accounts[account].roster.load(
+                item.number,
+                contact: item.contact,
+                user: item.user,
+                flags: item.flags,
+                entryStamp: item.entryStamp,
+                at: item.effective
+            )
+            if item.number != 0, !item.flags.contains(.removed) {
+                entryCount += 1
+                accounts[Int(item.contact)].followers.append(Follower(owner: owner, number: UInt16(item.number)))
+            }
+        }
+    }
+
+    /// Once all is loaded; the stamp is that of the newest change that the loaded state holds.
+    public mutating func finishLoading(at stamp: Stamp) {
+        precondition(published == 0)
+        published = stamp
+        for index in 0..<accounts.count where accounts[index].followers.count > options.popularFollowers {
+            makePopular(UInt32(index))
+        }
+        for index in 0..<accounts.count where !accounts[index].roster.popular.isEmpty { accounts[index].roster.fit() }
+    }
+}
+
+extension Directory {
+    /// Whether a change read back from disk can be applied: its users exist, and so on. Always so for what was decided.
+    public func accepts(_ change: Change) -> Bool {
+        switch change {
+        case .accountCreated(let user, let name):
+            return user != 0 && find(user) == nil && !isNameTaken(name)
+        case .accountDeleted(let user):
+            return find(user) != nil
+        case .profileChanged(let user, let fields):
+            guard let index = find(user) else { return false }
+            let known = accounts[Int(index)].profile.fields.map(\.number)
+            return Set(known).union(fields.map(\.number)).count <= Limits.profileFieldsMax
+        case .entrySet(let owner, let contact, let number, _):
+            guard let ownerIndex = find(owner), let contactIndex = find(contact), owner != contact, number > 0 else {
+                return false
+            }
+            let roster = accounts[Int(ownerIndex)].roster
+            if let known = roster.number(of: contactIndex) { return known == Int(number) }
+            return Int(number) >= roster.memberCount || roster.isVacant(Int(number))
+        case .entryRemoved(let owner, let contact):
+            guard let ownerIndex = find(owner), let contactIndex = find(contact), owner != contact else { return false }
+            let roster = accounts[Int(ownerIndex)].roster
+            return roster.number(of: contactIndex).map(roster.isLive) ?? false
+        case .tombstonesCollected(let owner, let through):
+            return find(owner) != nil && through <= published
+        }
+    }
+}

@@ -48,6 +48,7 @@ let package = Package(
             dependencies: [
                 "ClosedLoop",
                 .product(name: "TidemarkWire", package: "Tidemark"),
+                .product(name: "_TidemarkDirectory", package: "Tidemark"),
             ],
             swiftSettings: strict
         ),

@@ -30,6 +30,8 @@ struct AccountSlab {
         count += 1
     }
 
+    var allocatedBytes: Int { chunks.count * Self.chunkCount * MemoryLayout<Account>.stride }
+
     func deallocate() {
         for index in 0..<count {
             self[index].profile.deallocate()

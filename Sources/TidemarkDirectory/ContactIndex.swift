@@ -15,6 +15,8 @@ struct ContactIndex {
         mask = size - 1
     }
 
+    var allocatedBytes: Int { (mask + 1) * 2 }
+
     func deallocate() { slots.deallocate() }
 
     private func home(_ contact: UInt32) -> Int { Int(truncatingIfNeeded: Digest.mix(UInt64(contact))) & mask }

@@ -12,6 +12,28 @@ public struct SyncOutcome: Equatable, Sendable {
     /// Popular contacts that were looked at, because one of the shard's changed since this owner's last answer.
     public var popularRead = 0
     public var isLast = true
+    /// Items later than this were asked for; the sync as a whole began from `base`.
+    public var position: Stamp = 0
+    public var base: Stamp = 0
+    /// The owner's newest stamp, and up to where its tombstones were collected.
+    public var watermark: Stamp = 0
+    public var horizon: Stamp = 0
+}
+
+extension SyncOutcome: CustomStringConvertible {
+    /// For people who ask why; at most `Limits.explanationBytesMax`.
+    public var description: String {
+        let why =
+            switch (answer, reason) {
+            case (.upToDate, _): "up to date: the token \(position) is not older than the newest stamp"
+            case (.delta, _): "delta from \(base)" + (position > base ? ", here from \(position)" : "")
+            case (.full, .none): "full, begun at \(base), here from \(position)"
+            case (.full, let reason): "full: \(reason)"
+            }
+        let horizonText = horizon > 0 ? ", horizon \(horizon)" : ""
+        let popularText = popularRead > 0 ? ", \(popularRead) popular contacts looked at" : ""
+        return "\(why); newest \(watermark)\(horizonText); \(items) items of \(slotsRead) read\(popularText)"
+    }
 }
 
 extension Directory {
@@ -33,7 +55,15 @@ extension Directory {
             bounds: SyncPlan.Bounds(watermark: watermark, horizon: roster.horizon, published: published),
             epochs: epochs
         )
-        var outcome = SyncOutcome(answer: plan.answer, reason: plan.reason, popularRead: popularRead)
+        var outcome = SyncOutcome(
+            answer: plan.answer,
+            reason: plan.reason,
+            popularRead: popularRead,
+            position: plan.position,
+            base: plan.base,
+            watermark: watermark,
+            horizon: roster.horizon
+        )
         let wantsStamps = sync.options.contains(.stamps)
         if plan.answer == .upToDate {
             writer.u8(plan.head(isLast: true, hasStamps: wantsStamps))

@@ -97,6 +97,8 @@ public struct Directory: ~Copyable {
 
     func isNameTaken(_ name: String) -> Bool { index(named: name) != nil }
 
+    var indexBytes: Int { byID.allocatedBytes + byName.allocatedBytes }
+
     // MARK: accounts
 
     @discardableResult

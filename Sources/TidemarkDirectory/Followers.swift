@@ -109,6 +109,14 @@ struct Followers {
         }
     }
 
+    var allocatedBytes: Int {
+        guard bucketCount > 1 else { return Int(capacity) * 6 }
+        let array = 1 << (Int.bitWidth - Int(bucketCount - 1).leadingZeroBitCount)
+        return (0..<Int(bucketCount)).reduce(array * MemoryLayout<Bucket>.stride) {
+            $0 + Int(buckets[$1].capacity) * 6
+        }
+    }
+
     func has(_ follower: Follower) -> Bool {
         var isThere = false
         forEach { if $0 == follower { isThere = true } }

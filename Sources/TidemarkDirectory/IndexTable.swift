@@ -26,6 +26,10 @@ struct IndexTable {
         segments.deallocate()
     }
 
+    var allocatedBytes: Int {
+        (0..<Self.segmentCount).reduce(0) { $0 + (segments[$1].slots == nil ? 0 : (Int(segments[$1].mask) + 1) * 8) }
+    }
+
     /// The index under this hash that `isIt` confirms.
     @inline(__always)
     func find(_ hash: UInt64, where isIt: (UInt32) -> Bool) -> UInt32? {

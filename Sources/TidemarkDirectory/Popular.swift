@@ -95,6 +95,10 @@ struct PopularPart {
     var deletedDigestNewestOnly: UInt64 { header?.pointee.deletedDigestNewestOnly ?? 0 }
     var watermark: Stamp { count == 0 ? 0 : items[count - 1].stamp }
 
+    var allocatedBytes: Int {
+        header.map { MemoryLayout<Header>.stride + Int($0.pointee.capacity) * MemoryLayout<Item>.stride } ?? 0
+    }
+
     func firstItem(after stamp: Stamp) -> Int {
         var low = 0
         var high = count

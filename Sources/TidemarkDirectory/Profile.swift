@@ -76,7 +76,8 @@ struct Profile {
     var liveCount: Int { Int(base.load(fromByteOffset: 13, as: UInt8.self)) }
     private var olderCount: Int { Int(base.load(fromByteOffset: 15, as: UInt8.self)) }
 
-    private var wire: UnsafeRawBufferPointer {
+    /// Name and fields.
+    var wire: UnsafeRawBufferPointer {
         let start = Self.headerBytes + olderCount * 8 + (olderCount > 0 ? fieldCount : 0)
         return UnsafeRawBufferPointer(
             start: base + start,
@@ -90,6 +91,13 @@ struct Profile {
     /// A name is short, so its length is one byte.
     var nameBytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: nameWire[1...]) }
     private var fieldsWire: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: wire[nameWireBytes...]) }
+
+    var allocatedBytes: Int { Self.headerBytes + olderCount * 8 + (olderCount > 0 ? fieldCount : 0) + wire.count }
+    var valueBytes: Int {
+        var bytes = 0
+        forEachField { _, _, value, _ in bytes += value?.count ?? 0 }
+        return bytes
+    }
 
     private func stamp(_ index: Int) -> Stamp {
         let older = olderCount

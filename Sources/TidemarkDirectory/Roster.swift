@@ -129,6 +129,19 @@ struct Roster {
         return nil
     }
 
+    /// When each removed item went, those of deleted popular contacts included.
+    var tombstones: [Stamp] {
+        var stamps = (0..<memberCount).filter { members[$0].flags.contains(.removed) }.map { members[$0].entryStamp }
+        for item in 0..<popular.count where popular.items[item].isDeleted { stamps.append(popular.items[item].stamp) }
+        return stamps
+    }
+
+    var allocatedBytes: Int {
+        guard base != nil else { return 0 }
+        let members = Int(memberCapacity) * MemoryLayout<Member>.stride
+        return Self.membersOffset(slotCapacity) + members + (index?.allocatedBytes ?? 0)
+    }
+
     // MARK: changing; each stamp is newer than all before
 
     /// A live member's contact changed: its newest change before was `previous`, and `term` is its `Digest.term(user:)`.

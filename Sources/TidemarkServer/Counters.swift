@@ -9,8 +9,10 @@ public final class Counters: Sendable {
     private let upToDate = Atomic<UInt64>(0)
     private let full = Atomic<UInt64>(0)
     private let slotsRead = Atomic<UInt64>(0)
+    private let popularRead = Atomic<UInt64>(0)
     private let items = Atomic<UInt64>(0)
     private let writes = Atomic<UInt64>(0)
+    private let collections = Atomic<UInt64>(0)
     private let errors = Atomic<UInt64>(0)
 
     public struct Snapshot: Equatable, Sendable {
@@ -22,10 +24,14 @@ public final class Counters: Sendable {
         public var full: UInt64
         /// Slots of owners' tables looked at to answer syncs.
         public var slotsRead: UInt64
+        /// Popular contacts looked at, because one of them had changed.
+        public var popularRead: UInt64
         /// Items sent.
         public var items: UInt64
         /// Writes submitted to the change log.
         public var writes: UInt64
+        /// Owners whose old tombstones were collected.
+        public var collections: UInt64
         public var errors: UInt64
     }
 
@@ -37,8 +43,10 @@ public final class Counters: Sendable {
             upToDate: read(upToDate),
             full: read(full),
             slotsRead: read(slotsRead),
+            popularRead: read(popularRead),
             items: read(items),
             writes: read(writes),
+            collections: read(collections),
             errors: read(errors)
         )
     }
@@ -50,9 +58,11 @@ public final class Counters: Sendable {
 
     func countConnection() { add(1, to: connections) }
     func countWrite() { add(1, to: writes) }
+    func countCollection() { add(1, to: collections) }
     func countError() { add(1, to: errors) }
     func count(_ outcome: SyncOutcome) {
         add(1, to: syncs)
+        if outcome.popularRead > 0 { add(UInt64(outcome.popularRead), to: popularRead) }
         if outcome.answer == .upToDate { return add(1, to: upToDate) }
         if outcome.answer == .full { add(1, to: full) }
         add(UInt64(outcome.slotsRead), to: slotsRead)

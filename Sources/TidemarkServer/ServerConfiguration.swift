@@ -63,6 +63,11 @@ public struct ServerConfiguration: Sendable {
     /// How long a draining server waits for its clients to take their last answers.
     public var drainTimeout: Duration = .seconds(5)
 
+    /// How long it is remembered that a contact was removed, so that a client that was away for less needs no full sync;
+    /// and how many of that an owner may have. At least 2 of them.
+    public var tombstoneRetention: Duration = .seconds(90 * 86_400)
+    public var tombstonesMax = 1_000
+
     /// Takes down what all connections send and receive. Whoever made it finishes it, once the server has stopped.
     public var recorder: Recorder?
 

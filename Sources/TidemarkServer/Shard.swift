@@ -36,9 +36,10 @@ struct Shard: ~Copyable {
 
     /// A write's answer, due when the log publishes it. The log keeps the order, so the first due is the next one out.
     private struct Acknowledgement {
-        var connection: ConnectionID
-        var request: UInt16
-        var reply: WriteReply
+        /// Nil for the server's own changes.
+        var connection: ConnectionID?
+        var request: UInt16 = 0
+        var reply = WriteReply.profileSet
     }
 
     /// Writes of one connection that may wait for the disk.
@@ -46,6 +47,11 @@ struct Shard: ~Copyable {
 
     /// Entries of deleted accounts undone in an iteration: some tens of microseconds.
     private static let maintenanceSteps = 128
+    /// With its tag and its length.
+    private static let explanationBytes = Limits.explanationBytesMax + 3
+    /// How often tombstones are looked for, and in how many accounts: about a millisecond.
+    private static let collectionInterval = Duration.seconds(1)
+    private static let collectionAccounts = 4_096
 
     private let index: Int
     private let configuration: ServerConfiguration
@@ -65,6 +71,8 @@ struct Shard: ~Copyable {
     private var acknowledgements = FIFO<Acknowledgement>()
     /// The directory has something to undo that no answer waits for.
     private var hasLeftOver = false
+    private var nextCollection: MonotonicTime
+    private var collectionCursor = 0
     /// Decided in this iteration, not yet handed over.
     private var submissions: [Submission] = []
     private var scratch = ByteWriter(capacity: 1 << 16)
@@ -89,6 +97,7 @@ struct Shard: ~Copyable {
         self.inbox = inbox
         self.counters = counters
         self.draining = draining
+        nextCollection = loop.now + Self.collectionInterval
         self.loop = loop
         self.log = log
         recording = configuration.recorder.map { ShardRecording($0, listeners: listeners) }
@@ -125,13 +134,16 @@ struct Shard: ~Copyable {
 
     // MARK: the loop
 
+    private var soon: MonotonicTime { loop.now + .milliseconds(10) }
+
     /// Until it is drained.
     mutating func run(_ changeLog: ChangeLog) throws {
         while !draining.isSet {
             // What the log did not take is offered again soon; a decision cannot be taken back.
-            try loop.wait(until: hasLeftOver ? loop.now : submissions.isEmpty ? nil : loop.now + .milliseconds(10))
+            try loop.wait(until: hasLeftOver ? loop.now : submissions.isEmpty ? nextCollection : soon)
             iterate(changeLog)
             hasLeftOver = directory.maintain(steps: Self.maintenanceSteps)
+            if loop.now >= nextCollection { collectTombstones(changeLog) }
         }
         try drain(changeLog)
     }
@@ -298,9 +310,11 @@ struct Shard: ~Copyable {
         let outcome = directory.writePage(
             of: client.user!,
             for: sync,
-            pageBytesMax: client.session.pageBytesMax,
+            // Room for an explanation is not in an item's way.
+            pageBytesMax: client.session.pageBytesMax - (sync.options.contains(.explain) ? Self.explanationBytes : 0),
             into: &scratch
         )
+        if sync.options.contains(.explain) { scratch.explanation("\(outcome)") }
         scratch.endFrame(mark)
         counters.count(outcome)
         if recording != nil { recording!.sent(id, scratch.bytes) }
@@ -454,15 +468,38 @@ struct Shard: ~Copyable {
 
     private mutating func acknowledge(stamp: Stamp) {
         let due = acknowledgements.removeFirst()
-        let slot = Int(due.connection.slot)
-        guard clients[slot].id == due.connection else { return }
+        if due.connection == nil { counters.countCollection() }
+        guard let connection = due.connection, clients[Int(connection.slot)].id == connection else { return }
+        let slot = Int(connection.slot)
         clients[slot].writesOpen -= 1
-        send(due.reply.message(stamp: stamp), due.connection, due.request)
-        let hasRead = loop.outputBytes(due.connection) <= configuration.eventLoop.outputHighWater
+        send(due.reply.message(stamp: stamp), connection, due.request)
+        let hasRead = loop.outputBytes(connection) <= configuration.eventLoop.outputHighWater
         if clients[slot].isPaused, hasRead, clients[slot].writesOpen == Self.writesOpenMax / 2 {
-            resume(due.connection)
+            resume(connection)
         }
-        closeIfDone(due.connection)
+        closeIfDone(connection)
+    }
+
+    // MARK: retention
+
+    /// Now and then a few accounts, so that all have had their turn after some minutes.
+    private mutating func collectTombstones(_ changeLog: ChangeLog) {
+        nextCollection = loop.now + Self.collectionInterval
+        guard submissions.isEmpty, changeLog.hasRoom else { return }
+        let age = UInt64(configuration.tombstoneRetention.components.seconds) * 1_000_000
+        let now = configuration.clock()
+        let retention = TombstoneRetention(
+            through: min(now > age ? now - age : 0, directory.published),
+            ownerMax: configuration.tombstonesMax
+        )
+        let changes = directory.collections(retention, from: &collectionCursor, accounts: Self.collectionAccounts)
+        guard !changes.isEmpty else { return }
+        for change in changes.prefix(configuration.changeLog.groupMax) {
+            acknowledgements.append(Acknowledgement())
+            submissions.append(Submission(change: change, origin: index))
+        }
+        log.info("collecting tombstones", metadata: ["owners": "\(submissions.count)"])
+        submit(to: changeLog)
     }
 
     // MARK: draining

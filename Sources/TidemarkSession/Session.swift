@@ -125,8 +125,8 @@ public struct Session: Equatable, Sendable {
         switch (state, type) {
         case (.ready, .sync):
             let sync = try Sync(decoding: &reader)
-            guard sync.options.isDisjoint(with: [.subscribe, .explain]) else {
-                return .fail(ErrorMessage(.notSupported, detail: "subscribe and explain are not supported yet"))
+            guard !sync.options.contains(.subscribe) else {
+                return .fail(ErrorMessage(.notSupported, detail: "subscribe is not supported yet"))
             }
             return .sync(sync)
         case (.ready, .profileSet):

@@ -19,6 +19,8 @@ public enum Limits {
     public static let frameLog2Max: UInt8 = 20
 
     public static let tokenBytesMax = 32
+    /// Why an answer is what it is, as text.
+    public static let explanationBytesMax = 255
     public static let ticketBytesMax = 255
     /// One SCRAM message, which fits a body before authentication.
     public static let scramBytesMax = 768

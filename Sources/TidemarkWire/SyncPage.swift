@@ -5,6 +5,7 @@
 //      token   length u8 and bytes: what to send next
 //      count   of the items here, then the items, effective stamps rising
 //      on the last page: count of all items in the table | digest u64 | presence | waiting messages
+//      extension 1, where it was asked for: why the answer is what it is
 //
 //  An item:
 //
@@ -155,6 +156,8 @@ public struct SyncPage: Equatable, Sendable {
     public var items: [SyncItem]
     /// On the last page.
     public var summary: SyncSummary?
+    /// Why the answer is what it is, for people: extension 1, at most `Limits.explanationBytesMax`.
+    public var explanation: String?
 
     public init(
         answer: SyncAnswer,
@@ -162,7 +165,8 @@ public struct SyncPage: Equatable, Sendable {
         hasStamps: Bool,
         token: [UInt8],
         items: [SyncItem],
-        summary: SyncSummary?
+        summary: SyncSummary?,
+        explanation: String? = nil
     ) {
         self.answer = answer
         self.reason = reason
@@ -170,6 +174,7 @@ public struct SyncPage: Equatable, Sendable {
         self.token = token
         self.items = items
         self.summary = summary
+        self.explanation = explanation
     }
 
     public init(decoding reader: inout ByteReader) throws(DecodeError) {
@@ -197,7 +202,14 @@ public struct SyncPage: Equatable, Sendable {
                 waitingMessages: UInt32(try reader.count(upTo: Int(UInt32.max)))
             )
         }
-        try reader.finish()
+        var explanation: String?
+        try reader.extensions { tag, bytes in
+            // It only informs, so what is no text is as if it were not there.
+            if tag == Self.explanationTag, bytes.count <= Limits.explanationBytesMax {
+                explanation = Text.validated(bytes)
+            }
+        }
+        self.explanation = explanation
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -219,6 +231,19 @@ public struct SyncPage: Equatable, Sendable {
             summary.presence.withUnsafeBufferPointer { writer.presence($0) }
             writer.varint(UInt64(summary.waitingMessages))
         }
+        if let explanation { writer.explanation(explanation) }
+    }
+
+    fileprivate static let explanationTag: UInt64 = 1
+}
+
+extension ByteWriter {
+    /// The last thing in a page. What is too long is cut at a character.
+    public mutating func explanation(_ text: String) {
+        var text = text
+        while text.utf8.count > Limits.explanationBytesMax { text.removeLast() }
+        varint(SyncPage.explanationTag)
+        self.text(text)
     }
 }
 

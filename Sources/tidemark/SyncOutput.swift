@@ -23,6 +23,8 @@ struct JSONReport: Encodable {
     var online: [Online]
     var waitingMessages: Int
     var bookContacts: Int
+    /// Nil where nobody asked.
+    var explanations: [String]?
 
     init(_ report: SyncReport, account: String? = nil) {
         self.account = account
@@ -39,6 +41,7 @@ struct JSONReport: Encodable {
         online = report.online.map { Online(user: $0.user, name: $0.name, state: "\($0.state)") }
         waitingMessages = report.waitingMessages
         bookContacts = report.bookContacts
+        explanations = report.explanations.isEmpty ? nil : report.explanations
     }
 }
 
@@ -48,6 +51,7 @@ extension Output {
         if json { return Output.json(JSONReport(report, account: account)) }
         if let online = report.onlineLine { line(dim(online)) }
         line(report.line)
+        for explanation in report.explanations { line(dim("server: \(explanation)")) }
     }
 }
 

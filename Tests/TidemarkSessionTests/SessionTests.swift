@@ -129,7 +129,7 @@ extension SessionAction {
 
     @Test(
         "sync options that it does not offer are refused, not ignored",
-        arguments: [Sync.Options.subscribe, .explain]
+        arguments: [Sync.Options.subscribe, [.subscribe, .explain]]
     )
     func options(option: Sync.Options) {
         var dialogue = Dialogue.ready()

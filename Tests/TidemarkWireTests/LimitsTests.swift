@@ -10,6 +10,7 @@ struct LimitsTests {
         ("unauthenticatedBodyBytesMax", Limits.unauthenticatedBodyBytesMax),
         ("requestBodyBytesMax", Limits.requestBodyBytesMax), ("frameLog2Min", Int(Limits.frameLog2Min)),
         ("frameLog2Max", Int(Limits.frameLog2Max)), ("tokenBytesMax", Limits.tokenBytesMax),
+        ("explanationBytesMax", Limits.explanationBytesMax),
         ("ticketBytesMax", Limits.ticketBytesMax), ("scramBytesMax", Limits.scramBytesMax),
         ("pingBytesMax", Limits.pingBytesMax),
         ("nameBytesMax", Limits.nameBytesMax), ("fieldBytesMax", Limits.fieldBytesMax),

@@ -13,7 +13,7 @@ struct TruncationTests {
             for count in 0..<frame.body.count {
                 do {
                     let message = try decode(type, frame.body.prefix(count))
-                    guard count >= core, message == whole else {
+                    guard count >= core, message?.withoutExtensions == whole?.withoutExtensions else {
                         Issue.record("\(frame.name) cut to \(count) bytes decodes")
                         break
                     }

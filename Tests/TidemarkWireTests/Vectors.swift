@@ -129,3 +129,12 @@ struct InvalidVector {
         }
     }
 }
+
+extension Message {
+    /// Without what this version reads from an extension.
+    var withoutExtensions: Message {
+        guard case .syncPage(var page) = self else { return self }
+        page.explanation = nil
+        return .syncPage(page)
+    }
+}

@@ -34,6 +34,8 @@ public struct SyncReport: Equatable, Sendable {
     public var online: [OnlineContact]
     /// Messages that wait on the server.
     public var waitingMessages: Int
+    /// What the server said of each page, where `SyncSettings.explain` asked.
+    public var explanations: [String] = []
     /// Contacts in the book afterwards.
     public var bookContacts: Int
 

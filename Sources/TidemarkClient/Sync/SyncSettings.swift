@@ -21,11 +21,20 @@ public struct SyncSettings: Equatable, Sendable {
     public var pageBytes: Int
     /// Stop after so many pages, for a terminal that has only so long to run; the next sync goes on from there.
     public var pagesMax: Int?
+    /// Ask the server to say why it answers as it does.
+    public var explain: Bool
 
-    public init(mode: SyncMode = .delta, stamps: Bool = false, pageBytes: Int = 0, pagesMax: Int? = nil) {
+    public init(
+        mode: SyncMode = .delta,
+        stamps: Bool = false,
+        pageBytes: Int = 0,
+        pagesMax: Int? = nil,
+        explain: Bool = false
+    ) {
         self.mode = mode
         self.stamps = stamps
         self.pageBytes = pageBytes
         self.pagesMax = pagesMax
+        self.explain = explain
     }
 }

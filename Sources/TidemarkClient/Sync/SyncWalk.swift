@@ -72,6 +72,7 @@ struct SyncWalk {
             case .full: .full
             }
         if page.reason != .none { tally.reason = page.reason }
+        if let explanation = page.explanation { tally.explanations.append(explanation) }
         for item in page.items {
             switch item.content {
             case .patch where item.number == 0, .own:
@@ -92,6 +93,7 @@ struct SyncWalk {
     private func request(token: [UInt8], diverged: Bool = false) -> Sync {
         var options: Sync.Options = settings.stamps ? [.stamps] : []
         if diverged { options.insert(.diverged) }
+        if settings.explain { options.insert(.explain) }
         return Sync(token: Sync.TokenBytes(token), options: options, pageBytes: settings.pageBytes)
     }
 }

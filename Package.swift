@@ -35,7 +35,8 @@ let package = Package(
 
         .target(name: "TidemarkRandom", swiftSettings: strict),
         .target(name: "TidemarkWire", swiftSettings: strict),
-        .target(name: "TidemarkDirectory", dependencies: ["TidemarkWire"], swiftSettings: strict),
+        .target(name: "CPrefetch"),
+        .target(name: "TidemarkDirectory", dependencies: ["TidemarkWire", "CPrefetch"], swiftSettings: strict),
         .target(name: "TidemarkSession", dependencies: ["TidemarkWire"], swiftSettings: strict),
         .target(name: "TidemarkRecording", swiftSettings: strict),
 

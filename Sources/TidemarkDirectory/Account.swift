@@ -7,15 +7,13 @@ struct Account {
     var roster = Roster()
 
     var followers = Followers()
-    var created: Stamp
     /// Of `PopularContacts`, or none.
     var popularSlot = PopularContacts.none
     var isDeleted = false
 
-    init(id: UserID, profile: Profile, created: Stamp) {
+    init(id: UserID, profile: Profile) {
         self.id = id
         self.profile = profile
-        self.created = created
     }
 
     var isPopular: Bool { popularSlot != PopularContacts.none }

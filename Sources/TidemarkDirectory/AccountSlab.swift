@@ -1,3 +1,5 @@
+import CPrefetch
+
 /// Accounts by index, in chunks that never move: growing takes no time that grows, and a pointer stays good.
 struct AccountSlab {
     private static let chunkBits = 12
@@ -17,6 +19,13 @@ struct AccountSlab {
             precondition(index >= 0 && index < count)
             return chunks[index >> Self.chunkBits] + index & (Self.chunkCount - 1)
         }
+    }
+
+    /// Asks for an account's first line.
+    @inline(__always)
+    func prefetch(_ index: Int) {
+        precondition(index >= 0 && index < count)
+        prefetch_line(chunks[index >> Self.chunkBits] + index & (Self.chunkCount - 1))
     }
 
     mutating func append(_ account: Account) {

@@ -2,22 +2,25 @@ import TidemarkWire
 
 /// From a contact to its number in a large roster: numbers under their contacts' hashes, with open addressing.
 struct ContactIndex {
-    private let slots: UnsafeMutablePointer<UInt16>
-    private let mask: Int
+    /// The number of slots as a power of two, and the slots.
+    private let base: UnsafeMutablePointer<UInt16>
     private static let empty = UInt16.max
 
     /// Room for so many numbers, two thirds full at most.
     init(capacity: Int) {
-        var size = 16
-        while size < capacity + capacity / 2 { size *= 2 }
-        slots = .allocate(capacity: size)
-        slots.initialize(repeating: Self.empty, count: size)
-        mask = size - 1
+        var bits = 4
+        while 1 << bits < capacity + capacity / 2 { bits += 1 }
+        base = .allocate(capacity: 1 + 1 << bits)
+        base.initialize(to: UInt16(bits))
+        (base + 1).initialize(repeating: Self.empty, count: 1 << bits)
     }
 
-    var allocatedBytes: Int { (mask + 1) * 2 }
+    private var slots: UnsafeMutablePointer<UInt16> { base + 1 }
+    private var mask: Int { 1 << Int(base.pointee) - 1 }
 
-    func deallocate() { slots.deallocate() }
+    var allocatedBytes: Int { (mask + 2) * 2 }
+
+    func deallocate() { base.deallocate() }
 
     private func home(_ contact: UInt32) -> Int { Int(truncatingIfNeeded: Digest.mix(UInt64(contact))) & mask }
 

@@ -10,7 +10,7 @@ extension Directory {
         published = stamp
         switch change {
         case .accountCreated(let user, let name):
-            let index = addAccount(user, name: name, created: stamp, fields: [])
+            let index = addAccount(user, name: name, fields: [])
             accounts[Int(index)].roster.set(0, contact: index, user: user, flags: [], previous: 0, at: stamp)
         case .accountDeleted(let user):
             deleteAccount(find(user)!, at: stamp)
@@ -63,7 +63,6 @@ extension Directory {
         accounts[account].followers.forEach {
             accounts[Int($0.owner)].roster.makePopular(
                 Int($0.number),
-                user: user,
                 slot: slot,
                 newest: newest,
                 popular
@@ -132,7 +131,7 @@ extension Directory {
     private mutating func collect(_ owner: UInt32, through stamp: Stamp) {
         accounts[Int(owner)].roster.refreshPopular(popular)
         var still: [(number: Int, contact: UInt32)] = []
-        accounts[Int(owner)].roster.collect(through: stamp, popular) { still.append(($0, $1)) }
+        accounts[Int(owner)].roster.collect(through: stamp) { still.append(($0, $1)) }
         for (number, contact) in still {
             setAnnotationText(owner, number, Annotations())
             unfollowDeleted(contact, by: owner)

@@ -31,12 +31,12 @@ extension Directory {
 
     /// First all accounts, each once; the fields' numbers rise.
     public mutating func load(account user: UserID, name: String, created: Stamp, fields: [StoredField]) {
-        addAccount(
+        let index = addAccount(
             user,
             name: name,
-            created: created,
             fields: fields.map { Profile.Field(number: $0.number, stamp: $0.stamp, value: $0.value) }
         )
+        accounts[Int(index)].roster.begin(at: created)
     }
 
     /// Of an account that is gone only the id is kept, which nobody gets again.
@@ -52,6 +52,7 @@ extension Directory {
     ) {
         let owner = find(user)!
         let account = Int(owner)
+        let created = accounts[account].roster.watermark
         struct Placed {
             var contact: UInt32
             var user: UserID
@@ -66,8 +67,8 @@ extension Directory {
                 user: user,
                 number: 0,
                 flags: [],
-                entryStamp: accounts[account].created,
-                effective: max(accounts[account].created, accounts[account].profile.newest)
+                entryStamp: created,
+                effective: max(created, accounts[account].profile.newest)
             )
         ]
         placed.reserveCapacity(entries.count + 1)

@@ -31,7 +31,7 @@ extension Directory {
             guard !accounts[account].isDeleted else { continue }
             accounts[account].roster.refreshPopular(popular)
             let roster = accounts[account].roster
-            guard roster.removedCount + roster.popular.deletedCount > 0 else { continue }
+            guard roster.tombstoneCount > 0 else { continue }
             var tombstones = roster.tombstones
             tombstones.sort()
             let tooMany = tombstones.count > retention.ownerMax ? tombstones.count - retention.ownerMax / 2 : 0

@@ -49,7 +49,7 @@ extension Directory {
         let popularRead = accounts[account].roster.refreshPopular(popular)
         let roster = accounts[account].roster
         // Not below the horizon, where the newest item was a tombstone: a token must not be too old when it is given.
-        let watermark = max(roster.watermark, roster.popular.watermark, roster.horizon)
+        let watermark = max(roster.watermark, roster.horizon)
         let plan = SyncPlan.make(
             for: sync,
             bounds: SyncPlan.Bounds(watermark: watermark, horizon: roster.horizon, published: published),
@@ -101,12 +101,8 @@ extension Directory {
             }
         }
         if outcome.isLast {
-            writer.varint(UInt64(roster.liveCount - roster.popular.deletedCount))
-            writer.u64(
-                wantsStamps
-                    ? roster.digest &+ roster.popular.digest
-                    : roster.digestNewestOnly &- roster.popular.deletedDigestNewestOnly
-            )
+            writer.varint(UInt64(roster.liveCount))
+            writer.u64(wantsStamps ? roster.digest : roster.digestNewestOnly)
             writePresence(of: owner, into: &writer)
             // Messages that wait: none until there are messages.
             writer.varint(0)
@@ -124,10 +120,18 @@ extension Directory {
         into writer: inout ByteWriter
     ) -> Stamp {
         var later = LaterItems(in: accounts[Int(owner)].roster, after: plan.position)
+        // Two that run ahead: each item is an account and then a profile somewhere in memory, and waiting for one after
+        // the other would be most of the time.
+        var accountsAhead = later
+        var profilesAhead = later
+        for _ in 0..<Self.accountsAhead { prefetchAccount(&accountsAhead, owner) }
+        for _ in 0..<Self.profilesAhead { prefetchProfile(&profilesAhead, owner) }
         var position = plan.position
         var previous: Stamp = 0
         outcome.isLast = true
         while let item = later.next() {
+            prefetchAccount(&accountsAhead, owner)
+            prefetchProfile(&profilesAhead, owner)
             let mark = writer.count
             if writeItem(owner, item, after: wantsStamps ? previous : nil, plan: plan, into: &writer) {
                 if writer.count > end, outcome.items > 0 {
@@ -142,6 +146,26 @@ extension Directory {
         }
         outcome.slotsRead = later.read
         return position
+    }
+
+    private static let accountsAhead = 16
+    private static let profilesAhead = 8
+
+    @inline(__always)
+    private func contact(_ ahead: inout LaterItems, _ owner: UInt32) -> Int? {
+        guard let item = ahead.next() else { return nil }
+        let member = accounts[Int(owner)].roster.members[item.number]
+        return member.flags.contains(.removed) ? nil : Int(member.contact)
+    }
+
+    @inline(__always)
+    private func prefetchAccount(_ ahead: inout LaterItems, _ owner: UInt32) {
+        if let contact = contact(&ahead, owner) { accounts.prefetch(contact) }
+    }
+
+    @inline(__always)
+    private func prefetchProfile(_ ahead: inout LaterItems, _ owner: UInt32) {
+        if let contact = contact(&ahead, owner) { accounts[contact].profile.prefetch() }
     }
 
     /// Returns false, having written nothing, for a removal that this client need not hear of.

@@ -102,10 +102,10 @@ public struct Directory: ~Copyable {
     // MARK: accounts
 
     @discardableResult
-    mutating func addAccount(_ user: UserID, name: String, created: Stamp, fields: [Profile.Field]) -> UInt32 {
+    mutating func addAccount(_ user: UserID, name: String, fields: [Profile.Field]) -> UInt32 {
         precondition(user != 0 && find(user) == nil && !isNameTaken(name), "user ids and names are unique")
         let index = UInt32(accounts.count)
-        accounts.append(Account(id: user, profile: Profile(name: name, fields: fields), created: created))
+        accounts.append(Account(id: user, profile: Profile(name: name, fields: fields)))
         presence.append(.offline)
         byID.insert(Digest.mix(user ^ secret), index)
         byName.insert(nameHash(accounts[Int(index)].profile.nameBytes), index)

@@ -4,8 +4,8 @@
 //      change of a popular contact ──▶ PopularContacts: its newest stamp, and the shard's newest such change
 //                                                                   │ later than what the part was computed at?
 //      owner's table: order ──┐                                     ▼
-//                             ├── merged by stamp ──▶ a page    PopularPart.refresh: moves what changed to the end
-//      PopularPart: items ────┘
+//                             ├── merged by stamp ──▶ a page    Roster.refreshPopular: moves what changed to the end,
+//      PopularPart: items ────┘                                 and adds what that comes to to the table's totals
 //
 //  A contact becomes popular when it gets one follower more than the limit, and ordinary again with its first change
 //  at half the limit or below; either costs as much as one change that is written to each follower.
@@ -71,13 +71,8 @@ struct PopularPart {
     }
 
     private struct Header {
-        /// The shard's newest popular change that is in the items.
-        var computedAt: Stamp = 0
-        var digest: UInt64 = 0
-        var deletedDigestNewestOnly: UInt64 = 0
         var count: UInt16 = 0
         var capacity: UInt16
-        var deletedCount: UInt16 = 0
     }
 
     private var header: UnsafeMutablePointer<Header>?
@@ -85,18 +80,13 @@ struct PopularPart {
     var isEmpty: Bool { header == nil }
     var count: Int { header.map { Int($0.pointee.count) } ?? 0 }
     var items: UnsafeMutablePointer<Item> {
-        UnsafeMutableRawPointer(header.unsafelyUnwrapped + 1).assumingMemoryBound(to: Item.self)
+        (UnsafeMutableRawPointer(header.unsafelyUnwrapped) + Self.headerBytes).assumingMemoryBound(to: Item.self)
     }
 
-    /// Over the live items, with their effective stamps.
-    var digest: UInt64 { header?.pointee.digest ?? 0 }
-    /// What the table's own count and digest still hold, though the accounts are gone.
-    var deletedCount: Int { header.map { Int($0.pointee.deletedCount) } ?? 0 }
-    var deletedDigestNewestOnly: UInt64 { header?.pointee.deletedDigestNewestOnly ?? 0 }
-    var watermark: Stamp { count == 0 ? 0 : items[count - 1].stamp }
+    private static let headerBytes = 8
 
     var allocatedBytes: Int {
-        header.map { MemoryLayout<Header>.stride + Int($0.pointee.capacity) * MemoryLayout<Item>.stride } ?? 0
+        header.map { Self.headerBytes + Int($0.pointee.capacity) * MemoryLayout<Item>.stride } ?? 0
     }
 
     func firstItem(after stamp: Stamp) -> Int {
@@ -109,18 +99,20 @@ struct PopularPart {
         return low
     }
 
-    /// Brings the items up to the shard's newest popular change. Returns how many were looked at.
-    @discardableResult @inline(__always)
-    mutating func refresh(_ contacts: PopularContacts) -> Int {
-        guard let header, header.pointee.computedAt < contacts.newestChange else { return 0 }
-        return recompute(contacts)
+    /// What a refresh or a change does to the totals of the table that the part belongs to.
+    struct Effect {
+        /// To be added.
+        var digest: UInt64 = 0
+        var newest: Stamp = 0
+        /// To be taken away: items of accounts that are gone.
+        var deleted: UInt16 = 0
+        var deletedDigestNewestOnly: UInt64 = 0
     }
 
-    @inline(never)
-    private mutating func recompute(_ contacts: PopularContacts) -> Int {
-        let header = header.unsafelyUnwrapped
+    /// Moves what changed to its place, and says what that comes to.
+    func refresh(_ contacts: PopularContacts) -> Effect {
+        var effect = Effect()
         let items = items
-        header.pointee.computedAt = contacts.newestChange
         let count = count
         withUnsafeTemporaryAllocation(of: Item.self, capacity: count) { changed in
             var kept = 0
@@ -133,14 +125,15 @@ struct PopularPart {
                     kept += 1
                     continue
                 }
-                header.pointee.digest &-= Digest.term(user: contact.user, stamp: item.stamp)
+                effect.digest &-= Digest.term(user: contact.user, stamp: item.stamp)
                 item.stamp = contact.newest
+                effect.newest = max(effect.newest, item.stamp)
                 if contact.isDeleted {
                     item.isDeleted = true
-                    header.pointee.deletedCount += 1
-                    header.pointee.deletedDigestNewestOnly &+= Digest.term(user: contact.user)
+                    effect.deleted += 1
+                    effect.deletedDigestNewestOnly &+= Digest.term(user: contact.user)
                 } else {
-                    header.pointee.digest &+= Digest.term(user: contact.user, stamp: item.stamp)
+                    effect.digest &+= Digest.term(user: contact.user, stamp: item.stamp)
                 }
                 changed.initializeElement(at: changes, to: item)
                 changes += 1
@@ -149,7 +142,7 @@ struct PopularPart {
             sorted.sort { $0.stamp < $1.stamp }
             merge(kept, UnsafeBufferPointer(sorted))
         }
-        return count
+        return effect
     }
 
     /// Puts sorted items among the first `kept`, which are sorted: most of what changed is later than all of these, but
@@ -169,47 +162,39 @@ struct PopularPart {
         }
     }
 
-    mutating func insert(_ number: Int, slot: UInt32, user: UserID, at stamp: Stamp, _ contacts: PopularContacts) {
+    mutating func insert(_ number: Int, slot: UInt32, at stamp: Stamp) {
         if header == nil {
             resize(to: 4)
-            header.unsafelyUnwrapped.pointee.computedAt = contacts.newestChange
         } else if count == Int(header.unsafelyUnwrapped.pointee.capacity) {
             resize(to: count + max(4, count / 4))
         }
-        let header = header.unsafelyUnwrapped
         let at = firstItem(after: stamp)
         (items + at + 1).update(from: items + at, count: count - at)
         items[at] = Item(stamp: stamp, slot: slot, number: UInt16(number))
-        header.pointee.count += 1
-        header.pointee.digest &+= Digest.term(user: user, stamp: stamp)
+        header.unsafelyUnwrapped.pointee.count += 1
     }
 
-    /// The entry itself changed.
-    mutating func restamp(_ number: Int, user: UserID, at stamp: Stamp) {
-        let header = header.unsafelyUnwrapped
+    /// The entry itself changed. Returns the stamp that it had.
+    func restamp(_ number: Int, at stamp: Stamp) -> Stamp {
         let at = place(of: number)
         var item = items[at]
-        header.pointee.digest &-= Digest.term(user: user, stamp: item.stamp)
-        header.pointee.digest &+= Digest.term(user: user, stamp: stamp)
+        let previous = item.stamp
         item.stamp = stamp
         (items + at).update(from: items + at + 1, count: count - at - 1)
         items[count - 1] = item
+        return previous
     }
 
-    mutating func remove(_ number: Int, user: UserID) {
-        let header = header.unsafelyUnwrapped
+    /// Returns the stamp that the item had.
+    mutating func remove(_ number: Int) -> Stamp {
         let at = place(of: number)
-        header.pointee.digest &-= Digest.term(user: user, stamp: items[at].stamp)
+        let stamp = items[at].stamp
         removeItem(at)
+        return stamp
     }
 
-    /// Drops the tombstones up to `stamp`, and says which they were, and whose.
-    mutating func collect(
-        through stamp: Stamp,
-        _ contacts: PopularContacts,
-        _ body: (_ number: Int, _ user: UserID) -> Void
-    ) {
-        guard deletedCount > 0 else { return }
+    /// Drops the tombstones up to `stamp`, and says which they were.
+    mutating func collect(through stamp: Stamp, _ body: (_ number: Int) -> Void) {
         var at = 0
         while at < count {
             let item = items[at]
@@ -217,11 +202,8 @@ struct PopularPart {
                 at += 1
                 continue
             }
-            let user = contacts[item.slot].user
-            header!.pointee.deletedCount -= 1
-            header!.pointee.deletedDigestNewestOnly &-= Digest.term(user: user)
             removeItem(at)
-            body(Int(item.number), user)
+            body(Int(item.number))
         }
     }
 
@@ -245,11 +227,11 @@ struct PopularPart {
 
     private mutating func resize(to capacity: Int) {
         let block = UnsafeMutableRawPointer.allocate(
-            byteCount: MemoryLayout<Header>.stride + capacity * MemoryLayout<Item>.stride,
+            byteCount: Self.headerBytes + capacity * MemoryLayout<Item>.stride,
             alignment: 8
         )
         let larger = block.bindMemory(to: Header.self, capacity: 1)
-        let room = (block + MemoryLayout<Header>.stride).bindMemory(to: Item.self, capacity: capacity)
+        let room = (block + Self.headerBytes).bindMemory(to: Item.self, capacity: capacity)
         if let header {
             larger.initialize(to: header.pointee)
             room.update(from: items, count: count)

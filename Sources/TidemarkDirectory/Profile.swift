@@ -1,18 +1,20 @@
 //  A profile is one immutable block, made anew when a field changes, so that a reader copies wire bytes and never
 //  looks at a field by itself:
 //
-//      newest stamp u64 | wire bytes u32 | fields u8 | live u8 | name bytes u8 | older stamps u8
-//      older stamps, each once, u64 each
-//      which of them each field has, u8 each; 0 is the newest          only where there are older ones
+//      newest stamp, 56 bits | older stamps u8 | wire bytes u16 | fields u8 | live u8
+//      older stamps, each once, 56 bits each
+//      which of them each field has, in as few bits as tell them apart; 0 is the newest
 //      name:   length, bytes                                           as on the wire
 //      fields: number, length + 1 (0: removed), bytes                  as on the wire, numbers rising
 //
-//  16 bytes beyond the wire's own, and where the fields changed at different times 8 a time and 1 a field.
+//  12 bytes beyond the wire's own, and where the fields changed at different times 7 a time and some bits a field.
 
+import CPrefetch
 import TidemarkWire
 
 struct Profile {
-    private static let headerBytes = 16
+    private static let headerBytes = 12
+    private static let stampBytes = 7
     private let base: UnsafeMutableRawPointer
 
     /// One field as it is stored: a removed one keeps its stamp, so that a delta can tell of it.
@@ -27,7 +29,6 @@ struct Profile {
         precondition(fields.count <= Limits.profileFieldsMax)
         var wire = ByteWriter(capacity: 512)
         wire.text(name)
-        let nameWireBytes = wire.count
         let newest = fields.reduce(0) { max($0, $1.stamp) }
         var older: [Stamp] = []
         var places: [UInt8] = []
@@ -50,49 +51,67 @@ struct Profile {
                 wire.varint(0)
             }
         }
-        if older.isEmpty { places = [] }
-        let wireStart = Self.headerBytes + older.count * 8 + places.count
+        precondition(wire.count <= UInt16.max && newest <= .largest)
+        let placesStart = Self.headerBytes + older.count * Self.stampBytes
+        let wireStart = placesStart + Self.placesBytes(fields: fields.count, older: older.count)
         base = .allocate(byteCount: wireStart + wire.count, alignment: 8)
-        base.storeBytes(of: newest, as: UInt64.self)
-        base.storeBytes(of: UInt32(wire.count), toByteOffset: 8, as: UInt32.self)
-        base.storeBytes(of: UInt8(fields.count), toByteOffset: 12, as: UInt8.self)
-        base.storeBytes(of: live, toByteOffset: 13, as: UInt8.self)
-        base.storeBytes(of: UInt8(nameWireBytes), toByteOffset: 14, as: UInt8.self)
-        base.storeBytes(of: UInt8(older.count), toByteOffset: 15, as: UInt8.self)
+        base.storeBytes(of: newest | UInt64(older.count) << 56, as: UInt64.self)
+        base.storeBytes(of: UInt16(wire.count), toByteOffset: 8, as: UInt16.self)
+        base.storeBytes(of: UInt8(fields.count), toByteOffset: 10, as: UInt8.self)
+        base.storeBytes(of: live, toByteOffset: 11, as: UInt8.self)
         for (index, stamp) in older.enumerated() {
-            base.storeBytes(of: stamp, toByteOffset: Self.headerBytes + index * 8, as: UInt64.self)
+            withUnsafeBytes(of: stamp.littleEndian) {
+                let place = base + Self.headerBytes + index * Self.stampBytes
+                place.copyMemory(from: $0.baseAddress!, byteCount: Self.stampBytes)
+            }
         }
+        (base + placesStart).initializeMemory(as: UInt8.self, repeating: 0, count: wireStart - placesStart)
+        let width = Self.placeBits(older: older.count)
         for (index, place) in places.enumerated() {
-            base.storeBytes(of: place, toByteOffset: Self.headerBytes + older.count * 8 + index, as: UInt8.self)
+            for bit in 0..<width where place >> UInt8(bit) & 1 == 1 {
+                let at = index * width + bit
+                (base + placesStart + at / 8).assumingMemoryBound(to: UInt8.self).pointee |= 1 << UInt8(at % 8)
+            }
         }
         (base + wireStart).copyMemory(from: wire.bytes.baseAddress!, byteCount: wire.count)
     }
 
     func deallocate() { base.deallocate() }
 
+    /// Asks for as many lines as most profiles have.
+    @inline(__always)
+    func prefetch() {
+        for line in 0..<4 { prefetch_line(base + line * 64) }
+    }
+
+    private static func placeBits(older: Int) -> Int { Int.bitWidth - older.leadingZeroBitCount }
+    private static func placesBytes(fields: Int, older: Int) -> Int { (fields * placeBits(older: older) + 7) / 8 }
+
     /// The newest change of any field, removals included; 0 for none.
-    var newest: Stamp { base.load(as: UInt64.self) }
-    var fieldCount: Int { Int(base.load(fromByteOffset: 12, as: UInt8.self)) }
-    var liveCount: Int { Int(base.load(fromByteOffset: 13, as: UInt8.self)) }
-    private var olderCount: Int { Int(base.load(fromByteOffset: 15, as: UInt8.self)) }
+    var newest: Stamp { base.load(as: UInt64.self) & .largest }
+    private var olderCount: Int { Int(base.load(as: UInt64.self) >> 56) }
+    var fieldCount: Int { Int(base.load(fromByteOffset: 10, as: UInt8.self)) }
+    var liveCount: Int { Int(base.load(fromByteOffset: 11, as: UInt8.self)) }
+
+    private var wireStart: Int {
+        let older = olderCount
+        if older == 0 { return Self.headerBytes }
+        return Self.headerBytes + older * Self.stampBytes + Self.placesBytes(fields: fieldCount, older: older)
+    }
 
     /// Name and fields.
     var wire: UnsafeRawBufferPointer {
-        let start = Self.headerBytes + olderCount * 8 + (olderCount > 0 ? fieldCount : 0)
-        return UnsafeRawBufferPointer(
-            start: base + start,
-            count: Int(base.load(fromByteOffset: 8, as: UInt32.self))
-        )
+        UnsafeRawBufferPointer(start: base + wireStart, count: Int(base.load(fromByteOffset: 8, as: UInt16.self)))
     }
-    private var nameWireBytes: Int { Int(base.load(fromByteOffset: 14, as: UInt8.self)) }
+    /// A name is short, so its length is one byte.
+    private var nameWireBytes: Int { Int(wire[0]) + 1 }
 
     /// Length and bytes.
     var nameWire: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: wire[..<nameWireBytes]) }
-    /// A name is short, so its length is one byte.
     var nameBytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: nameWire[1...]) }
     private var fieldsWire: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: wire[nameWireBytes...]) }
 
-    var allocatedBytes: Int { Self.headerBytes + olderCount * 8 + (olderCount > 0 ? fieldCount : 0) + wire.count }
+    var allocatedBytes: Int { wireStart + wire.count }
     var valueBytes: Int {
         var bytes = 0
         forEachField { _, _, value, _ in bytes += value?.count ?? 0 }
@@ -102,8 +121,20 @@ struct Profile {
     private func stamp(_ index: Int) -> Stamp {
         let older = olderCount
         guard older > 0 else { return newest }
-        let place = Int(base.load(fromByteOffset: Self.headerBytes + older * 8 + index, as: UInt8.self))
-        return place == 0 ? newest : base.load(fromByteOffset: Self.headerBytes + (place - 1) * 8, as: UInt64.self)
+        let width = Self.placeBits(older: older)
+        let places = base + Self.headerBytes + older * Self.stampBytes
+        var place = 0
+        for bit in 0..<width {
+            let at = index * width + bit
+            place |= Int(places.load(fromByteOffset: at / 8, as: UInt8.self) >> UInt8(at % 8) & 1) << bit
+        }
+        if place == 0 { return newest }
+        var stamp: Stamp = 0
+        withUnsafeMutableBytes(of: &stamp) {
+            let source = base + Self.headerBytes + (place - 1) * Self.stampBytes
+            $0.baseAddress!.copyMemory(from: source, byteCount: Self.stampBytes)
+        }
+        return Stamp(littleEndian: stamp)
     }
 
     /// Count and fields, all that have a value.

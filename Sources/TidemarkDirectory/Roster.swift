@@ -14,11 +14,14 @@ import TidemarkWire
 
 /// What of a roster answers "nothing new" stands first: with the account's id and profile it is one line of the cache.
 struct Roster {
-    /// The newest effective stamp, removals included: the patent's third timestamp. Popular contacts are not in it.
+    /// The newest effective stamp, removals included: the patent's third timestamp. Of popular contacts, as of
+    /// `popularAt`; so are the other totals.
     private(set) var watermark: Stamp = 0
     /// Up to where tombstones were collected; an older token needs a full sync.
     private(set) var horizon: Stamp = 0
-    /// Over all live items with their effective stamps, but for popular contacts.
+    /// The shard's newest popular change that is in the totals; the largest where no contact is popular.
+    private var popularAt = Stamp.max
+    /// Over all live items with their effective stamps.
     private(set) var digest: UInt64 = 0
     private var base: UnsafeMutableRawPointer?
     /// Items that a client should hold: contacts and the owner's own profile.
@@ -26,13 +29,15 @@ struct Roster {
     private var members16: UInt16 = 0
     private var slots16: UInt16 = 0
     private var slotCapacity: UInt16 = 0
-    /// Contacts whose changes are merged when read; none for most.
-    var popular = PopularPart()
 
+    /// Contacts whose changes are merged when they are read.
+    private(set) var popular = PopularPart()
     /// Over all live items, whatever their stamps.
     private(set) var digestNewestOnly: UInt64 = 0
     private var memberCapacity: UInt16 = 0
     private var removed16: UInt16 = 0
+    /// Popular contacts whose accounts are gone, as of `popularAt`.
+    private var deleted16: UInt16 = 0
     /// The first of the numbers that can be given out again; 0 for none. Each member that is vacant has the next.
     private(set) var firstVacant: UInt16 = 0
     /// From a contact to its number, where there are too many to look through.
@@ -69,6 +74,8 @@ struct Roster {
 
     var liveCount: Int { Int(liveItems) }
     var removedCount: Int { Int(removed16) }
+    /// Items that a client may have to be told are gone.
+    var tombstoneCount: Int { Int(removed16) + Int(deleted16) }
     /// The highest number given out, + 1.
     var memberCount: Int { Int(members16) }
     /// Slots, dead ones included.
@@ -104,9 +111,23 @@ struct Roster {
         return low
     }
 
-    /// Brings the popular part up to date. Returns how many of its items were looked at.
+    /// Brings the popular part and the totals up to date. Returns how many of its items were looked at.
     @discardableResult @inline(__always)
-    mutating func refreshPopular(_ contacts: PopularContacts) -> Int { popular.refresh(contacts) }
+    mutating func refreshPopular(_ contacts: PopularContacts) -> Int {
+        popularAt < contacts.newestChange ? refreshStale(contacts) : 0
+    }
+
+    @inline(never)
+    private mutating func refreshStale(_ contacts: PopularContacts) -> Int {
+        let effect = popular.refresh(contacts)
+        popularAt = contacts.newestChange
+        digest &+= effect.digest
+        watermark = max(watermark, effect.newest)
+        liveItems -= effect.deleted
+        deleted16 += effect.deleted
+        digestNewestOnly &-= effect.deletedDigestNewestOnly
+        return popular.count
+    }
 
     /// Whether the slot still stands for its member.
     func isCurrent(_ slot: Int) -> Bool { Int(members[Int(numbers[slot])].place) == slot }
@@ -187,15 +208,29 @@ struct Roster {
     ) {
         makeMember(number, contact)
         if isLive(number) {
-            popular.restamp(number, user: user, at: stamp)
+            digest &-= Digest.term(user: user, stamp: popular.restamp(number, at: stamp))
         } else {
             revive(number, user: user)
             members[number].place = Self.nowhere
-            popular.insert(number, slot: slot, user: user, at: stamp, contacts)
+            insertPopular(number, slot: slot, at: stamp, contacts)
         }
+        digest &+= Digest.term(user: user, stamp: stamp)
         members[number].flags = flags.union(.popular)
         members[number].entryStamp = stamp
         watermark = stamp
+    }
+
+    private mutating func insertPopular(_ number: Int, slot: UInt32, at stamp: Stamp, _ contacts: PopularContacts) {
+        // What there is of the part is older than the newest change, or there is none.
+        if popular.isEmpty { popularAt = contacts.newestChange }
+        popular.insert(number, slot: slot, at: stamp)
+    }
+
+    /// Returns the stamp that the item had.
+    private mutating func removePopular(_ number: Int) -> Stamp {
+        let stamp = popular.remove(number)
+        if popular.isEmpty { popularAt = .max }
+        return stamp
     }
 
     private mutating func revive(_ number: Int, user: UserID) {
@@ -208,11 +243,9 @@ struct Roster {
     mutating func remove(_ number: Int, user: UserID, previous: Stamp, at stamp: Stamp) {
         precondition(isLive(number))
         let member = members + number
-        if member.pointee.flags.contains(.popular) {
-            popular.remove(number, user: user)
-        } else {
-            digest &-= Digest.term(user: user, stamp: max(member.pointee.entryStamp, previous))
-        }
+        let isPopular = member.pointee.flags.contains(.popular)
+        let effective = isPopular ? removePopular(number) : max(member.pointee.entryStamp, previous)
+        digest &-= Digest.term(user: user, stamp: effective)
         digestNewestOnly &-= Digest.term(user: user)
         liveItems -= 1
         removed16 += 1
@@ -224,22 +257,19 @@ struct Roster {
     /// A live member's contact has become popular; the item stays as it is.
     mutating func makePopular(
         _ number: Int,
-        user: UserID,
         slot: UInt32,
         newest: Stamp,
         _ contacts: PopularContacts
     ) {
         let member = members + number
-        let effective = max(member.pointee.entryStamp, newest)
-        digest &-= Digest.term(user: user, stamp: effective)
         member.pointee.place = Self.nowhere
         member.pointee.flags.insert(.popular)
-        popular.insert(number, slot: slot, user: user, at: effective, contacts)
+        insertPopular(number, slot: slot, at: max(member.pointee.entryStamp, newest), contacts)
     }
 
     /// A popular member's contact is so no longer, and has changed.
     mutating func makeOrdinary(_ number: Int, user: UserID, at stamp: Stamp) {
-        popular.remove(number, user: user)
+        digest &-= Digest.term(user: user, stamp: removePopular(number))
         members[number].flags.remove(.popular)
         digest &+= Digest.term(user: user, stamp: stamp)
         append(number, at: stamp)
@@ -250,7 +280,6 @@ struct Roster {
     /// - Precondition: the popular part is up to date.
     mutating func collect(
         through stamp: Stamp,
-        _ contacts: PopularContacts,
         _ body: (_ number: Int, _ contact: UInt32) -> Void
     ) {
         for number in 0..<memberCount where members[number].flags.contains(.removed) {
@@ -259,14 +288,14 @@ struct Roster {
             vacate(number)
         }
         var part = popular
-        part.collect(through: stamp, contacts) { number, user in
-            liveItems -= 1
-            digestNewestOnly &-= Digest.term(user: user)
+        part.collect(through: stamp) { number in
+            deleted16 -= 1
             let contact = members[number].contact
             vacate(number)
             body(number, contact)
         }
         popular = part
+        if popular.isEmpty { popularAt = .max }
         horizon = max(horizon, stamp)
     }
 
@@ -283,9 +312,13 @@ struct Roster {
 
     // MARK: loading
 
+    /// Remembers when the account was created, until its table is loaded.
+    mutating func begin(at created: Stamp) { watermark = created }
+
     /// Makes room for a table that is then loaded, whose tombstones were collected up to `horizon` before.
     mutating func reserve(members: Int, slots: Int, horizon: Stamp) {
         precondition(base == nil)
+        watermark = 0
         self.horizon = horizon
         move(members: members, slots: slots + Self.slack(slots))
     }

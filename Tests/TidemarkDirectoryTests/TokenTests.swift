@@ -83,3 +83,10 @@ import TidemarkWire
         )
     }
 }
+
+@Suite("Memory") struct MemoryTests {
+    @Test("an account is two lines of the cache") func account() {
+        #expect(MemoryLayout<Account>.stride == 128)
+        #expect(MemoryLayout<Roster.Member>.stride == 16)
+    }
+}

@@ -14,7 +14,7 @@ let package = Package(
         .library(name: "TidemarkServer", targets: ["TidemarkServer"]),
         .library(name: "TidemarkEventLoop", targets: ["TidemarkEventLoop"]),
         // For the project's own benchmarks; it may change with any version.
-        .library(name: "_TidemarkDirectory", targets: ["TidemarkDirectory"]),
+        .library(name: "_TidemarkDirectory", targets: ["TidemarkDirectory", "TidemarkRandom"]),
         .executable(name: "tidemark-server", targets: ["tidemark-server"]),
         .executable(name: "tidemark", targets: ["tidemark"]),
         .executable(name: "tidemark-load", targets: ["tidemark-load"]),

@@ -3,6 +3,7 @@
 
 import Foundation
 import TidemarkDirectory
+import TidemarkRandom
 import TidemarkWire
 
 struct DirectoryCost: ~Copyable {
@@ -28,7 +29,7 @@ struct DirectoryCost: ~Copyable {
     private var directory = Directory(epochs: EpochHistory(current: Population.epoch))
     private var population: Population
     private var writer = ByteWriter(capacity: 1 << 20)
-    private var random = FastRandom(state: 1)
+    private var random = SplitMix64(seed: 1)
 
     static func run(small: Bool) throws {
         var bench = DirectoryCost(small: small)

@@ -1,6 +1,7 @@
 //  A made-up directory: users with contacts each, whose followers follow a power law, as if loaded from a store.
 
 import TidemarkDirectory
+import TidemarkRandom
 import TidemarkWire
 
 struct Population {
@@ -17,7 +18,7 @@ struct Population {
     private(set) var entries = 0
     let published: Stamp
 
-    private var random = FastRandom(state: 42)
+    private var random = SplitMix64(seed: 42)
     private var seen: [UInt32]
 
     init(users: Int, contacts: Int, large: Int, sizes: [Int]) {
@@ -90,18 +91,5 @@ struct Population {
         }
         entries += count
         return roster
-    }
-}
-
-/// SplitMix64.
-struct FastRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -2,10 +2,10 @@
 /// `Limits.fieldNumberMax`. Values of the named ones are UTF-8 text, the operator's are bytes.
 public struct FieldNumber: RawRepresentable, Hashable, Comparable, Sendable {
     public let rawValue: UInt16
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
     public static func < (a: FieldNumber, b: FieldNumber) -> Bool { a.rawValue < b.rawValue }
 
-    public static let operatorFirst = FieldNumber(rawValue: 128)
+    @inlinable public static var operatorFirst: FieldNumber { FieldNumber(rawValue: 128) }
 
     /// The named fields, with their vCard property names (RFC 6350, section 6).
     public static let named: KeyValuePairs<UInt16, String> = [

@@ -9,8 +9,8 @@
 struct FlowTable: ~Copyable {
     static let none = UInt32.max
 
-    private let index: UnsafeMutablePointer<UInt64>
-    private let mask: Int
+    private var index: UnsafeMutablePointer<UInt64>
+    private var mask: Int
     private let flows: UnsafeMutablePointer<Flow>
     private let halves: UnsafeMutablePointer<HalfStream>
     private let secret: (UInt64, UInt64)
@@ -21,17 +21,18 @@ struct FlowTable: ~Copyable {
     let liveMax: Int
     let closedMax: Int
 
+    /// The index begins with so many places, and doubles: a small one stays in the processor's caches.
+    private static let indexSizeAtFirst = 1024
+
     /// - Parameter liveMax: connections at a time, 1 to 2^24. Unused ones cost address space only.
     init(liveMax: Int) {
         precondition((1...1 << 24).contains(liveMax))
         self.liveMax = liveMax
         closedMax = max(1, min(4096, liveMax / 16))
         let slots = liveMax + closedMax + 1
-        var size = 4
-        while size < slots * 2 { size *= 2 }
-        mask = size - 1
-        index = .allocate(capacity: size)
-        index.initialize(repeating: 0, count: size)
+        mask = FlowTable.indexSizeAtFirst - 1
+        index = .allocate(capacity: FlowTable.indexSizeAtFirst)
+        index.initialize(repeating: 0, count: FlowTable.indexSizeAtFirst)
         flows = .allocate(capacity: slots)
         halves = .allocate(capacity: slots * 2)
         var generator = SystemRandomNumberGenerator()
@@ -81,11 +82,27 @@ struct FlowTable: ~Copyable {
         }
         (flows + Int(slot)).initialize(to: Flow(key: key, hash: hash))
         reset(slot)
-        var place = Int(truncatingIfNeeded: hash) & mask
-        while index[place] != 0 { place = (place &+ 1) & mask }
-        index[place] = (hash & ~0xFFFF_FFFF) | UInt64(slot + 1)
+        if (live.count + closed.count + 1) * 2 > mask { growIndex() }
+        enter((hash & ~0xFFFF_FFFF) | UInt64(slot + 1), hash)
         live.pushFront(slot, flows)
         return slot
+    }
+
+    private func enter(_ entry: UInt64, _ hash: UInt64) {
+        var place = Int(truncatingIfNeeded: hash) & mask
+        while index[place] != 0 { place = (place &+ 1) & mask }
+        index[place] = entry
+    }
+
+    private mutating func growIndex() {
+        let old = UnsafeMutableBufferPointer(start: index, count: mask + 1)
+        mask = old.count * 2 - 1
+        index = .allocate(capacity: mask + 1)
+        index.initialize(repeating: 0, count: mask + 1)
+        for entry in old where entry != 0 {
+            enter(entry, flows[Int(UInt32(truncatingIfNeeded: entry) &- 1)].hash)
+        }
+        old.deallocate()
     }
 
     /// Both streams as they are at a connection's beginning. They hold no blocks.

@@ -22,7 +22,7 @@ public struct PacketSource: ~Copyable {
         buffer?.deallocate()
     }
 
-    private static let fileBufferBytes = 1 << 20
+    private static let fileBufferBytes = 1 << 18
 
     /// Opens a capture file; "-" is standard input. `filter`: in pcap-filter's language, nil for none.
     public init(file path: String, filter: String? = nil) throws(CaptureError) {
@@ -32,6 +32,8 @@ public struct PacketSource: ~Copyable {
         }
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: PacketSource.fileBufferBytes, alignment: 4096)
         setvbuf(file, buffer, _IOFBF, PacketSource.fileBufferBytes)
+        // Nobody else uses the stream: libpcap's two reads a packet need not lock it.
+        __fsetlocking(file, Int32(FSETLOCKING_BYCALLER))
         var reason = ErrorText()
         let precision = UInt32(PCAP_TSTAMP_PRECISION_NANO)
         guard let handle = reason.take({ pcap_fopen_offline_with_tstamp_precision(file, precision, $0) }) else {

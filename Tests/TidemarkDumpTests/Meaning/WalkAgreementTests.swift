@@ -80,8 +80,11 @@ struct WalkAgreementTests {
             0xE1, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF4, 0xF5, 0xFF,
         ]
         for round in 0..<300_000 {
-            let bytes = (0..<Int.random(in: 0...6, using: &random)).map { _ in
-                telling.randomElement(using: &random) ?? 0
+            // Short and telling throughout, or longer and plain but for one or two bytes.
+            let isLong = round.isMultiple(of: 2)
+            let bytes = (0..<Int.random(in: 0...(isLong ? 50 : 6), using: &random)).map { _ in
+                isLong && Int.random(in: 0..<20, using: &random) > 0
+                    ? UInt8.random(in: 0x20...0x7E, using: &random) : telling.randomElement(using: &random) ?? 0
             }
             bytes.withUnsafeBytes { raw in
                 for lines in [false, true] where TextRules.isText(raw, lines: lines) != Text.isValid(raw, lines: lines)

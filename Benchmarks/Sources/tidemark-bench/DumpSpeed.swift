@@ -11,15 +11,15 @@ struct DumpSpeed {
         var program: String
         var seconds: Double
         var megabytesPerSecond: Double
-        /// Of the process at its largest.
-        var residentMegabytes: Double
     }
 
     struct Series: Encodable {
         var captureBytes: Int
         /// Messages in it, as the dump counts them.
         var lines: Int
-        /// The dump's largest resident size on the first tenth of the capture.
+        /// The dump's largest resident sizes: on the capture, with and without `--stats`, and on its first tenth.
+        var residentMegabytes: Double
+        var residentMegabytesOfStatistics: Double
         var residentMegabytesOfTenth: Double
         var runs: [Run]
     }
@@ -45,25 +45,24 @@ struct DumpSpeed {
         var runs: [Run] = []
         for turn in 1...(small ? 1 : 3) {
             for (name, program, arguments) in commands {
-                let timed = try Timed.run(program, arguments)
-                say(
-                    "turn \(turn), \(name): \(rounded(timed.seconds)) s, \(rounded(timed.residentMegabytes)) MB resident"
-                )
+                let seconds = try Timed.seconds(program, arguments)
+                say("turn \(turn), \(name): \(rounded(seconds)) s")
                 runs.append(
                     Run(
                         program: name,
-                        seconds: rounded(timed.seconds),
-                        megabytesPerSecond: rounded(Double(size) / 1e6 / timed.seconds),
-                        residentMegabytes: rounded(timed.residentMegabytes)
+                        seconds: rounded(seconds),
+                        megabytesPerSecond: rounded(Double(size) / 1e6 / seconds)
                     )
                 )
             }
         }
-        func median(_ program: String, _ value: KeyPath<Run, Double>) -> Double {
-            let values = runs.filter { $0.program == program }.map { $0[keyPath: value] }.sorted()
+        func median(_ program: String) -> Double {
+            let values = runs.filter { $0.program == program }.map(\.megabytesPerSecond).sorted()
             return values[values.count / 2]
         }
-        let ofTenth = try Timed.run(programs.dump, ["-r", tenth, "--port", String(port)]).residentMegabytes
+        let resident = rounded(try Timed.residentMegabytes(programs.dump, read))
+        let ofStatistics = rounded(try Timed.residentMegabytes(programs.dump, read + ["--stats"]))
+        let ofTenth = rounded(try Timed.residentMegabytes(programs.dump, ["-r", tenth, "--port", String(port)]))
         Report(
             bench: "dump",
             machine: .this(),
@@ -71,29 +70,31 @@ struct DumpSpeed {
                 .ratioAtLeast(
                     1,
                     "one line a message, against tcpdump -nr",
-                    measured: median("tidemark-dump", \.megabytesPerSecond),
-                    against: median("tcpdump -nr", \.megabytesPerSecond),
+                    measured: median("tidemark-dump"),
+                    against: median("tcpdump -nr"),
                     unit: "MB/s"
                 ),
                 .ratioAtLeast(
                     1.0 / 3,
                     "--stats, against tcpdump -w /dev/null",
-                    measured: median("tidemark-dump --stats", \.megabytesPerSecond),
-                    against: median("tcpdump -w", \.megabytesPerSecond),
+                    measured: median("tidemark-dump --stats"),
+                    against: median("tcpdump -w"),
                     unit: "MB/s"
                 ),
                 .ratioAtMost(
                     1.1,
                     "resident size on the whole capture, against on a tenth of it",
-                    measured: median("tidemark-dump", \.residentMegabytes),
-                    against: rounded(ofTenth),
+                    measured: resident,
+                    against: ofTenth,
                     unit: "MB"
                 ),
             ],
             series: Series(
                 captureBytes: size,
                 lines: try Timed.lines(programs.dump, read),
-                residentMegabytesOfTenth: rounded(ofTenth),
+                residentMegabytes: resident,
+                residentMegabytesOfStatistics: ofStatistics,
+                residentMegabytesOfTenth: ofTenth,
                 runs: runs
             )
         ).print()
@@ -159,10 +160,7 @@ struct DumpSpeed {
 }
 
 /// A program run to its end with its output thrown away.
-struct Timed {
-    var seconds: Double
-    var residentMegabytes: Double
-
+enum Timed {
     static func find(_ program: String) throws -> URL {
         for directory in [program.hasPrefix("/") ? "" : "/usr/bin/", "/usr/sbin/", "/usr/local/bin/"] {
             if access(directory + program, X_OK) == 0 { return URL(fileURLWithPath: directory + program) }
@@ -170,7 +168,34 @@ struct Timed {
         throw BenchError("\(program) is not installed; run tools/setup --tests")
     }
 
-    static func run(_ program: String, _ arguments: [String]) throws -> Timed {
+    static func seconds(_ program: String, _ arguments: [String]) throws -> Double {
+        let begin = DispatchTime.now()
+        let child = try spawn(program, arguments)
+        var status: Int32 = 0
+        while waitpid(child, &status, 0) < 0, errno == EINTR {}
+        return Double(DispatchTime.now().uptimeNanoseconds - begin.uptimeNanoseconds) / 1e9
+    }
+
+    /// At its largest, looked at each millisecond; 0 for a program that ends before. The kernel's own figure for an
+    /// ended child begins with the size of the process that it was spawned from.
+    static func residentMegabytes(_ program: String, _ arguments: [String]) throws -> Double {
+        let child = try spawn(program, arguments)
+        var most = 0.0
+        var status: Int32 = 0
+        while waitpid(child, &status, WNOHANG) == 0 {
+            let text = (try? String(contentsOfFile: "/proc/\(child)/status", encoding: .utf8)) ?? ""
+            if let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+                let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Double($0) }),
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(child)/exe")) == program
+            {
+                most = max(most, kilobytes / 1024)
+            }
+            usleep(1000)
+        }
+        return most
+    }
+
+    private static func spawn(_ program: String, _ arguments: [String]) throws -> pid_t {
         let path = try find(program).path
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -179,15 +204,10 @@ struct Timed {
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
         var strings: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
         defer { for string in strings { free(string) } }
-        let begin = DispatchTime.now()
         var child = pid_t()
         let code = posix_spawn(&child, path, &actions, nil, &strings, environ)
         guard code == 0 else { throw BenchError("cannot start \(path): errno \(code)") }
-        var status: Int32 = 0
-        var usage = rusage()
-        while wait4(child, &status, 0, &usage) < 0, errno == EINTR {}
-        let seconds = Double(DispatchTime.now().uptimeNanoseconds - begin.uptimeNanoseconds) / 1e9
-        return Timed(seconds: seconds, residentMegabytes: Double(usage.ru_maxrss) / 1024)
+        return child
     }
 
     /// How many lines the program prints.

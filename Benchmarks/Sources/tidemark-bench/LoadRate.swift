@@ -51,7 +51,15 @@ struct LoadRate {
         try Data("1 \(String(repeating: "5a", count: 32))\n".utf8).write(to: URL(fileURLWithPath: keys))
 
         let seconds = small ? 0.3 : 3.0
-        let runs = try against(programs, canned, answers: answers, keys: keys, seconds: seconds, turns: small ? 1 : 7)
+        // Many short turns rather than few long ones: what else the machine does comes and goes within seconds.
+        let runs = try against(
+            programs,
+            canned,
+            answers: answers,
+            keys: keys,
+            seconds: small ? 0.3 : 1.5,
+            turns: small ? 1 : 15
+        )
         func median(_ program: String) -> Double {
             let values = runs.filter { $0.program == program }.map(\.requestsPerSecond).sorted()
             return values[values.count / 2]
@@ -113,15 +121,17 @@ struct LoadRate {
                 )
             )
         }
-        for turn in 1...turns {
-            var cpu = childrenCPUSeconds()
-            let raw = try runToEnd(
+        func raw() throws {
+            let cpu = childrenCPUSeconds()
+            let output = try runToEnd(
                 programs.rawLoad,
                 [String(zerosPort)] + sizes + [String(connections), String(pipeline), String(seconds)]
             )
-            let rawRate = Double(raw.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
-            add("raw load", rawRate, over: seconds, cpuBefore: cpu)
-            cpu = childrenCPUSeconds()
+            let rate = Double(output.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+            add("raw load", rate, over: seconds, cpuBefore: cpu)
+        }
+        func tidemark() throws {
+            let cpu = childrenCPUSeconds()
             let report = try LoadOutput.of(
                 programs,
                 [
@@ -131,8 +141,16 @@ struct LoadRate {
                 ]
             )
             add("tidemark-load", report.total.perSecond, over: seconds + 0.1, cpuBefore: cpu)
-            let costs = runs.suffix(2).map { "\(Int($0.requestsPerSecond)) requests/s (\($0.cpuMicroseconds) µs each)" }
-            say("turn \(turn): raw load \(costs[0]), tidemark-load \(costs[1])")
+        }
+        for turn in 1...turns {
+            // Who goes first alternates.
+            if turn.isMultiple(of: 2) { try tidemark() }
+            try raw()
+            if !turn.isMultiple(of: 2) { try tidemark() }
+            let costs = runs.suffix(2).map {
+                "\($0.program) \(Int($0.requestsPerSecond)) requests/s (\($0.cpuMicroseconds) µs each)"
+            }
+            say("turn \(turn): \(costs[0]), \(costs[1])")
         }
         return runs
     }

@@ -45,7 +45,8 @@ func runToEnd(_ program: String, _ arguments: [String]) throws -> String {
     let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     guard process.terminationStatus == 0 else {
-        throw BenchError("\(program) \(arguments.joined(separator: " ")) exited with \(process.terminationStatus)")
+        let command = "\(program) \(arguments.joined(separator: " "))"
+        throw BenchError("\(command) exited with \(process.terminationStatus) and said: \(text.prefix(4000))")
     }
     return text
 }

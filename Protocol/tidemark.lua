@@ -585,30 +585,23 @@ function Body:annotations(tree)
    return self:notes(tree)
 end
 
--- Calls `each` for every number of a list of fields, or of field numbers.
-function Body:rising(each)
-   local count, last = self:varint(LIMITS.profileFieldsMax), 0
-   for _ = 1, count do
-      local number, from = self:varint()
-      if number < 1 or number > LIMITS.fieldNumberMax then fault("value", from) end
-      if number <= last then fault("order", from) end
-      last = number
-      each(number, from)
-   end
-   return count
-end
-
 function Body:fields(tree)
-   return self:rising(function(number, from)
+   local count, number = self:varint(LIMITS.profileFieldsMax), 0
+   for _ = 1, count do
+      local head, from = self:varint(LIMITS.fieldBytesMax * 4 + 7)
+      local step = head % 4
+      local length = (head - step) / 4
+      number = number + 1 + step
+      if step == 3 then number = number + self:varint() end
+      if number > LIMITS.fieldNumberMax then fault("value", from) end
       local known = FIELD_NAMES[number]
       local item = tree:add(self:range(from), "Field " .. number .. (known and " " .. known or ""))
       item:add(f.field_number, self:range(from), number)
-      local length, value_from = self:varint(LIMITS.fieldBytesMax + 1)
       if length == 0 then
-         item:add(f.field_removed, self:range(value_from), true)
+         item:add(f.field_removed, self:range(from), true)
          item:append_text(" removed")
       elseif number < OPERATOR_FIELDS_FROM then
-         local value = self:characters(item, f.field_value, value_from, length - 1, true)
+         local value = self:characters(item, f.field_value, from, length - 1, true)
          item:append_text(": " .. value)
       else
          local data = self:take(length - 1)
@@ -616,11 +609,19 @@ function Body:fields(tree)
          item:append_text(": " .. (length - 1) .. " bytes")
       end
       item:set_len(self.at - from)
-   end)
+   end
+   return count
 end
 
 function Body:field_numbers(tree)
-   return self:rising(function(number, from) tree:add(f.private_field, self:range(from), number) end)
+   local last = 0
+   for _ = 1, (self:varint(LIMITS.profileFieldsMax)) do
+      local number, from = self:varint()
+      if number < 1 or number > LIMITS.fieldNumberMax then fault("value", from) end
+      if number <= last then fault("order", from) end
+      last = number
+      tree:add(f.private_field, self:range(from), number)
+   end
 end
 
 function Body:extensions(tree, message)

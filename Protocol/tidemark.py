@@ -179,11 +179,16 @@ def block(length):
     return Codec(lambda body: body.take(length.decode(body)), lambda data: length.encode(len(data)) + data)
 
 
-def text(length, controls=""):
+def is_plain(raw, controls=""):
     """UTF-8 without control characters other than these."""
-    def is_sound(value):
-        return all(char in controls or char >= " " and char != "\x7f" for char in value)
-    return block(length).means(bytes.decode, str.encode, "text").must("text", is_sound)
+    try:
+        return all(char in controls or char >= " " and char != "\x7f" for char in raw.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def text(length):
+    return block(length).must("text", is_plain).means(bytes.decode, str.encode)
 
 
 def data(length):
@@ -208,15 +213,31 @@ def field_number(before):
             .must("order", lambda number: number > (before or 0)))
 
 
-def field_value(field):
-    length = at_most(LIMITS["fieldBytesMax"] + 1).means(lambda wire: wire - 1, lambda length: length + 1)
-    is_text = field["number"] < REGISTRY["operatorFieldsFrom"]
-    value = record(text=text(length, "\t\n")) if is_text else record(bytes=data(length))
-    return zero_or(lambda field: "removed" in field, record(removed=absent(True)), value)
-
-
 def field(before):
-    return record(number=field_number(before and before["number"]), _value=field_value)
+    """(length + 1) * 4 + step, where a step of 3 is three and as many as follow; then the bytes of the value."""
+    next_number = (before["number"] if before else 0) + 1
+
+    def decode(body):
+        start, head = body.at, read_varint(body)
+        length, step = head >> 2, head & 3
+        if length > LIMITS["fieldBytesMax"] + 1:
+            raise Refused("badFrame", "tooLong", start)
+        number = next_number + step + (read_varint(body) if step == 3 else 0)
+        if number > LIMITS["fieldNumberMax"]:
+            raise Refused("badFrame", "value", start)
+        if length == 0:
+            return {"number": number, "removed": True}
+        is_text, raw = number < REGISTRY["operatorFieldsFrom"], body.take(length - 1)
+        if is_text and not is_plain(raw, "\t\n"):
+            raise Refused("badFrame", "text", start)
+        return {"number": number, "text": raw.decode()} if is_text else {"number": number, "bytes": raw.hex()}
+
+    def encode(meaning):
+        step = meaning["number"] - next_number
+        raw = meaning["text"].encode() if "text" in meaning else bytes.fromhex(meaning.get("bytes", ""))
+        length = 0 if "removed" in meaning else len(raw) + 1
+        return varint(length << 2 | min(step, 3)) + (varint(step - 3) if step >= 3 else b"") + raw
+    return Codec(decode, encode)
 
 
 def extension(before):

@@ -36,7 +36,7 @@ extension Change {
         case .profileChanged(let user, let fields):
             writer.u8(Tag.profileChanged.rawValue)
             writer.varint(user)
-            writer.fields(fields)
+            writer.logged(fields)
         case .entrySet(let owner, let contact, let number, let annotations):
             writer.u8(Tag.entrySet.rawValue)
             writer.varint(owner)
@@ -65,7 +65,7 @@ extension Change {
         case .accountCreated:
             self = .accountCreated(user: try reader.varint(), name: try reader.text(upTo: Limits.nameBytesMax))
         case .profileChanged:
-            self = .profileChanged(user: try reader.varint(), fields: try reader.fields())
+            self = .profileChanged(user: try reader.varint(), fields: try reader.loggedFields())
         case .entrySet:
             let owner = try reader.varint()
             let contact = try reader.varint()
@@ -81,5 +81,42 @@ extension Change {
         case .tombstonesCollected:
             self = .tombstonesCollected(owner: try reader.varint(), through: try reader.varint())
         }
+    }
+}
+
+//  The log has its own list of fields, so that no change of the protocol touches what is stored:
+//
+//      count | for each, numbers rising: number varint | length + 1 varint, or 0 for removed | bytes
+
+extension ByteWriter {
+    fileprivate mutating func logged(_ fields: [FieldChange]) {
+        varint(fields.count)
+        for field in fields {
+            varint(UInt64(field.number.rawValue))
+            varint(field.value.map { $0.count + 1 } ?? 0)
+            if let value = field.value { bytes(value) }
+        }
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func loggedFields() throws(DecodeError) -> [FieldChange] {
+        var fields: [FieldChange] = []
+        for _ in 0..<(try count(upTo: Limits.profileFieldsMax)) {
+            let begin = offset
+            let number = FieldNumber(rawValue: UInt16(try count(upTo: Int(Limits.fieldNumberMax))))
+            guard number > fields.last?.number ?? FieldNumber(rawValue: 0) else {
+                throw DecodeError(.order, offset: begin)
+            }
+            let length = try count(upTo: Limits.fieldBytesMax + 1)
+            guard length > 0 else {
+                fields.append(FieldChange(number, nil))
+                continue
+            }
+            let value = try bytes(length - 1)
+            guard number.accepts(value) else { throw DecodeError(.text, offset: begin) }
+            fields.append(FieldChange(number, Array(value)))
+        }
+        return fields
     }
 }

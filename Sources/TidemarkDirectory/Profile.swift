@@ -5,7 +5,7 @@
 //      older stamps, each once, 56 bits each
 //      which of them each field has, in as few bits as tell them apart; 0 is the newest
 //      name:   length, bytes                                           as on the wire
-//      fields: number, length + 1 (0: removed), bytes                  as on the wire, numbers rising
+//      fields: head, bytes                                             as on the wire, numbers rising
 //
 //  12 bytes beyond the wire's own, and where the fields changed at different times 7 a time and some bits a field.
 
@@ -33,6 +33,7 @@ struct Profile {
         var older: [Stamp] = []
         var places: [UInt8] = []
         var live: UInt8 = 0
+        var previous: UInt16 = 0
         for field in fields {
             if field.stamp == newest {
                 places.append(0)
@@ -42,13 +43,11 @@ struct Profile {
                 older.append(field.stamp)
                 places.append(UInt8(older.count))
             }
-            wire.varint(UInt64(field.number.rawValue))
+            wire.fieldHead(field.number, valueBytes: field.value?.count, after: previous)
+            previous = field.number.rawValue
             if let value = field.value {
                 live += 1
-                wire.varint(value.count + 1)
                 wire.bytes(value)
-            } else {
-                wire.varint(0)
             }
         }
         precondition(wire.count <= UInt16.max && newest <= .largest)
@@ -114,7 +113,7 @@ struct Profile {
     var allocatedBytes: Int { wireStart + wire.count }
     var valueBytes: Int {
         var bytes = 0
-        forEachField { _, _, value, _ in bytes += value?.count ?? 0 }
+        forEachField { _, _, value in bytes += value?.count ?? 0 }
         return bytes
     }
 
@@ -141,8 +140,9 @@ struct Profile {
     func writeAll(into writer: inout ByteWriter) {
         writer.varint(liveCount)
         if liveCount == fieldCount { return writer.bytes(fieldsWire) }
-        forEachField { _, _, value, wire in
-            if value != nil { writer.bytes(wire) }
+        var previous: UInt16 = 0
+        forEachField { number, _, value in
+            if value != nil { writer.field(number, value, after: &previous) }
         }
     }
 
@@ -151,35 +151,29 @@ struct Profile {
         var count = 0
         for index in 0..<fieldCount where stamp(index) > base { count += 1 }
         writer.varint(count)
-        forEachField { _, stamp, _, wire in
-            if stamp > base { writer.bytes(wire) }
+        var previous: UInt16 = 0
+        forEachField { number, stamp, value in
+            if stamp > base { writer.field(number, value, after: &previous) }
         }
     }
 
-    /// Number, stamp, value and the field's own wire bytes, numbers rising.
-    private func forEachField(
-        _ body: (FieldNumber, Stamp, UnsafeRawBufferPointer?, UnsafeRawBufferPointer) -> Void
-    ) {
-        var rest = fieldsWire
+    /// Number, stamp and value, numbers rising.
+    private func forEachField(_ body: (FieldNumber, Stamp, UnsafeRawBufferPointer?) -> Void) {
+        var reader = ByteReader(fieldsWire)
+        var previous: UInt16 = 0
         for index in 0..<fieldCount {
-            var reader = ByteReader(rest)
             // Written by `init` above, so it reads back.
-            guard let number = try? reader.varint(), let length = try? reader.varint(),
-                let value = try? reader.bytes(Int(max(length, 1)) - 1)
+            guard let (number, valueBytes) = try? reader.fieldHead(after: previous),
+                let value = try? reader.bytes(valueBytes ?? 0)
             else { preconditionFailure("a stored profile is well formed") }
-            body(
-                FieldNumber(rawValue: UInt16(number)),
-                stamp(index),
-                length == 0 ? nil : value,
-                UnsafeRawBufferPointer(rebasing: rest[..<reader.offset])
-            )
-            rest = UnsafeRawBufferPointer(rebasing: rest[reader.offset...])
+            previous = number.rawValue
+            body(number, stamp(index), valueBytes == nil ? nil : value)
         }
     }
 
     var fields: [Field] {
         var all: [Field] = []
-        forEachField { number, stamp, value, _ in
+        forEachField { number, stamp, value in
             all.append(Field(number: number, stamp: stamp, value: value.map(Array.init)))
         }
         return all
@@ -207,5 +201,19 @@ struct Profile {
         let next = Profile(name: name, fields: merged)
         deallocate()
         return next
+    }
+}
+
+extension ByteWriter {
+    /// A field of a list, without its neighbours in the profile.
+    @inline(__always)
+    fileprivate mutating func field(
+        _ number: FieldNumber,
+        _ value: UnsafeRawBufferPointer?,
+        after previous: inout UInt16
+    ) {
+        fieldHead(number, valueBytes: value?.count, after: previous)
+        previous = number.rawValue
+        if let value { bytes(value) }
     }
 }

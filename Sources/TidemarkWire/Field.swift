@@ -64,24 +64,44 @@ public struct FieldChange: Equatable, Sendable {
 
 //  A list of fields, as it stands in an item of a page:
 //
-//      count | for each, numbers rising: number varint | length + 1 varint, or 0 for removed | bytes
+//      count | for each, numbers rising: head varint | [how much farther varint] | bytes
+//
+//      head   (length + 1, or 0 for removed) · 4 + step
+//      step   0, 1 or 2: the number is so many after the next; 3: three and as many more as the second varint says
+//
+//  A field of up to 30 bytes whose number is among the next three has one byte in front of it.
 
 extension ByteReader {
+    /// What stands in front of a field's bytes: its number, which rises, and how many bytes follow; nil for removed.
+    @inlinable
+    public mutating func fieldHead(
+        after previous: UInt16
+    ) throws(DecodeError) -> (number: FieldNumber, valueBytes: Int?) {
+        let begin = offset
+        let head = try varint()
+        guard head >> 2 <= UInt64(Limits.fieldBytesMax + 1) else { throw DecodeError(.tooLong, offset: begin) }
+        var number = UInt64(previous) + 1 + head & 3
+        if head & 3 == 3 {
+            let farther = try varint()
+            guard farther <= UInt64(Limits.fieldNumberMax) else { throw DecodeError(.value, offset: begin) }
+            number += farther
+        }
+        guard number <= UInt64(Limits.fieldNumberMax) else { throw DecodeError(.value, offset: begin) }
+        return (FieldNumber(rawValue: UInt16(number)), head < 4 ? nil : Int(head >> 2) - 1)
+    }
+
     public mutating func fields() throws(DecodeError) -> [FieldChange] {
         let count = try count(upTo: Limits.profileFieldsMax)
         var fields: [FieldChange] = []
         fields.reserveCapacity(count)
-        var previous: UInt16 = 0
         for _ in 0..<count {
-            let number = try fieldNumber(after: previous)
-            previous = number.rawValue
             let begin = offset
-            let length = try self.count(upTo: Limits.fieldBytesMax + 1)
-            guard length > 0 else {
+            let (number, valueBytes) = try fieldHead(after: fields.last?.number.rawValue ?? 0)
+            guard let valueBytes else {
                 fields.append(FieldChange(number, nil))
                 continue
             }
-            let value = try bytes(length - 1)
+            let value = try bytes(valueBytes)
             guard number.accepts(value) else { throw DecodeError(.text, offset: begin) }
             fields.append(FieldChange(number, Array(value)))
         }
@@ -92,31 +112,39 @@ extension ByteReader {
     public mutating func fieldNumbers() throws(DecodeError) -> [FieldNumber] {
         var numbers: [FieldNumber] = []
         for _ in 0..<(try count(upTo: Limits.profileFieldsMax)) {
-            numbers.append(try fieldNumber(after: numbers.last?.rawValue ?? 0))
+            let begin = offset
+            let number = try varint()
+            guard number >= 1, number <= UInt64(Limits.fieldNumberMax) else {
+                throw DecodeError(.value, offset: begin)
+            }
+            guard number > UInt64(numbers.last?.rawValue ?? 0) else { throw DecodeError(.order, offset: begin) }
+            numbers.append(FieldNumber(rawValue: UInt16(number)))
         }
         return numbers
-    }
-
-    mutating func fieldNumber(after previous: UInt16) throws(DecodeError) -> FieldNumber {
-        let begin = offset
-        let number = try varint()
-        guard number >= 1, number <= UInt64(Limits.fieldNumberMax) else { throw DecodeError(.value, offset: begin) }
-        guard number > UInt64(previous) else { throw DecodeError(.order, offset: begin) }
-        return FieldNumber(rawValue: UInt16(number))
     }
 }
 
 extension ByteWriter {
+    /// - Parameters:
+    ///   - number: greater than `previous`.
+    ///   - valueBytes: how many bytes follow, up to `Limits.fieldBytesMax`; nil for removed.
+    ///   - previous: the number of the field before in the list; 0 for the first.
+    @inlinable
+    public mutating func fieldHead(_ number: FieldNumber, valueBytes: Int?, after previous: UInt16) {
+        precondition(number.rawValue > previous)
+        let step = UInt64(number.rawValue - previous - 1)
+        let length = UInt64(valueBytes.map { $0 + 1 } ?? 0)
+        varint(length << 2 | min(step, 3))
+        if step >= 3 { varint(step - 3) }
+    }
+
     public mutating func fields(_ fields: [FieldChange]) {
         varint(fields.count)
+        var previous: UInt16 = 0
         for field in fields {
-            varint(UInt64(field.number.rawValue))
-            guard let value = field.value else {
-                varint(0)
-                continue
-            }
-            varint(value.count + 1)
-            bytes(value)
+            fieldHead(field.number, valueBytes: field.value?.count, after: previous)
+            previous = field.number.rawValue
+            if let value = field.value { bytes(value) }
         }
     }
 

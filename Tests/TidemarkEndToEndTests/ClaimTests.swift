@@ -186,11 +186,11 @@ import TidemarkWire
         #expect(page[7] == 16)
         let token = Array(page[8..<24])
         #expect(
-            Array(page[24..<45])
+            Array(page[24..<44])
                 == [2, /* own */ 3, 3] + Array("ann".utf8) + [0, 0, /* contact 1, user 2 */ 0, 1, 2, 3]
-                + Array("bob".utf8) + [1, /* FN */ 1, 4] + Array("Bob".utf8)
+                + Array("bob".utf8) + [1, /* FN, 3 bytes */ 16] + Array("Bob".utf8)
         )
-        #expect(page[45] == 2 && page.count == 45 + 1 + 8 + 1 + 1)
+        #expect(page[44] == 2 && page.count == 44 + 1 + 8 + 1 + 1)
         // the same with the token: up to date, 36 bytes
         client.send([19, 0, 0, 0x04, 4, 0, 0, 0, 16] + token)
         let answer = try client.frame().bytes

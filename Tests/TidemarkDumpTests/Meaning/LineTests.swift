@@ -40,11 +40,11 @@ struct LineTests {
                 17:41:02.126456 c1 > sync #3 pages of 120 bytes, no token
                 17:41:02.127456 c1 < helloOK #1 v1, bodies below 128 KiB, idle 120 s [3.0 ms]
                 17:41:02.128456 c1 < authenticateOK #2 user 1002 [3.0 ms]
-                17:41:02.129456 c1 < syncPage #3 full (noToken), 1 own, 1 contact, 55 bytes of details, more to come \
+                17:41:02.129456 c1 < syncPage #3 full (noToken), 1 own, 1 contact, 51 bytes of details, more to come \
                 [3.0 ms]
                 17:41:02.130456 c1 > sync #4 pages of 120 bytes, token paging a full at 2025-11-22T08:26:40.002500Z \
                 from 2025-11-22T08:26:49.000000Z epoch 8f3a51c2d4e60b79
-                17:41:02.131456 c1 < syncPage #4 full, 2 contacts, 44 bytes of details, 4 items in all, 2 online, \
+                17:41:02.131456 c1 < syncPage #4 full, 2 contacts, 41 bytes of details, 4 items in all, 2 online, \
                 0 waiting [1.0 ms]
 
                 """
@@ -80,7 +80,7 @@ struct LineTests {
             ("sync-first", "sync #3 no token"),
             (
                 "page-delta",
-                "syncPage #3 delta, 1 contact, 1 patch, 1 removed, 32 bytes of details, 4 items in all, 1 online, 0 waiting"
+                "syncPage #3 delta, 1 contact, 1 patch, 1 removed, 29 bytes of details, 4 items in all, 1 online, 0 waiting"
             ),
             ("page-explained", "syncPage #3 up to date, 4 items, 0 online, 0 waiting, 1 extension"),
             ("page-presence-bitmap", "syncPage #3 up to date, 14 items, 12 online, 0 waiting"),

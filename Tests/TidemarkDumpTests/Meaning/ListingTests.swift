@@ -11,7 +11,7 @@ struct ListingTests {
         #expect(
             text == """
                 2025-11-22 UTC
-                17:41:02.124456 c1 < syncPage #3 delta, 1 contact, 4 bytes of details, 5 items in all, 0 online, 0 waiting
+                17:41:02.124456 c1 < syncPage #3 delta, 1 contact, 3 bytes of details, 5 items in all, 0 online, 0 waiting
                     answer delta
                     reason none
                     last true

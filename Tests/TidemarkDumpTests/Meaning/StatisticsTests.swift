@@ -26,18 +26,18 @@ struct StatisticsTests {
         #expect(
             text == """
                 2025-11-22T17:41:02.123456000Z to 2025-11-22T17:41:02.132456000Z, 9.0 ms
-                1 connection (1 reset), 1 user, 10 messages, 392 bytes, 1,111 messages/s
-                details of contacts: 99 bytes, 25.3 % of all
+                1 connection (1 reset), 1 user, 10 messages, 385 bytes, 1,111 messages/s
+                details of contacts: 92 bytes, 23.9 % of all
                 invalid frames: 1, anomalies: 1 (1,448 bytes lost, 0 skipped)
 
                   type                         messages             bytes   of all
-                  > hello                             1                20    5.1 %
-                  > authenticate                      1                43   11.0 %
-                  > sync                              3                48   12.2 %
+                  > hello                             1                20    5.2 %
+                  > authenticate                      1                43   11.2 %
+                  > sync                              3                48   12.5 %
                   < helloOK                           1                10    2.6 %
-                  < authenticateOK                    1                 8    2.0 %
-                  < syncPage                          2               224   57.1 %
-                  < error                             1                39    9.9 %
+                  < authenticateOK                    1                 8    2.1 %
+                  < syncPage                          2               217   56.4 %
+                  < error                             1                39   10.1 %
 
                   answered                     requests        p50        p99        max
                   hello                               1     3.0 ms     3.0 ms     3.0 ms
@@ -56,9 +56,9 @@ struct StatisticsTests {
         let text = try dumped(.test(.statisticsJSON)) { try play(&$0) }
         let object = try #require(try jsonLines(text).first)
         #expect(object["messages"] == .number(10))
-        #expect(object["bytes"] == .number(392))
-        #expect(object["detailBytes"] == .number(99))
-        #expect(object["detailShare"] == .fraction(0.252551))
+        #expect(object["bytes"] == .number(385))
+        #expect(object["detailBytes"] == .number(92))
+        #expect(object["detailShare"] == .fraction(0.238961))
         #expect(object["durationNS"] == .number(9_000_000))
         #expect(object["messagesPerSecond"] == .number(1111))
         #expect(object["invalid"] == .number(1))

@@ -71,22 +71,24 @@ extension BodyVisitor where Self: ~Copyable {
         let begin = reader.offset
         let count = try reader.count(upTo: Limits.profileFieldsMax)
         beginList(.fields, count: count, ByteRange(begin, reader.offset))
-        var previous: UInt64 = 0
+        var previous: UInt16 = 0
         for _ in 0..<count {
             beginObject(.element)
-            previous = try fieldNumber(.number, after: previous, &reader)
             let at = reader.offset
-            let length = try reader.count(upTo: Limits.fieldBytesMax + 1)
-            if length == 0 {
-                value(.removed, .flag(true), ByteRange(at, reader.offset))
-            } else {
-                let bytes = try reader.bytes(length - 1)
-                if previous < UInt64(FieldNumber.operatorFirst.rawValue) {
+            let (number, valueBytes) = try reader.fieldHead(after: previous)
+            previous = number.rawValue
+            let behindHead = reader.offset
+            value(.number, .number(UInt64(number.rawValue)), ByteRange(at, behindHead))
+            if let valueBytes {
+                let bytes = try reader.bytes(valueBytes)
+                if number.rawValue < FieldNumber.operatorFirst.rawValue {
                     guard TextRules.isText(bytes, lines: true) else { throw DecodeError(.text, offset: at) }
-                    value(.text, .text(bytes), ByteRange(at, reader.offset))
+                    value(.text, .text(bytes), ByteRange(behindHead, reader.offset))
                 } else {
-                    value(.bytes, .bytes(bytes), ByteRange(at, reader.offset))
+                    value(.bytes, .bytes(bytes), ByteRange(behindHead, reader.offset))
                 }
+            } else {
+                value(.removed, .flag(true), ByteRange(behindHead, behindHead))
             }
             endObject(.element)
         }
@@ -99,22 +101,15 @@ extension BodyVisitor where Self: ~Copyable {
         let count = try reader.count(upTo: Limits.profileFieldsMax)
         beginList(.privateFields, count: count, ByteRange(begin, reader.offset))
         var previous: UInt64 = 0
-        for _ in 0..<count { previous = try fieldNumber(.element, after: previous, &reader) }
+        for _ in 0..<count {
+            let at = reader.offset
+            let number = try reader.varint()
+            guard number >= 1, number <= UInt64(Limits.fieldNumberMax) else { throw DecodeError(.value, offset: at) }
+            guard number > previous else { throw DecodeError(.order, offset: at) }
+            previous = number
+            value(.element, .number(number), ByteRange(at, reader.offset))
+        }
         endList(.privateFields, ByteRange(begin, reader.offset))
-    }
-
-    @inline(__always)
-    private mutating func fieldNumber(
-        _ name: FieldName,
-        after previous: UInt64,
-        _ reader: inout ByteReader
-    ) throws(DecodeError) -> UInt64 {
-        let begin = reader.offset
-        let number = try reader.varint()
-        guard number >= 1, number <= UInt64(Limits.fieldNumberMax) else { throw DecodeError(.value, offset: begin) }
-        guard number > previous else { throw DecodeError(.order, offset: begin) }
-        value(name, .number(number), ByteRange(begin, reader.offset))
-        return number
     }
 
     /// The end of a message: nothing, or extensions with rising tags. Whatever is wrong inside one is told as

@@ -22,9 +22,13 @@ public struct AccountIndex: Hashable, Sendable {
 public struct DirectoryOptions: Sendable {
     /// A contact with more followers is popular: merged into answers when they are read, and not written into each
     /// follower's table when it changes. A change of one with this many is the longest that applying one takes.
-    public var popularFollowers = 2_048
+    public var popularFollowers: Int
+    public static let defaultPopularFollowers = 2_048
 
-    public init() {}
+    public init(popularFollowers: Int = defaultPopularFollowers) {
+        precondition(popularFollowers >= 1)
+        self.popularFollowers = popularFollowers
+    }
 }
 
 public struct Directory: ~Copyable {

@@ -54,7 +54,8 @@ public final class Server: Sendable {
         }
         let store = try Server.openStore(configuration.dataDirectory)
         let begin = DispatchTime.now()
-        let directory = try store.loadDirectory(options: configuration.directory)
+        let options = DirectoryOptions(popularFollowers: configuration.popularFollowers)
+        let directory = try store.loadDirectory(options: options)
         loaded = Loaded(
             users: directory.userCount,
             entries: directory.entryCount,

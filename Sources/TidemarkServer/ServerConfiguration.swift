@@ -65,14 +65,17 @@ public struct ServerConfiguration: Sendable {
 
     /// How long it is remembered that a contact was removed, so that a client that was away for less needs no full sync;
     /// and how many of that an owner may have. At least 2 of them.
-    public var tombstoneRetention: Duration = .seconds(90 * 86_400)
+    public var tombstoneRetention: Duration = .seconds(defaultTombstoneDays * 86_400)
+    public static let defaultTombstoneDays = 90
     public var tombstonesMax = 1_000
 
     /// Takes down what all connections send and receive. Whoever made it finishes it, once the server has stopped.
     public var recorder: Recorder?
 
-    /// What the directory does otherwise than by default.
-    public var directory = DirectoryOptions()
+    /// A contact with more followers is merged into answers when they are read, and its changes are not written to each
+    /// follower. 1 or more; nothing of it shows in an answer.
+    public var popularFollowers = defaultPopularFollowers
+    public static let defaultPopularFollowers = DirectoryOptions.defaultPopularFollowers
     public var eventLoop = EventLoopConfiguration()
     public var changeLog = ChangeLogConfiguration()
     /// Microseconds since the Unix epoch.

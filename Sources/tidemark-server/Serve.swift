@@ -16,7 +16,8 @@ struct Serve: AsyncParsableCommand {
               tidemark-server serve --config /etc/tidemark.json
 
             A setting is taken from the flag, else from the environment (TIDEMARK_LISTEN, TIDEMARK_UNIX, TIDEMARK_DATA, \
-            TIDEMARK_KEY_FILE, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_CONFIG), else from the \
+            TIDEMARK_KEY_FILE, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_POPULAR_FOLLOWERS, \
+            TIDEMARK_TOMBSTONE_DAYS, TIDEMARK_CONFIG), else from the \
             file of --config; --show-config says what it comes to.
 
             A recording is a pcap file of all connections, above any encryption, with made-up packet headers. \
@@ -72,6 +73,28 @@ struct Serve: AsyncParsableCommand {
     )
     var record: String?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Merge a contact into answers when they are read, rather than write its changes to every follower, where it \
+            has more followers than this (default: \(ServerConfiguration.defaultPopularFollowers)). Answers are the same.
+            """,
+            valueName: "count"
+        )
+    )
+    var popularFollowers: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Keep what tells a client that a contact was removed for so long (default: \
+            \(ServerConfiguration.defaultTombstoneDays)). A device that was away for longer gets everything anew.
+            """,
+            valueName: "days"
+        )
+    )
+    var tombstoneDays: Int?
+
     @Flag(help: "Print every setting and where it is from, and exit.")
     var showConfig = false
 
@@ -83,6 +106,8 @@ struct Serve: AsyncParsableCommand {
         if insecure { flags[.insecure] = .bool(true) }
         if let logLevel { flags[.logLevel] = .string(logLevel) }
         if let record { flags[.record] = .string(record) }
+        if let popularFollowers { flags[.popularFollowers] = .int(popularFollowers) }
+        if let tombstoneDays { flags[.tombstoneDays] = .int(tombstoneDays) }
         let settings = try ServeSettings(try await place.settings(flags))
         if showConfig {
             print(settings.table)

@@ -11,6 +11,8 @@ struct ServeSettings {
     var insecure: Setting<Bool>
     var logLevel: Setting<Logger.Level>
     var record: Setting<String>?
+    var popularFollowers: Setting<Int>
+    var tombstoneDays: Setting<Int>
 
     init(_ settings: Settings) throws {
         data = try settings.dataDirectory()
@@ -21,6 +23,12 @@ struct ServeSettings {
                 "a level: trace, debug, info, notice, warning, error or critical"
             ) { Logger.Level(rawValue: $0.lowercased()) } ?? Setting(value: .info, origin: .builtIn)
         record = try settings.text(.record)
+        popularFollowers =
+            try settings.number(.popularFollowers, in: 1...Int(Int32.max))
+            ?? Setting(value: ServerConfiguration.defaultPopularFollowers, origin: .builtIn)
+        tombstoneDays =
+            try settings.number(.tombstoneDays, in: 1...36_500)
+            ?? Setting(value: ServerConfiguration.defaultTombstoneDays, origin: .builtIn)
         unix = try settings.text(.unix).map { Setting(value: .unix(path: $0.value), origin: $0.origin) }
         if let given = try settings.texts(.listen) {
             listen = Setting(value: [], origin: given.origin)
@@ -67,6 +75,8 @@ struct ServeSettings {
             row(.insecure, insecure.value, insecure.origin),
             row(.logLevel, logLevel.value.rawValue, logLevel.origin),
             row(.record, record?.value ?? "", record?.origin ?? .builtIn),
+            row(.popularFollowers, popularFollowers.value, popularFollowers.origin),
+            row(.tombstoneDays, tombstoneDays.value, tombstoneDays.origin),
         ].joined(separator: "\n")
     }
 }

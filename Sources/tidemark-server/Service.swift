@@ -36,6 +36,8 @@ struct Service {
         )
         configuration.allowsInsecure = settings.insecure.value
         configuration.recorder = try recorder()
+        configuration.popularFollowers = settings.popularFollowers.value
+        configuration.tombstoneRetention = .seconds(settings.tombstoneDays.value * 86_400)
         defer { configuration.recorder?.finish() }
 
         let server = try Server(configuration, log: log)

@@ -17,6 +17,8 @@ enum Key: String, CaseIterable {
     case insecure
     case logLevel = "log-level"
     case record
+    case popularFollowers = "popular-followers"
+    case tombstoneDays = "tombstone-days"
 }
 
 struct ConfigurationError: Error, CustomStringConvertible {
@@ -112,6 +114,11 @@ struct Settings {
 
     func flag(_ key: Key) throws -> Setting<Bool>? {
         try setting(key, reader.bool(forKey: ConfigKey([key.rawValue])), "true or false")
+    }
+
+    func number(_ key: Key, in range: ClosedRange<Int>) throws -> Setting<Int>? {
+        try setting(key, reader.int(forKey: ConfigKey([key.rawValue])), "a whole number")?
+            .converted("a number from \(range.lowerBound) to \(range.upperBound)") { range.contains($0) ? $0 : nil }
     }
 
     private func setting<Value>(_ key: Key, _ value: Value?, _ expected: String) throws -> Setting<Value>? {

@@ -140,8 +140,7 @@ extension Directory {
     @Test("every answer to every token is the model's, and every invariant holds", arguments: Shape.all)
     func answers(shape: Shape) throws {
         var driver = Driver(shape, seed: 2_026)
-        var options = DirectoryOptions()
-        options.popularFollowers = shape.popularFollowers
+        let options = DirectoryOptions(popularFollowers: shape.popularFollowers)
         var directory = Directory(epochs: EpochHistory(current: 9), options: options)
         var stamps: [Stamp] = [0]
         let steps = Self.operations / Shape.all.count
@@ -267,8 +266,7 @@ extension Directory {
     )
     func pages(pageBytes: Int, shape: Shape) throws {
         var driver = Driver(shape, seed: UInt64(shape.users * 10_000 + pageBytes))
-        var options = DirectoryOptions()
-        options.popularFollowers = shape.popularFollowers
+        let options = DirectoryOptions(popularFollowers: shape.popularFollowers)
         var directory = Directory(epochs: EpochHistory(current: 5), options: options)
         var books: [UserID: Book] = [:]
         for _ in 0..<3_000 {
@@ -302,6 +300,55 @@ extension Directory {
                 if page.summary != nil { break }
             }
             #expect(book == Self.book(driver.model, owner), "\(replay(driver))")
+        }
+    }
+    @Test("the same log gives byte-identical answers, whatever is popular and however it is kept", arguments: Shape.all)
+    func replays(shape: Shape) throws {
+        var driver = Driver(shape, seed: 77)
+        var log: [(change: Change, stamp: Stamp)] = []
+        for _ in 0..<4_000 {
+            let change = driver.change()
+            let stamp = driver.nextStamp()
+            driver.model.apply(change, at: stamp)
+            log.append((change, stamp))
+        }
+        let owners = driver.model.names.keys.sorted().prefix(40)
+        let stamps = stride(from: 0, to: log.count, by: 397).map { log[$0].stamp }
+        /// All answers, one behind the other. Hashes have secrets of their own in each directory.
+        func answers(popularFollowers: Int, maintains: Bool) -> [UInt8] {
+            var directory = Directory(
+                epochs: EpochHistory(current: 9),
+                options: DirectoryOptions(popularFollowers: popularFollowers)
+            )
+            for (change, stamp) in log {
+                directory.apply(change, at: stamp)
+                if maintains { directory.maintain(steps: 3) }
+            }
+            var writer = ByteWriter()
+            for owner in owners {
+                guard let index = directory.index(of: owner) else { continue }
+                for from in stamps {
+                    for (options, pageBytes) in [(Sync.Options.stamps, Limits.pageBytesMax), ([], 100)] {
+                        var token = ByteWriter()
+                        if from != stamps[0] { token.token(SyncToken(settledAt: from, epoch: 9)) }
+                        let sync = Sync(
+                            token: Sync.TokenBytes(Array(token.array.dropFirst())),
+                            options: options,
+                            pageBytes: pageBytes
+                        )
+                        _ = directory.writePage(of: index, for: sync, into: &writer)
+                    }
+                }
+            }
+            return writer.array
+        }
+        let first = answers(popularFollowers: shape.popularFollowers, maintains: false)
+        #expect(first.count > 5_000, "there is something to compare")
+        // Not by ==, which would print megabytes.
+        let ways = [(shape.popularFollowers, true), (1, false), (3, true), (1_000_000, false)]
+        for (popularFollowers, maintains) in ways {
+            let isSame = answers(popularFollowers: popularFollowers, maintains: maintains) == first
+            #expect(isSame, "popular above \(popularFollowers), maintained: \(maintains), \(driver.random)")
         }
     }
 }

@@ -18,6 +18,8 @@ import Testing
                 insecure = false   (default)
                 log-level = info   (default)
                 record =    (default)
+                popular-followers = 2048   (default)
+                tombstone-days = 90   (default)
 
                 """
         )
@@ -30,13 +32,14 @@ import Testing
             "c.json",
             """
             {"listen": ["127.0.0.1:1", "127.0.0.1:2"], "unix": "/file.sock", "data": "/file",
-             "key-file": "/file.keys", "insecure": true, "log-level": "debug", "record": "/file.pcap"}
+             "key-file": "/file.keys", "insecure": true, "log-level": "debug", "record": "/file.pcap",
+             "popular-followers": 7, "tombstone-days": 30}
             """
         )
         let environment = [
             "TIDEMARK_CONFIG": file, "TIDEMARK_LISTEN": "127.0.0.1:3,[::1]:4", "TIDEMARK_DATA": "/environment",
             "TIDEMARK_KEY_FILE": "/environment.keys", "TIDEMARK_INSECURE": "no",
-            "TIDEMARK_RECORD": "/environment.pcap",
+            "TIDEMARK_RECORD": "/environment.pcap", "TIDEMARK_POPULAR_FOLLOWERS": "8",
         ]
         let outcome = try Program.run(
             "serve",
@@ -57,6 +60,8 @@ import Testing
                 insecure = false   (TIDEMARK_INSECURE in the environment)
                 log-level = debug   (\(file): "log-level")
                 record = /environment.pcap   (TIDEMARK_RECORD in the environment)
+                popular-followers = 8   (TIDEMARK_POPULAR_FOLLOWERS in the environment)
+                tombstone-days = 30   (\(file): "tombstone-days")
 
                 """
         )
@@ -74,8 +79,11 @@ import Testing
     @Test(arguments: [
         (
             "{\"lisen\": []}",
-            ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level, record"
+            ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level, record, "
+                + "popular-followers, tombstone-days"
         ),
+        ("{\"tombstone-days\": 0}", ": \"tombstone-days\": \"0\" is not a number from 1 to 36500"),
+        ("{\"popular-followers\": \"many\"}", ": \"popular-followers\": is not a whole number"),
         ("{\"listen\": \"127.0.0.1:1\"}", ": \"listen\": is not a list of texts"),
         ("{\"data\": 7}", ": \"data\": is not a text"),
         ("{\"insecure\": \"yes\"}", ": \"insecure\": is not true or false"),

@@ -149,8 +149,7 @@ struct ChangeSource {
     /// Popular contacts too, which the store knows nothing of.
     @Test("load(SQLite) = replay(log), wherever folding stands (naive error 7)", arguments: [4, 2_048])
     func loadEqualsReplay(popularFollowers: Int) throws {
-        var options = DirectoryOptions()
-        options.popularFollowers = popularFollowers
+        let options = DirectoryOptions(popularFollowers: popularFollowers)
         let directory = try TestDirectory()
         let store = try directory.open()
         var applied = try store.loadDirectory(options: options)

@@ -11,12 +11,13 @@ do {
     case "load": try LoadRate.run(.fromEnvironment(), small: small)
     case "dump": try DumpSpeed.run(.fromEnvironment(), small: small)
     case "directory": try DirectoryCost.run(small: small)
+    case "orders": try OrderCost.run(small: small)
     case "table":
         var lines: [String] = []
         while let line = readLine() { lines.append(line) }
         print(try Table.markdown(lines), terminator: "")
     default:
-        say("usage: tidemark-bench login-bytes|sync|load|dump|directory [--small]")
+        say("usage: tidemark-bench login-bytes|sync|load|dump|directory|orders [--small]")
         exit(64)
     }
 } catch {

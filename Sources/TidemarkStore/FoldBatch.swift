@@ -45,6 +45,8 @@ struct FoldBatch {
     }
 
     func write(to db: GRDB.Database) throws {
+        // First, because a new account may have the name of one that is gone.
+        try writeDeletions(to: db)
         let account = try db.cachedStatement(sql: "INSERT INTO account (id, name, created) VALUES (?, ?, ?)")
         for row in accounts where deletions[row.id] == nil {
             try account.execute(arguments: [Int64(bitPattern: row.id), row.name, Int64(bitPattern: row.created)])
@@ -73,7 +75,8 @@ struct FoldBatch {
             sql: """
                 INSERT INTO entry (owner, contact, number, stamp, removed, favourite, annotations)
                 VALUES (?, ?, ?, ?, 1, 0, NULL)
-                ON CONFLICT DO UPDATE SET stamp = excluded.stamp, removed = 1, favourite = 0, annotations = NULL
+                ON CONFLICT DO UPDATE SET number = CASE excluded.number WHEN 0 THEN number ELSE excluded.number END,
+                    stamp = excluded.stamp, removed = 1, favourite = 0, annotations = NULL
                 """
         )
         for (key, row) in entries.sorted(by: { $0.key < $1.key }) where deletions[key.a] == nil {
@@ -86,11 +89,11 @@ struct FoldBatch {
                     annotations.hasText ? Self.text(annotations) : nil,
                 ])
             } else {
-                // Without a number it was there before this batch, and keeps the one it has.
+                // Without a number it was there before this batch, and keeps the one it has. With one it may have been
+                // collected meanwhile, and have come back under another.
                 try remove.execute(arguments: [owner, contact, row.number.map { Int64($0) } ?? 0, stamp])
             }
         }
-        try writeDeletions(to: db)
         try writeCollections(to: db)
     }
 

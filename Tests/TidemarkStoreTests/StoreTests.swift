@@ -47,8 +47,8 @@ extension Store {
 }
 
 extension Directory {
-    /// All that an owner's logins would be told, the first one and one that has been away since the beginning: what two
-    /// directories must agree on, byte for byte.
+    /// All that an owner's logins would be told, the first one and ones that have been away for long and for less: what
+    /// two directories must agree on, byte for byte.
     mutating func picture() -> [[UInt8]] {
         var pages: [[UInt8]] = []
         for user in 1...max(newestUser, 1) {
@@ -56,9 +56,12 @@ extension Directory {
                 pages.append([])
                 continue
             }
-            var token = ByteWriter()
-            token.token(SyncToken(settledAt: 1, epoch: epochs.current))
-            for bytes in [[], Array(token.array.dropFirst())] {
+            let tokens = [1, published / 4, published / 2, published / 4 * 3, published * 9 / 10].map { stamp in
+                var token = ByteWriter()
+                token.token(SyncToken(settledAt: max(stamp, 1), epoch: epochs.current))
+                return Array(token.array.dropFirst())
+            }
+            for bytes in [[]] + tokens {
                 for options in [Sync.Options.stamps, []] {
                     let sync = Sync(
                         token: Sync.TokenBytes(bytes),
@@ -91,8 +94,11 @@ struct ChangeSource {
     var published: Stamp = 0
     private var users: UserID = 0
     private var deleted: Set<UserID> = []
+    private var freeNames: [String] = []
     private var entries: [UserID: [UserID: Entry]] = [:]
     private var numbers: [UserID: UInt32] = [:]
+    /// Of collected tombstones: they are given out again.
+    private var vacant: [UserID: [UInt32]] = [:]
 
     init(_ seed: Seed) { random = seed }
 
@@ -108,27 +114,34 @@ struct ChangeSource {
     private mutating func attempt() -> Change? {
         if users < 3 || random.chance(5) {
             users += 1
-            return .accountCreated(user: users, name: "user\(users)")
+            // Now and then the name of somebody who is gone.
+            return .accountCreated(user: users, name: freeNames.popLast() ?? "user\(users)")
         }
         guard let owner = anybody(), let contact = anybody(), owner != contact else { return nil }
         switch random.below(100) {
         case 0..<2:
             deleted.insert(owner)
+            if random.chance(50) { freeNames.append("user\(owner)") }
             entries[owner] = nil
             for other in entries.keys where entries[other]![owner] != nil && entries[other]![owner]!.removed == nil {
                 entries[other]![owner]!.removed = round
             }
             return .accountDeleted(user: owner)
-        case 2..<5:
+        case 2..<10:
             guard published > 0 else { return nil }
-            entries[owner] = entries[owner]?.filter { ($0.value.removed ?? round) >= round }
+            let gone = (entries[owner] ?? [:]).filter { ($0.value.removed ?? round) < round }
+            for (contact, entry) in gone.sorted(by: { $0.key < $1.key }) {
+                entries[owner]![contact] = nil
+                vacant[owner, default: []].append(entry.number)
+            }
             return .tombstonesCollected(owner: owner, through: published)
-        case 5..<50:
+        case 10..<40:
             let value = random.chance(50) ? Array("v\(random.below(100))".utf8) : nil
             let number = FieldNumber(rawValue: UInt16(random.below(4) + 1))
             return .profileChanged(user: owner, fields: [FieldChange(number, value)])
-        case 50..<80:
-            let number = entries[owner]?[contact]?.number ?? numbers[owner, default: 0] + 1
+        case 40..<75:
+            let number =
+                entries[owner]?[contact]?.number ?? vacant[owner]?.popLast() ?? numbers[owner, default: 0] + 1
             numbers[owner] = max(numbers[owner, default: 0], number)
             entries[owner, default: [:]][contact] = Entry(number: number)
             let annotations = Annotations(
@@ -184,6 +197,48 @@ struct ChangeSource {
         }
         try store.close()
         #expect(try directory.sql { try Int.fetchOne($0, sql: "SELECT count(*) FROM log") } == 0)
+    }
+
+    @Test("in one fold, a number goes to another contact, and the one that had it is back under another and goes again")
+    func foldedNumbers() throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        func set(_ contact: UserID, _ number: UInt32) -> Change {
+            .entrySet(owner: 1, contact: contact, number: number, annotations: Annotations())
+        }
+        let before = try store.commit(
+            (1...4).map { .accountCreated(user: $0, name: "user\($0)") }
+                + [set(2, 1), set(3, 2), .entryRemoved(owner: 1, contact: 2)]
+        )
+        try store.fold(changesMax: 1_000)
+        try store.commit([
+            .tombstonesCollected(owner: 1, through: before.last), set(4, 1), set(2, 3),
+            .entryRemoved(owner: 1, contact: 2),
+        ])
+        try store.close()
+        let numbers = try directory.sql {
+            try Row.fetchAll($0, sql: "SELECT contact, number, removed FROM entry ORDER BY contact").map {
+                [$0[0], $0[1], $0[2]] as [Int]
+            }
+        }
+        #expect(numbers == [[2, 3, 1], [3, 2, 0], [4, 1, 0]])
+        let reopened = try directory.open()
+        #expect(try reopened.loadDirectory().entryCount == 2)
+        try reopened.close()
+    }
+
+    @Test("in one fold, an account goes and another takes its name") func foldedNames() throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        try store.commit([.accountCreated(user: 1, name: "bob")])
+        try store.fold(changesMax: 1_000)
+        try store.commit([.accountDeleted(user: 1), .accountCreated(user: 9, name: "bob")])
+        try store.close()
+        let reopened = try directory.open()
+        #expect(try reopened.loadDirectory().userCount == 1)
+        try reopened.close()
     }
 
     @Test("a file of the first schema is brought up to this one") func migration() throws {

@@ -2,27 +2,32 @@ import TidemarkWire
 
 /// From a contact to its number in a large roster: numbers under their contacts' hashes, with open addressing.
 struct ContactIndex {
-    /// The number of slots as a power of two, and the slots.
-    private let base: UnsafeMutablePointer<UInt16>
+    /// A secret, so that nobody outside can choose contacts that collide; the number of slots as a power of two; the slots.
+    private let base: UnsafeMutableRawPointer
+    private static let headerBytes = 16
     private static let empty = UInt16.max
 
     /// Room for so many numbers, two thirds full at most.
     init(capacity: Int) {
         var bits = 4
         while 1 << bits < capacity + capacity / 2 { bits += 1 }
-        base = .allocate(capacity: 1 + 1 << bits)
-        base.initialize(to: UInt16(bits))
-        (base + 1).initialize(repeating: Self.empty, count: 1 << bits)
+        base = .allocate(byteCount: Self.headerBytes + 2 << bits, alignment: 8)
+        base.storeBytes(of: UInt64.random(in: 0 ... .max), as: UInt64.self)
+        base.storeBytes(of: bits, toByteOffset: 8, as: Int.self)
+        (base + Self.headerBytes).initializeMemory(as: UInt16.self, repeating: Self.empty, count: 1 << bits)
     }
 
-    private var slots: UnsafeMutablePointer<UInt16> { base + 1 }
-    private var mask: Int { 1 << Int(base.pointee) - 1 }
+    private var slots: UnsafeMutablePointer<UInt16> {
+        (base + Self.headerBytes).assumingMemoryBound(to: UInt16.self)
+    }
+    private var secret: UInt64 { base.load(as: UInt64.self) }
+    private var mask: Int { 1 << base.load(fromByteOffset: 8, as: Int.self) - 1 }
 
-    var allocatedBytes: Int { (mask + 2) * 2 }
+    var allocatedBytes: Int { Self.headerBytes + (mask + 1) * 2 }
 
     func deallocate() { base.deallocate() }
 
-    private func home(_ contact: UInt32) -> Int { Int(truncatingIfNeeded: Digest.mix(UInt64(contact))) & mask }
+    private func home(_ contact: UInt32) -> Int { Int(truncatingIfNeeded: Digest.mix(UInt64(contact) ^ secret)) & mask }
 
     func find(_ contact: UInt32, in members: UnsafeMutablePointer<Roster.Member>) -> Int? {
         var place = home(contact)

@@ -1,5 +1,5 @@
-//  What each change of the log does. Each was decided before, so none fails; each takes a bounded time, whatever the
-//  number of users.
+//  What each change of the log does. Each was decided before, so none fails. The time that one takes depends on the
+//  follower limit and on how large rosters are, not on the number of users or of a popular contact's followers.
 
 import TidemarkWire
 
@@ -21,7 +21,8 @@ extension Directory {
         case .entryRemoved(let owner, let contact):
             removeEntry(find(owner)!, find(contact)!, at: stamp)
         case .tombstonesCollected(let owner, let through):
-            collect(find(owner)!, through: through)
+            // Decided before the owner's deletion was applied, perhaps.
+            if let owner = find(owner) { collect(owner, through: through) }
         }
     }
 
@@ -152,6 +153,7 @@ extension Directory {
             // Its followers find out when they are read, and keep it as a tombstone until they collect it.
             popular.change(accounts[account].popularSlot, at: stamp, isDeletion: true)
             entryCount -= followers.count
+            if followers.count == 0 { forgetPopular(account) }
         } else {
             var all: [Follower] = []
             all.reserveCapacity(followers.count)
@@ -167,13 +169,17 @@ extension Directory {
     /// The owner was the follower of a popular contact that was deleted. With the last one, nothing is left of it.
     private mutating func unfollowDeleted(_ contact: UInt32, by owner: UInt32) {
         accounts[Int(contact)].followers.remove(owner)
-        guard accounts[Int(contact)].followers.count == 0 else { return }
-        accounts[Int(contact)].followers.deallocate()
-        popular.remove(accounts[Int(contact)].popularSlot)
-        accounts[Int(contact)].popularSlot = PopularContacts.none
+        if accounts[Int(contact)].followers.count == 0 { forgetPopular(Int(contact)) }
     }
 
-    /// Undoes what deleted accounts leave behind, `steps` entries at most; what they followed no longer has them as
+    /// Of a deleted contact that nobody follows any more.
+    private mutating func forgetPopular(_ account: Int) {
+        accounts[account].followers.deallocate()
+        popular.remove(accounts[account].popularSlot)
+        accounts[account].popularSlot = PopularContacts.none
+    }
+
+    /// Undoes what deleted accounts leave behind, `steps` entries or accounts at most; what they followed no longer has them as
     /// followers. No answer depends on how far it has come. Returns whether there is more to do.
     @discardableResult
     public mutating func maintain(steps: Int) -> Bool {
@@ -200,6 +206,7 @@ extension Directory {
             } else {
                 accounts[account].roster.deallocate()
                 dismantling.removeFirst()
+                left -= 1
             }
         }
         return dismantling.first != nil
@@ -209,15 +216,18 @@ extension Directory {
 /// Deleted accounts whose own entries are still there, and how far each has been gone through.
 struct Dismantling {
     private var queue: [UInt32] = []
+    /// Those in front of it are done.
+    private var head = 0
     private var number = 1
 
-    var first: (index: UInt32, number: Int)? { queue.first.map { ($0, number) } }
+    var first: (index: UInt32, number: Int)? { head < queue.count ? (queue[head], number) : nil }
 
     mutating func add(_ index: UInt32) { queue.append(index) }
     mutating func advance(to number: Int) { self.number = number }
 
     mutating func removeFirst() {
-        queue.removeFirst()
+        head += 1
         number = 1
+        if head == queue.count { (queue, head) = ([], 0) }
     }
 }

@@ -99,7 +99,12 @@ extension Directory {
             placed.append(item)
         }
         placed.sort { $0.effective < $1.effective }
-        accounts[account].roster.reserve(members: highest + 1, slots: placed.count, horizon: horizon)
+        accounts[account].roster.reserve(
+            owner: owner,
+            members: highest + 1,
+            slots: placed.count,
+            horizon: horizon
+        )
         for item in placed {
             accounts[account].roster.load(
                 item.number,
@@ -114,15 +119,17 @@ extension Directory {
                 accounts[Int(item.contact)].followers.append(Follower(owner: owner, number: UInt16(item.number)))
             }
         }
+        accounts[account].roster.finishLoading()
     }
 
     /// Once all is loaded; the stamp is that of the newest change that the loaded state holds.
     public mutating func finishLoading(at stamp: Stamp) {
         precondition(published == 0)
         published = stamp
-        for index in 0..<accounts.count where accounts[index].followers.count > options.popularFollowers {
-            makePopular(UInt32(index))
-        }
+        // By their newest changes, so that each comes last into its followers' parts, but for entries that changed since.
+        var popular = (0..<accounts.count).filter { accounts[$0].followers.count > options.popularFollowers }
+        popular.sort { accounts[$0].profile.newest < accounts[$1].profile.newest }
+        for index in popular { makePopular(UInt32(index)) }
         for index in 0..<accounts.count where !accounts[index].roster.popular.isEmpty { accounts[index].roster.fit() }
     }
 }
@@ -151,7 +158,8 @@ extension Directory {
             let roster = accounts[Int(ownerIndex)].roster
             return roster.number(of: contactIndex).map(roster.isLive) ?? false
         case .tombstonesCollected(let owner, let through):
-            return find(owner) != nil && through <= published
+            // Of an owner who is gone meanwhile there is nothing to collect.
+            return through <= published && (find(owner) != nil || owner <= newestUser)
         }
     }
 }

@@ -34,6 +34,8 @@ extension Directory {
 
     /// A session of the user begins (`from` nil), ends (`to` nil) or changes its mind.
     public mutating func movePresence(of user: AccountIndex, from: PresenceSet.Wish?, to: PresenceSet.Wish?) {
+        // Its sessions were forgotten with it.
+        guard !isDeleted(user) else { return }
         var sessions = presentUsers[user.raw] ?? UserPresence()
         if let from { sessions.count(from, by: -1) }
         if let to { sessions.count(to, by: 1) }

@@ -16,15 +16,22 @@ public struct TombstoneRetention: Sendable {
 }
 
 extension Directory {
+    /// So much of one owner's goes by one change.
+    private static let collectedMax = 1_024
+    /// Members that one call looks at, give or take a roster.
+    private static let membersMax = 65_536
+
     /// The collections that are due among the next `count` accounts behind `cursor`, which moves on and begins anew at the
-    /// end. A look at an account without tombstones is one line of the cache.
+    /// end. A look at an account without tombstones is two lines of the cache, at one with some all its members.
     public mutating func collections(
         _ retention: TombstoneRetention,
         from cursor: inout Int,
         accounts count: Int
     ) -> [Change] {
         var changes: [Change] = []
+        var members = 0
         for _ in 0..<min(count, accounts.count) {
+            if members > Self.membersMax { break }
             if cursor >= accounts.count { cursor = 0 }
             let account = cursor
             cursor += 1
@@ -32,14 +39,17 @@ extension Directory {
             accounts[account].roster.refreshPopular(popular)
             let roster = accounts[account].roster
             guard roster.tombstoneCount > 0 else { continue }
-            var tombstones = roster.tombstones
+            members += roster.memberCount
+            let count = roster.tombstoneCount
+            let tooMany = count > retention.ownerMax ? count - retention.ownerMax / 2 : 0
+            var old = 0
+            roster.forEachTombstone { if $0 <= retention.through { old += 1 } }
+            let going = min(max(tooMany, old), Self.collectedMax)
+            guard going > 0 else { continue }
+            var tombstones: [Stamp] = []
+            roster.forEachTombstone { tombstones.append($0) }
             tombstones.sort()
-            let tooMany = tombstones.count > retention.ownerMax ? tombstones.count - retention.ownerMax / 2 : 0
-            let old = tombstones.prefix { $0 <= retention.through }.count
-            let going = max(tooMany, old)
-            if going > 0 {
-                changes.append(.tombstonesCollected(owner: accounts[account].id, through: tombstones[going - 1]))
-            }
+            changes.append(.tombstonesCollected(owner: accounts[account].id, through: tombstones[going - 1]))
         }
         return changes
     }

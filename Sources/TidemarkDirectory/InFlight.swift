@@ -22,6 +22,26 @@ public struct InFlight: ~Copyable {
         var number: UInt32
     }
 
+    private struct PendingNumbers {
+        /// How many changes each is in.
+        private var outstanding: [Int: Int] = [:]
+        /// Of all since there were none.
+        private(set) var highest = 0
+
+        var isEmpty: Bool { outstanding.isEmpty }
+        func contains(_ number: Int) -> Bool { outstanding[number] != nil }
+
+        mutating func add(_ number: Int) {
+            outstanding[number, default: 0] += 1
+            highest = max(highest, number)
+        }
+
+        mutating func remove(_ number: Int) {
+            guard let count = outstanding[number] else { return }
+            outstanding[number] = count == 1 ? nil : count - 1
+        }
+    }
+
     private struct EntryKey: Hashable {
         var owner: UserID
         var contact: UserID
@@ -29,15 +49,17 @@ public struct InFlight: ~Copyable {
 
     private var profiles: [UserID: PendingProfile] = [:]
     private var entries: [EntryKey: PendingEntry] = [:]
-    /// Numbers of entries that are set and not applied yet, by owner, once for each time. Meanwhile a tombstone can be
-    /// collected and its number be free; it is still not for another.
-    private var numbers: [UserID: [Int]] = [:]
+    /// Numbers of entries that are set and not applied yet, by owner. Meanwhile a tombstone can be collected and its number
+    /// be free; it is still not for another.
+    private var numbers: [UserID: PendingNumbers] = [:]
     /// Accounts that will be gone.
     private var deletions: Set<UserID> = []
 
+    private static let vacantPassedMax = 64
+
     public init() {}
 
-    public var isEmpty: Bool { profiles.isEmpty && entries.isEmpty }
+    public var isEmpty: Bool { profiles.isEmpty && entries.isEmpty && deletions.isEmpty }
 
     /// Decides a write of `user`, and counts a change as in flight.
     public mutating func decide(_ write: Write, by user: AccountIndex, in directory: borrowing Directory) -> Decision {
@@ -65,10 +87,8 @@ public struct InFlight: ~Copyable {
             pending.outstanding -= 1
             profiles[user] = pending.outstanding == 0 ? nil : pending
         case .entrySet(let owner, let contact, let number, _):
-            if var given = numbers[owner], let first = given.firstIndex(of: Int(number)) {
-                given.remove(at: first)
-                numbers[owner] = given.isEmpty ? nil : given
-            }
+            numbers[owner]?.remove(Int(number))
+            if numbers[owner]?.isEmpty == true { numbers[owner] = nil }
             settleEntry(EntryKey(owner: owner, contact: contact))
         case .entryRemoved(let owner, let contact):
             settleEntry(EntryKey(owner: owner, contact: contact))
@@ -173,7 +193,7 @@ public struct InFlight: ~Copyable {
         let key = EntryKey(owner: owner, contact: contact)
         let outstanding = entries[key]?.outstanding ?? 0
         entries[key] = PendingEntry(outstanding: outstanding + 1, annotations: annotations, number: number)
-        if annotations != nil { numbers[owner, default: []].append(Int(number)) }
+        if annotations != nil { numbers[owner, default: PendingNumbers()].add(Int(number)) }
     }
 
     private mutating func decide(
@@ -226,13 +246,17 @@ public struct InFlight: ~Copyable {
     /// A number for a new entry that nobody has: one that is vacant, or the next; nil where all are given.
     private func newNumber(of owner: AccountIndex, in directory: borrowing Directory) -> Int? {
         let roster = directory.accounts[Int(owner.raw)].roster
-        let given = numbers[directory.id(of: owner)] ?? []
+        let given = numbers[directory.id(of: owner)]
+        let next = max(roster.memberCount, (given?.highest ?? 0) + 1)
         var vacant = Int(roster.firstVacant)
-        while vacant != 0 {
-            if !given.contains(vacant) { return vacant }
+        var passed = 0
+        // Whoever adds thousands at once has the first vacant ones in flight: rather than look through those each time, the
+        // number behind all is given, for as long as there is one.
+        while vacant != 0, passed < Self.vacantPassedMax || next >= Limits.rosterEntriesMax {
+            if given?.contains(vacant) != true { return vacant }
             vacant = Int(roster.members[vacant].contact)
+            passed += 1
         }
-        let next = max(roster.memberCount, (given.max() ?? 0) + 1)
         return next < Limits.rosterEntriesMax ? next : nil
     }
 

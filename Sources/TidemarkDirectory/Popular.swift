@@ -8,7 +8,8 @@
 //      PopularPart: items ────┘                                 and adds what that comes to to the table's totals
 //
 //  A contact becomes popular when it gets one follower more than the limit, and ordinary again with its first change
-//  at half the limit or below; either costs as much as one change that is written to each follower.
+//  at half the limit or below. Either costs as much as one change that is written to each follower, and for each follower
+//  moving the items of its part that are newer: 160 KB where an owner has 10,000 popular contacts.
 
 import TidemarkWire
 
@@ -195,16 +196,19 @@ struct PopularPart {
 
     /// Drops the tombstones up to `stamp`, and says which they were.
     mutating func collect(through stamp: Stamp, _ body: (_ number: Int) -> Void) {
-        var at = 0
-        while at < count {
+        guard let header else { return }
+        var kept = 0
+        for at in 0..<count {
             let item = items[at]
-            guard item.isDeleted, item.stamp <= stamp else {
-                at += 1
-                continue
+            if item.isDeleted, item.stamp <= stamp {
+                body(Int(item.number))
+            } else {
+                items[kept] = item
+                kept += 1
             }
-            removeItem(at)
-            body(Int(item.number))
         }
+        header.pointee.count = UInt16(kept)
+        if kept == 0 { deallocate() }
     }
 
     mutating func deallocate() {

@@ -150,11 +150,12 @@ struct Roster {
         return nil
     }
 
-    /// When each removed item went, those of deleted popular contacts included.
-    var tombstones: [Stamp] {
-        var stamps = (0..<memberCount).filter { members[$0].flags.contains(.removed) }.map { members[$0].entryStamp }
-        for item in 0..<popular.count where popular.items[item].isDeleted { stamps.append(popular.items[item].stamp) }
-        return stamps
+    /// When each removed item went, those of deleted popular contacts included; in no order.
+    func forEachTombstone(_ body: (Stamp) -> Void) {
+        for number in 0..<memberCount where members[number].flags.contains(.removed) {
+            body(members[number].entryStamp)
+        }
+        for item in 0..<popular.count where popular.items[item].isDeleted { body(popular.items[item].stamp) }
     }
 
     var allocatedBytes: Int {
@@ -300,13 +301,8 @@ struct Roster {
     }
 
     private mutating func vacate(_ number: Int) {
-        index?.remove(number, in: members)
-        members[number] = Member(
-            entryStamp: 0,
-            contact: UInt32(firstVacant),
-            place: Self.nowhere,
-            flags: .vacant
-        )
+        if members[number].contact != Self.noContact { index?.remove(number, in: members) }
+        members[number] = Self.vacantMember(next: firstVacant)
         firstVacant = UInt16(number)
     }
 
@@ -315,15 +311,17 @@ struct Roster {
     /// Remembers when the account was created, until its table is loaded.
     mutating func begin(at created: Stamp) { watermark = created }
 
-    /// Makes room for a table that is then loaded, whose tombstones were collected up to `horizon` before.
-    mutating func reserve(members: Int, slots: Int, horizon: Stamp) {
+    /// Makes room for a table of `owner` that is then loaded, whose tombstones were collected up to `horizon` before.
+    mutating func reserve(owner: UInt32, members count: Int, slots: Int, horizon: Stamp) {
         precondition(base == nil)
         watermark = 0
         self.horizon = horizon
-        move(members: members, slots: slots + Self.slack(slots))
+        move(members: count, slots: slots + Self.slack(slots, of: owner))
+        members16 = UInt16(count)
+        members.initialize(repeating: Self.vacantMember(next: 0), count: count)
     }
 
-    /// Puts a member into a table that is being loaded; effective stamps rise from call to call.
+    /// Puts a member into a table that is being loaded; effective stamps rise from call to call, numbers need not.
     mutating func load(
         _ number: Int,
         contact: UInt32,
@@ -332,9 +330,7 @@ struct Roster {
         entryStamp: Stamp,
         at stamp: Stamp
     ) {
-        makeMember(number, contact)
-        members[number].flags = flags
-        members[number].entryStamp = entryStamp
+        members[number] = Member(entryStamp: entryStamp, contact: contact, place: Self.nowhere, flags: flags)
         if flags.contains(.removed) {
             removed16 += 1
         } else {
@@ -345,10 +341,19 @@ struct Roster {
         append(number, at: stamp)
     }
 
+    /// Once all members are loaded: finds what can be given out again, the lowest first, and indexes the others.
+    mutating func finishLoading() {
+        for number in stride(from: memberCount - 1, to: 0, by: -1) where isVacant(number) {
+            members[number] = Self.vacantMember(next: firstVacant)
+            firstVacant = UInt16(number)
+        }
+        if memberCount > Self.scannedMax { makeIndex() }
+    }
+
     /// Once all is loaded, and popular contacts are out of the order: gives back what they took there.
     mutating func fit() {
         dropDeadSlots()
-        move(members: memberCount, slots: slotCount + Self.slack(slotCount))
+        move(members: memberCount, slots: slotCount + Self.slack(slotCount, of: owner))
     }
 
     mutating func deallocate() {
@@ -360,9 +365,20 @@ struct Roster {
 
     // MARK: memory
 
-    /// Room for appends before the dead slots are dropped. Each append then pays for copying about seven slots, in a
-    /// row; less room would be more copying, more room more memory.
-    private static func slack(_ slots: Int) -> Int { max(4, slots / 6) }
+    /// Room for appends before the dead slots are dropped, from a twelfth to a quarter of the slots. Each append then pays
+    /// for copying about seven slots, in a row; less room would be more copying, more room more memory. Each owner has
+    /// its own share: tables with the same contacts would all be full at the same change otherwise.
+    private static func slack(_ slots: Int, of owner: UInt32) -> Int {
+        let share = UInt64(slots / 12) * 2
+        return max(4, slots / 12 + Int((share * (Digest.mix(UInt64(owner)) >> 32)) >> 32))
+    }
+
+    /// A table's first row is its owner's own.
+    private var owner: UInt32 { members[0].contact }
+
+    private static func vacantMember(next: UInt16) -> Member {
+        Member(entryStamp: 0, contact: UInt32(next), place: nowhere, flags: .vacant)
+    }
 
     private mutating func append(_ number: Int, at stamp: Stamp) {
         precondition(stamp > watermark, "the log's stamps rise")
@@ -386,7 +402,7 @@ struct Roster {
             let first = memberCount
             members16 = UInt16(number + 1)
             for each in stride(from: number, through: first, by: -1) {
-                members[each] = Member(entryStamp: 0, contact: UInt32(firstVacant), place: Self.nowhere, flags: .vacant)
+                members[each] = Self.vacantMember(next: firstVacant)
                 firstVacant = UInt16(each)
             }
         }
@@ -409,14 +425,16 @@ struct Roster {
 
     private mutating func makeIndex() {
         index = ContactIndex(capacity: Int(memberCapacity))
-        for number in 0..<memberCount where !isVacant(number) { index!.insert(number, in: members) }
+        for number in 0..<memberCount where !isVacant(number) && members[number].contact != Self.noContact {
+            index!.insert(number, in: members)
+        }
     }
 
     /// Drops dead slots in place; takes more memory only when few were dead, so that the copying is paid for by the
     /// appends since.
     private mutating func makeSlotRoom() {
         dropDeadSlots()
-        let wanted = slotCount + Self.slack(slotCount)
+        let wanted = slotCount + Self.slack(slotCount, of: owner)
         if wanted > Int(slotCapacity) { move(members: Int(memberCapacity), slots: wanted) }
     }
 

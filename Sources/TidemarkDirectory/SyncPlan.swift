@@ -25,9 +25,7 @@ extension SyncPlan {
         }
         if sync.options.contains(.diverged) { return full(.diverged) }
         if sync.token.isEmpty { return full(.noToken) }
-        guard let token = sync.token.withBytes({ SyncToken($0) }), token.base <= .largest else {
-            return full(.tokenUnreadable)
-        }
+        guard let token = sync.token.withBytes({ SyncToken($0) }) else { return full(.tokenUnreadable) }
         var form = token.form
         var position = token.position
         if token.epoch == epochs.current {

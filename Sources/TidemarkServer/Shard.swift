@@ -49,7 +49,7 @@ struct Shard: ~Copyable {
     private static let maintenanceSteps = 128
     /// With its tag and its length.
     private static let explanationBytes = Limits.explanationBytesMax + 3
-    /// How often tombstones are looked for, and in how many accounts: about a millisecond.
+    /// How often tombstones are looked for, and in how many accounts at most.
     private static let collectionInterval = Duration.seconds(1)
     private static let collectionAccounts = 4_096
 

@@ -137,6 +137,47 @@ import TidemarkWire
     static let composed = "caf\u{E9}"
     static let decomposed = "cafe\u{301}"
 
+    @Test("numbers given while others are in flight are nobody else's, vacant ones and new ones") func numbers() {
+        let users: UserID = 402
+        var directory = InFlightTests.directory(users: users)
+        var stamp: Stamp = 10_000
+        func next() -> Stamp {
+            stamp += 1
+            return stamp
+        }
+        for number in 1...300 {
+            let contact = UserID(number + 1)
+            directory.apply(
+                .entrySet(owner: 1, contact: contact, number: UInt32(number), annotations: Annotations()),
+                at: next()
+            )
+        }
+        for contact in 2...301 { directory.apply(.entryRemoved(owner: 1, contact: UserID(contact)), at: next()) }
+        directory.apply(.tombstonesCollected(owner: 1, through: stamp), at: next())
+        var inFlight = InFlight()
+        var changes: [Change] = []
+        var numbers: Set<UInt32> = []
+        for contact in 2...users {
+            let write = Write.rosterAdd(RosterAdd(contact: .id(contact), annotations: Annotations()))
+            let decision = inFlight.decide(write, by: directory.index(of: 1)!, in: directory)
+            guard case .change(let change, .rosterAdd(_, let number)) = decision else {
+                Issue.record("\(contact) was to be added")
+                return
+            }
+            #expect(numbers.insert(number).inserted, "\(number) is given twice")
+            changes.append(change)
+        }
+        for change in changes {
+            let isAccepted = directory.accepts(change)
+            #expect(isAccepted)
+            inFlight.settle(change)
+            directory.apply(change, at: next())
+        }
+        let isSettled = inFlight.isEmpty
+        #expect(isSettled)
+        directory.checkInvariants()
+    }
+
     @Test("names that Unicode holds to be equivalent are two accounts") func names() {
         var directory = InFlightTests.directory(users: 1)
         directory.apply(.accountCreated(user: 2, name: Self.composed), at: 10)

@@ -28,6 +28,15 @@ struct AccountSlab {
         prefetch_line(chunks[index >> Self.chunkBits] + index & (Self.chunkCount - 1))
     }
 
+    /// Asks for both of its lines.
+    @inline(__always)
+    func prefetchWhole(_ index: Int) {
+        precondition(index >= 0 && index < count)
+        let account = chunks[index >> Self.chunkBits] + index & (Self.chunkCount - 1)
+        prefetch_line(account)
+        prefetch_line(UnsafeRawPointer(account) + 64)
+    }
+
     mutating func append(_ account: Account) {
         if count & (Self.chunkCount - 1) == 0 {
             // Aligned, so that an account is two lines of the cache and never three.

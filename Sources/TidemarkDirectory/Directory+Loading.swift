@@ -51,6 +51,7 @@ extension Directory {
         deleted: [UserID: Stamp] = [:]
     ) {
         let owner = find(user)!
+        prefetchContacts(of: entries)
         let account = Int(owner)
         let created = accounts[account].roster.watermark
         struct Placed {
@@ -120,6 +121,17 @@ extension Directory {
             }
         }
         accounts[account].roster.finishLoading()
+    }
+
+    /// Asks for all that an entry of each contact will touch, step by step. Loading waits for little else.
+    private func prefetchContacts(of entries: [StoredEntry]) {
+        for entry in entries { prefetchSlot(of: entry.contact) }
+        for entry in entries { if let guess = guess(entry.contact) { accounts.prefetchWhole(Int(guess)) } }
+        for entry in entries {
+            guard let guess = guess(entry.contact) else { continue }
+            accounts[Int(guess)].profile.prefetchNewest()
+            accounts[Int(guess)].followers.prefetchEnd()
+        }
     }
 
     /// Once all is loaded; the stamp is that of the newest change that the loaded state holds.

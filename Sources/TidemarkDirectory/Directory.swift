@@ -93,6 +93,9 @@ public struct Directory: ~Copyable {
     @inline(__always)
     func find(_ user: UserID) -> UInt32? { byID.find(Digest.mix(user ^ secret)) { accounts[Int($0)].id == user } }
 
+    func prefetchSlot(of user: UserID) { byID.prefetch(Digest.mix(user ^ secret)) }
+    func guess(_ user: UserID) -> UInt32? { byID.guess(Digest.mix(user ^ secret)) }
+
     private func nameHash(_ name: UnsafeRawBufferPointer) -> UInt64 {
         var hasher = Hasher()
         hasher.combine(bytes: name)

@@ -6,6 +6,7 @@
 //  Adding appends to a bucket; removing looks through one, a few hundred bytes. Buckets are split one at a time (linear
 //  hashing), so that a contact with a million followers is no different from one with ten.
 
+import CPrefetch
 import TidemarkWire
 
 struct Follower: Equatable {
@@ -70,6 +71,14 @@ struct Followers {
     private var bucketCount: UInt32 = 1
 
     var count: Int { Int(total) }
+
+    /// Asks for the lines that an append writes to, where there is one bucket.
+    @inline(__always)
+    func prefetchEnd() {
+        guard bucketCount == 1, let base, capacity > 0 else { return }
+        prefetch_line(base + Int(total) * 4)
+        prefetch_line(base + Int(capacity) * 4 + Int(total) * 2)
+    }
 
     mutating func append(_ follower: Follower) {
         total += 1

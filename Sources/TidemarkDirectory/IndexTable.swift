@@ -5,6 +5,8 @@
 //  A lookup is one slot and the thing itself. Segments grow one at a time, from the tags alone, so that no insertion
 //  among millions takes longer than moving one segment does.
 
+import CPrefetch
+
 struct IndexTable {
     private struct Segment {
         var slots: UnsafeMutablePointer<UInt64>?
@@ -47,6 +49,18 @@ struct IndexTable {
             place = (place &+ 1) & segment.mask
         }
     }
+
+    /// Asks for the line that a search begins at.
+    @inline(__always)
+    func prefetch(_ hash: UInt64) {
+        let segment = segments[Int(hash >> 56)]
+        guard let slots = segment.slots else { return }
+        prefetch_line(slots + Int(UInt32(truncatingIfNeeded: hash) & segment.mask))
+    }
+
+    /// An index under this hash: most likely the one sought, and never looked at.
+    @inline(__always)
+    func guess(_ hash: UInt64) -> UInt32? { find(hash) { _ in true } }
 
     /// - Precondition: the key is not there.
     func insert(_ hash: UInt64, _ index: UInt32) {

@@ -83,6 +83,10 @@ struct Profile {
         for line in 0..<4 { prefetch_line(base + line * 64) }
     }
 
+    /// Asks for the line with the newest stamp.
+    @inline(__always)
+    func prefetchNewest() { prefetch_line(base) }
+
     private static func placeBits(older: Int) -> Int { Int.bitWidth - older.leadingZeroBitCount }
     private static func placesBytes(fields: Int, older: Int) -> Int { (fields * placeBits(older: older) + 7) / 8 }
 

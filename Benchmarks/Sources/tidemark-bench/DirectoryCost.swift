@@ -18,6 +18,10 @@ struct DirectoryCost: ~Copyable {
         var changeFollowers: Int
         var popularFollowers: Int
         var popularChangeNanoseconds: Double
+        /// Where everybody has everybody and nobody is popular.
+        var firmUsers: Int
+        var firmChangeNanoseconds: Double
+        var firmLongestChangeNanoseconds: Double
         var bytesPerEntry: [String: Double]
         var firstSyncNanoseconds: Double
         var firstSyncMegabytesPerSecond: Double
@@ -76,6 +80,8 @@ struct DirectoryCost: ~Copyable {
         let changes = changeProfiles(small ? 20_000 : 2_000_000)
         say("a change: \(changes.nanoseconds) ns a follower")
         let popular = changePopular()
+        let firm = Firm.changes(users: small ? 200 : 2_000)
+        say("in a firm of \(firm.users): a change \(firm.median) ns, the longest \(firm.longest) ns")
         let loadAfter = chase.nanosecondsPerLoad()
         say("a load from memory, again: \(loadAfter) ns")
 
@@ -139,6 +145,12 @@ struct DirectoryCost: ~Copyable {
                     popular.nanoseconds,
                     unit: "ns"
                 ),
+                .atMost(
+                    1_000_000,
+                    "the longest change where \(firm.users) users all have each other",
+                    firm.longest,
+                    unit: "ns"
+                ),
             ],
             series: Series(
                 users: directory.userCount,
@@ -151,6 +163,9 @@ struct DirectoryCost: ~Copyable {
                 changeFollowers: changes.followers,
                 popularFollowers: popular.followers,
                 popularChangeNanoseconds: popular.nanoseconds,
+                firmUsers: firm.users,
+                firmChangeNanoseconds: firm.median,
+                firmLongestChangeNanoseconds: firm.longest,
                 bytesPerEntry: [
                     "tables": Double(memory.tables) / entries,
                     "followers": Double(memory.followers) / entries,

@@ -2,7 +2,8 @@ import TidemarkWire
 
 /// From a contact to its number in a large roster: numbers under their contacts' hashes, with open addressing.
 struct ContactIndex {
-    /// A secret, so that nobody outside can choose contacts that collide; the number of slots as a power of two; the slots.
+    /// A secret, so that nobody outside can choose contacts that collide; the number of slots as a power of two; the
+    /// slots.
     private let base: UnsafeMutableRawPointer
     private static let headerBytes = 16
     private static let empty = UInt16.max

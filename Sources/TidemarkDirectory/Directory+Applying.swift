@@ -179,8 +179,8 @@ extension Directory {
         accounts[account].popularSlot = PopularContacts.none
     }
 
-    /// Undoes what deleted accounts leave behind, `steps` entries or accounts at most; what they followed no longer has them as
-    /// followers. No answer depends on how far it has come. Returns whether there is more to do.
+    /// Undoes what deleted accounts leave behind, `steps` entries or accounts at most; what they followed no longer has
+    /// them as followers. No answer depends on how far it has come. Returns whether there is more to do.
     @discardableResult
     public mutating func maintain(steps: Int) -> Bool {
         var left = steps

@@ -171,7 +171,7 @@ extension Directory {
             return roster.number(of: contactIndex).map(roster.isLive) ?? false
         case .tombstonesCollected(let owner, let through):
             // Of an owner who is gone meanwhile there is nothing to collect.
-            return through <= published && (find(owner) != nil || owner <= newestUser)
+            return through <= published && owner <= newestUser
         }
     }
 }

@@ -1,6 +1,6 @@
 //  What an owner's members could be ordered in by stamp, each in its plainest form, one block of memory an owner:
 //
-//      lazy     appended slots, the old one dead where it stands, dropped when the block is full      (what the directory does)
+//      lazy     appended slots, the old one dead where it stands, dropped when the block is full: the directory's own
 //      dense    no dead slots: what is behind the old one moves up
 //      linked   a list through the members
 //      tree     two levels: leaves of 32, an array of leaves by their first stamps

@@ -49,6 +49,7 @@ let package = Package(
             dependencies: [
                 "TidemarkDirectory", "TidemarkWire",
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             swiftSettings: strict
         ),
@@ -142,6 +143,13 @@ let package = Package(
             path: "Tests/TidemarkTesting",
             swiftSettings: strict
         ),
+        .target(
+            name: "CFaultyDisk",
+            path: "Tests/CFaultyDisk",
+            exclude: ["selftest"],
+            cSettings: [.treatAllWarnings(as: .error)],
+            linkerSettings: [.linkedLibrary("sqlite3")]
+        ),
         .testTarget(
             name: "TidemarkWireTests",
             dependencies: ["TidemarkWire", "TidemarkRandom", "TidemarkTesting"],
@@ -160,7 +168,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TidemarkStoreTests",
-            dependencies: ["TidemarkStore", "TidemarkTesting"],
+            dependencies: ["TidemarkStore", "TidemarkTesting", "CFaultyDisk"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -15,6 +15,7 @@ let package = Package(
         .executable(name: "tidemark-bench", targets: ["tidemark-bench"]),
         .executable(name: "tidemark-bench-echo", targets: ["echo"]),
         .executable(name: "tidemark-bench-raw-load", targets: ["raw-load"]),
+        .executable(name: "tidemark-bench-bare-sqlite", targets: ["bare-sqlite"]),
     ],
     dependencies: [
         .package(name: "Tidemark", path: "..")
@@ -28,6 +29,10 @@ let package = Package(
             dependencies: [.product(name: "TidemarkEventLoop", package: "Tidemark")],
             swiftSettings: strict
         ),
+
+        // MARK: SQLite's C API: the limit of the log and the loader
+
+        .executableTarget(name: "bare-sqlite", linkerSettings: [.linkedLibrary("sqlite3")]),
 
         // MARK: load: the limit, in C, and a driver that logs in
 

@@ -10,6 +10,8 @@ struct Account {
     /// Of `PopularContacts`, or none.
     var popularSlot = PopularContacts.none
     var isDeleted = false
+    /// Its newest profile change is not in the tables yet: see `Restamps`.
+    var isRestampDue = false
 
     init(id: UserID, profile: Profile) {
         self.id = id

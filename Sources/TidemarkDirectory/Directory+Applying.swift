@@ -8,14 +8,18 @@ extension Directory {
     public mutating func apply(_ change: Change, at stamp: Stamp) {
         precondition(stamp > published, "the log's stamps rise")
         published = stamp
+        if case .profileChanged(let user, let fields) = change {
+            return changeProfile(of: find(user)!, by: fields, at: stamp)
+        }
+        finishChanges()
         switch change {
         case .accountCreated(let user, let name):
             let index = addAccount(user, name: name, fields: [])
             accounts[Int(index)].roster.set(0, contact: index, user: user, flags: [], previous: 0, at: stamp)
         case .accountDeleted(let user):
             deleteAccount(find(user)!, at: stamp)
-        case .profileChanged(let user, let fields):
-            changeProfile(of: find(user)!, by: fields, at: stamp)
+        case .profileChanged:
+            break
         case .entrySet(let owner, let contact, let number, let annotations):
             setEntry(find(owner)!, find(contact)!, number: Int(number), annotations, at: stamp)
         case .entryRemoved(let owner, let contact):
@@ -30,22 +34,19 @@ extension Directory {
 
     private mutating func changeProfile(of index: UInt32, by fields: [FieldChange], at stamp: Stamp) {
         let account = Int(index)
-        let user = accounts[account].id
         let previous = accounts[account].profile.newest
         accounts[account].profile = accounts[account].profile.changed(by: fields, at: stamp)
-        let term = Digest.term(user: user)
-        accounts[account].roster.restamp(0, from: previous, term: term, at: stamp)
-        let followers = accounts[account].followers
-        guard accounts[account].isPopular else {
-            let accounts = accounts
-            followers.forEach {
-                accounts[Int($0.owner)].roster.restamp(Int($0.number), from: previous, term: term, at: stamp)
-            }
-            return
+        if !accounts[account].isRestampDue {
+            accounts[account].isRestampDue = true
+            restamps.add(index, previous: previous)
         }
+        guard accounts[account].isPopular else { return }
         let slot = accounts[account].popularSlot
+        let followers = accounts[account].followers
         guard followers.count <= options.popularFollowers / 2 else { return popular.change(slot, at: stamp) }
-        let accounts = accounts
+        // Popular until now: that its own table is restamped is all that is due.
+        finishChanges()
+        let (accounts, user) = (accounts, accounts[account].id)
         followers.forEach {
             accounts[Int($0.owner)].roster.makeOrdinary(Int($0.number), user: user, at: stamp)
         }
@@ -183,6 +184,7 @@ extension Directory {
     /// them as followers. No answer depends on how far it has come. Returns whether there is more to do.
     @discardableResult
     public mutating func maintain(steps: Int) -> Bool {
+        finishChanges()
         var left = steps
         while left > 0, let (index, next) = dismantling.first {
             let account = Int(index)

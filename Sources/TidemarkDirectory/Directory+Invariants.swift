@@ -5,6 +5,7 @@ import TidemarkWire
 extension Directory {
     /// Stops the process at the first thing that does not hold.
     public mutating func checkInvariants() {
+        finishChanges()
         var entries = 0
         for owner in 0..<accounts.count where !accounts[owner].isDeleted {
             entries += checkRoster(UInt32(owner))

@@ -44,12 +44,16 @@ extension Directory {
 
     /// Then each account's roster, once, also where it is empty. Tombstones were collected up to `horizon`; `deleted` says
     /// when those contacts were deleted that are no account any more.
+    ///
+    /// - Returns: false, with nothing loaded, where a contact is neither an account nor a deleted one, or two of the items
+    ///   have the same stamp: this is no state that changes led to.
+    @discardableResult
     public mutating func load(
         rosterOf user: UserID,
         horizon: Stamp = 0,
         entries: [StoredEntry],
         deleted: [UserID: Stamp] = [:]
-    ) {
+    ) -> Bool {
         let owner = find(user)!
         prefetchContacts(of: entries)
         let account = Int(owner)
@@ -90,16 +94,22 @@ extension Directory {
                     item.flags = flags(entry.annotations)
                     // A contact's visible changes move its entries; a removed one stays where its removal put it.
                     item.effective = max(entry.stamp, accounts[Int(contact)].profile.newest)
-                    setAnnotationText(owner, item.number, entry.annotations)
                 }
-            } else if !entry.isRemoved {
-                // Removed by the deletion of its account.
-                item.entryStamp = max(entry.stamp, deleted[entry.contact]!)
-                item.effective = item.entryStamp
+            } else {
+                guard let deletion = deleted[entry.contact] else { return false }
+                if !entry.isRemoved {
+                    // Removed by the deletion of its account.
+                    item.entryStamp = max(entry.stamp, deletion)
+                    item.effective = item.entryStamp
+                }
             }
             placed.append(item)
         }
         placed.sort { $0.effective < $1.effective }
+        for (before, item) in zip(placed, placed.dropFirst()) where before.effective == item.effective { return false }
+        for entry in entries where !entry.isRemoved && entry.annotations.hasText && find(entry.contact) != nil {
+            setAnnotationText(owner, Int(entry.number), entry.annotations)
+        }
         accounts[account].roster.reserve(
             owner: owner,
             members: highest + 1,
@@ -121,6 +131,7 @@ extension Directory {
             }
         }
         accounts[account].roster.finishLoading()
+        return true
     }
 
     /// Asks for all that an entry of each contact will touch, step by step. Loading waits for little else.

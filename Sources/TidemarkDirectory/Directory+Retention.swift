@@ -28,6 +28,7 @@ extension Directory {
         from cursor: inout Int,
         accounts count: Int
     ) -> [Change] {
+        finishChanges()
         var changes: [Change] = []
         var members = 0
         for _ in 0..<min(count, accounts.count) {

@@ -45,6 +45,7 @@ extension Directory {
         pageBytesMax: Int = Limits.pageBytesMax,
         into writer: inout ByteWriter
     ) -> SyncOutcome {
+        finishChanges()
         let account = Int(owner.raw)
         let popularRead = accounts[account].roster.refreshPopular(popular)
         let roster = accounts[account].roster

@@ -41,6 +41,7 @@ public struct Directory: ~Copyable {
     /// Users whose state is not offline.
     public internal(set) var onlineUsers = 0
     var popular = PopularContacts()
+    var restamps = Restamps()
     private let byID = IndexTable()
     /// By the name's bytes: names that Unicode holds to be equivalent are still two.
     private let byName = IndexTable()
@@ -73,6 +74,7 @@ public struct Directory: ~Copyable {
         byName.deallocate()
         presence.deallocate()
         popular.deallocate()
+        restamps.deallocate()
         presenceScratch.deallocate()
     }
 

@@ -110,11 +110,17 @@ struct Followers {
     /// In no order. The followers must not change meanwhile.
     @inline(__always)
     func forEach(_ body: (Follower) -> Void) {
+        forEachBucket { owners, numbers, count in
+            for at in 0..<count { body(Follower(owner: owners[at], number: numbers[at])) }
+        }
+    }
+
+    /// Owners and their numbers, a bucket at a time: for who asks for memory ahead.
+    @inline(__always)
+    func forEachBucket(_ body: (UnsafePointer<UInt32>, UnsafePointer<UInt16>, Int) -> Void) {
         for each in 0..<Int(bucketCount) {
             let bucket = bucketCount > 1 ? buckets[each] : onlyBucket
-            guard bucket.count > 0 else { continue }
-            let (owners, numbers) = (bucket.owners, bucket.numbers)
-            for at in 0..<Int(bucket.count) { body(Follower(owner: owners[at], number: numbers[at])) }
+            if bucket.count > 0 { body(bucket.owners, bucket.numbers, Int(bucket.count)) }
         }
     }
 

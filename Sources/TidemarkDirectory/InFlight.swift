@@ -11,8 +11,25 @@ import TidemarkWire
 public struct InFlight: ~Copyable {
     private struct PendingProfile {
         var outstanding = 0
-        /// What each field will be; nil for removed.
-        var fields: [FieldNumber: [UInt8]?] = [:]
+        /// What each field will be, each once, in no order: there are few.
+        var fields: [FieldChange] = []
+
+        func change(of number: FieldNumber) -> FieldChange? { fields.first { $0.number == number } }
+
+        mutating func add(_ changes: [FieldChange]) {
+            outstanding += 1
+            if fields.isEmpty {
+                fields = changes
+                return
+            }
+            for change in changes {
+                if let index = fields.firstIndex(where: { $0.number == change.number }) {
+                    fields[index] = change
+                } else {
+                    fields.append(change)
+                }
+            }
+        }
     }
 
     private struct PendingEntry {
@@ -83,9 +100,9 @@ public struct InFlight: ~Copyable {
         case .accountDeleted(let user):
             deletions.remove(user)
         case .profileChanged(let user, _):
-            guard var pending = profiles[user] else { return }
-            pending.outstanding -= 1
-            profiles[user] = pending.outstanding == 0 ? nil : pending
+            guard let place = profiles.index(forKey: user) else { return }
+            profiles.values[place].outstanding -= 1
+            if profiles.values[place].outstanding == 0 { profiles.remove(at: place) }
         case .entrySet(let owner, let contact, let number, _):
             numbers[owner]?.remove(Int(number))
             if numbers[owner]?.isEmpty == true { numbers[owner] = nil }
@@ -118,31 +135,49 @@ public struct InFlight: ~Copyable {
             let error = ErrorMessage(.changedSince, detail: "the profile changed since; sync, and decide again")
             return Self.refusal(error, rests: pending != nil)
         }
-        var values: [FieldNumber: [UInt8]?] = [:]
-        for field in profile.fields { values[field.number] = .some(field.value) }
-        if let pending { values.merge(pending.fields) { $1 } }
         // A field that was never there and one that was removed look alike to whoever removes it.
-        let changed = request.fields.filter { (values[$0.number] ?? nil) != $0.value }
+        let changed = request.fields.filter { field in
+            if let pending = pending?.change(of: field.number) { return pending.value != field.value }
+            guard let value = profile.value(of: field.number) else { return field.value != nil }
+            return field.value.map { !value.elementsEqual($0) } ?? true
+        }
         if changed.isEmpty {
             let restsOnPending = pending.map { pending in
-                request.fields.contains { pending.fields[$0.number] != nil }
+                request.fields.contains { pending.change(of: $0.number) != nil }
             }
             return restsOnPending == true ? .unchangedBehind(.profileSet) : .unchanged(.profileSet)
         }
-        for field in changed { values[field.number] = .some(field.value) }
-        guard values.count <= Limits.profileFieldsMax else {
-            return .refused(
-                ErrorMessage(.limitExceeded, detail: "a profile has at most \(Limits.profileFieldsMax) fields")
-            )
-        }
-        guard values.values.reduce(0, { $0 + ($1?.count ?? 0) }) <= Limits.profileBytesMax else {
-            return .refused(
-                ErrorMessage(.limitExceeded, detail: "a profile has at most \(Limits.profileBytesMax) bytes")
-            )
-        }
-        for field in changed { profiles[user, default: PendingProfile()].fields[field.number] = .some(field.value) }
-        profiles[user]!.outstanding += 1
+        if let error = Self.beyondLimits(profile, pending, changed) { return .refused(error) }
+        profiles[user, default: PendingProfile()].add(changed)
         return .change(.profileChanged(user: user, fields: changed), .profileSet)
+    }
+
+    /// What a profile may not become. Counts fields, and adds up values, only where the changes could be too much at all.
+    private static func beyondLimits(
+        _ profile: Profile,
+        _ pending: PendingProfile?,
+        _ changed: [FieldChange]
+    ) -> ErrorMessage? {
+        let newBytes = changed.reduce(0) { $0 + ($1.value?.count ?? 0) }
+        let pendingBytes = pending?.fields.reduce(0) { $0 + ($1.value?.count ?? 0) } ?? 0
+        let fieldsMost = profile.fieldCount + (pending?.fields.count ?? 0) + changed.count
+        // With names and heads the values are no fewer bytes.
+        if fieldsMost <= Limits.profileFieldsMax,
+            profile.wire.count + pendingBytes + newBytes <= Limits.profileBytesMax
+        {
+            return nil
+        }
+        var values: [FieldNumber: [UInt8]?] = [:]
+        for field in profile.fields { values[field.number] = .some(field.value) }
+        for field in pending?.fields ?? [] { values[field.number] = .some(field.value) }
+        for field in changed { values[field.number] = .some(field.value) }
+        if values.count > Limits.profileFieldsMax {
+            return ErrorMessage(.limitExceeded, detail: "a profile has at most \(Limits.profileFieldsMax) fields")
+        }
+        if values.values.reduce(0, { $0 + ($1?.count ?? 0) }) > Limits.profileBytesMax {
+            return ErrorMessage(.limitExceeded, detail: "a profile has at most \(Limits.profileBytesMax) bytes")
+        }
+        return nil
     }
 
     // MARK: accounts

@@ -24,55 +24,121 @@ struct Profile {
         var value: [UInt8]?
     }
 
+    /// A field in memory that outlives its use here.
+    private struct Item {
+        var number: FieldNumber
+        var stamp: Stamp
+        /// Nil for removed.
+        var value: UnsafeRawBufferPointer?
+    }
+
     /// The fields' numbers rise.
     init(name: String, fields: [Field]) {
-        precondition(fields.count <= Limits.profileFieldsMax)
-        var wire = ByteWriter(capacity: 512)
-        wire.text(name)
-        let newest = fields.reduce(0) { max($0, $1.stamp) }
-        var older: [Stamp] = []
-        var places: [UInt8] = []
-        var live: UInt8 = 0
-        var previous: UInt16 = 0
-        for field in fields {
-            if field.stamp == newest {
-                places.append(0)
-            } else if let known = older.firstIndex(of: field.stamp) {
-                places.append(UInt8(known + 1))
-            } else {
-                older.append(field.stamp)
-                places.append(UInt8(older.count))
+        var name = name
+        let values = fields.flatMap { $0.value ?? [] }
+        self = values.withUnsafeBytes { values in
+            var begin = 0
+            let items = fields.map { field in
+                let end = begin + (field.value?.count ?? 0)
+                defer { begin = end }
+                let value = field.value.map { _ in UnsafeRawBufferPointer(rebasing: values[begin..<end]) }
+                return Item(number: field.number, stamp: field.stamp, value: value)
             }
-            wire.fieldHead(field.number, valueBytes: field.value?.count, after: previous)
-            previous = field.number.rawValue
-            if let value = field.value {
-                live += 1
-                wire.bytes(value)
+            return name.withUTF8 { name in
+                items.withUnsafeBufferPointer { Profile(name: UnsafeRawBufferPointer(name), items: $0) }
             }
         }
+    }
+
+    private init(name: UnsafeRawBufferPointer, items: UnsafeBufferPointer<Item>) {
+        precondition(items.count <= Limits.profileFieldsMax)
+        var newest: Stamp = 0
+        var live: UInt8 = 0
+        var wireMax = name.count + 10
+        for item in items {
+            newest = max(newest, item.stamp)
+            // Heads and lengths are three varints at most.
+            wireMax += 12 + (item.value?.count ?? 0)
+            if item.value != nil { live += 1 }
+        }
+        var wire = ByteWriter(capacity: wireMax)
+        wire.varint(name.count)
+        wire.bytes(name)
+        var previous: UInt16 = 0
+        for item in items {
+            wire.fieldHead(item.number, valueBytes: item.value?.count, after: previous)
+            previous = item.number.rawValue
+            if let value = item.value { wire.bytes(value) }
+        }
         precondition(wire.count <= UInt16.max && newest <= .largest)
-        let placesStart = Self.headerBytes + older.count * Self.stampBytes
-        let wireStart = placesStart + Self.placesBytes(fields: fields.count, older: older.count)
-        base = .allocate(byteCount: wireStart + wire.count, alignment: 8)
-        base.storeBytes(of: newest | UInt64(older.count) << 56, as: UInt64.self)
+        base = withUnsafeTemporaryAllocation(of: Stamp.self, capacity: items.count) { older in
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: items.count) { places in
+                let count = Self.place(items, newest: newest, older, places)
+                let head = Head(newest: newest, older: count, fields: items.count, live: live)
+                return Self.block(head, wire.bytes, older, places)
+            }
+        }
+    }
+
+    private struct Head {
+        var newest: Stamp
+        var older: Int
+        var fields: Int
+        var live: UInt8
+    }
+
+    /// Collects the stamps before the newest, each once, and where each field's is: 0 for the newest. Returns how many.
+    private static func place(
+        _ items: UnsafeBufferPointer<Item>,
+        newest: Stamp,
+        _ older: UnsafeMutableBufferPointer<Stamp>,
+        _ places: UnsafeMutableBufferPointer<UInt8>
+    ) -> Int {
+        var count = 0
+        for (index, item) in items.enumerated() {
+            var place = 0
+            if item.stamp != newest {
+                place = 1
+                while place <= count, older[place - 1] != item.stamp { place += 1 }
+                if place > count {
+                    older[count] = item.stamp
+                    count += 1
+                }
+            }
+            places[index] = UInt8(place)
+        }
+        return count
+    }
+
+    private static func block(
+        _ head: Head,
+        _ wire: UnsafeRawBufferPointer,
+        _ older: UnsafeMutableBufferPointer<Stamp>,
+        _ places: UnsafeMutableBufferPointer<UInt8>
+    ) -> UnsafeMutableRawPointer {
+        let placesStart = headerBytes + head.older * stampBytes
+        let wireStart = placesStart + placesBytes(fields: head.fields, older: head.older)
+        let base = UnsafeMutableRawPointer.allocate(byteCount: wireStart + wire.count, alignment: 8)
+        base.storeBytes(of: head.newest | UInt64(head.older) << 56, as: UInt64.self)
         base.storeBytes(of: UInt16(wire.count), toByteOffset: 8, as: UInt16.self)
-        base.storeBytes(of: UInt8(fields.count), toByteOffset: 10, as: UInt8.self)
-        base.storeBytes(of: live, toByteOffset: 11, as: UInt8.self)
-        for (index, stamp) in older.enumerated() {
-            withUnsafeBytes(of: stamp.littleEndian) {
-                let place = base + Self.headerBytes + index * Self.stampBytes
-                place.copyMemory(from: $0.baseAddress!, byteCount: Self.stampBytes)
+        base.storeBytes(of: UInt8(head.fields), toByteOffset: 10, as: UInt8.self)
+        base.storeBytes(of: head.live, toByteOffset: 11, as: UInt8.self)
+        for index in 0..<head.older {
+            withUnsafeBytes(of: older[index].littleEndian) {
+                let place = base + headerBytes + index * stampBytes
+                place.copyMemory(from: $0.baseAddress!, byteCount: stampBytes)
             }
         }
         (base + placesStart).initializeMemory(as: UInt8.self, repeating: 0, count: wireStart - placesStart)
-        let width = Self.placeBits(older: older.count)
-        for (index, place) in places.enumerated() {
-            for bit in 0..<width where place >> UInt8(bit) & 1 == 1 {
+        let width = placeBits(older: head.older)
+        for index in 0..<head.fields {
+            for bit in 0..<width where places[index] >> UInt8(bit) & 1 == 1 {
                 let at = index * width + bit
                 (base + placesStart + at / 8).assumingMemoryBound(to: UInt8.self).pointee |= 1 << UInt8(at % 8)
             }
         }
-        (base + wireStart).copyMemory(from: wire.bytes.baseAddress!, byteCount: wire.count)
+        (base + wireStart).copyMemory(from: wire.baseAddress!, byteCount: wire.count)
+        return base
     }
 
     func deallocate() { base.deallocate() }
@@ -117,7 +183,7 @@ struct Profile {
     var allocatedBytes: Int { wireStart + wire.count }
     var valueBytes: Int {
         var bytes = 0
-        forEachField { _, _, value in bytes += value?.count ?? 0 }
+        forEachValue { _, _, value in bytes += value?.count ?? 0 }
         return bytes
     }
 
@@ -125,19 +191,17 @@ struct Profile {
         let older = olderCount
         guard older > 0 else { return newest }
         let width = Self.placeBits(older: older)
+        let at = index * width
+        // A place may lie in two bytes, and a stamp has 7: what is read beyond is the block's own, the wire bytes behind.
         let places = base + Self.headerBytes + older * Self.stampBytes
-        var place = 0
-        for bit in 0..<width {
-            let at = index * width + bit
-            place |= Int(places.load(fromByteOffset: at / 8, as: UInt8.self) >> UInt8(at % 8) & 1) << bit
-        }
+        let bits = UInt16(littleEndian: places.loadUnaligned(fromByteOffset: at / 8, as: UInt16.self))
+        let place = Int(bits >> UInt16(at % 8)) & (1 << width - 1)
         if place == 0 { return newest }
-        var stamp: Stamp = 0
-        withUnsafeMutableBytes(of: &stamp) {
-            let source = base + Self.headerBytes + (place - 1) * Self.stampBytes
-            $0.baseAddress!.copyMemory(from: source, byteCount: Self.stampBytes)
-        }
-        return Stamp(littleEndian: stamp)
+        let stamp = base.loadUnaligned(
+            fromByteOffset: Self.headerBytes + (place - 1) * Self.stampBytes,
+            as: UInt64.self
+        )
+        return UInt64(littleEndian: stamp) & .largest
     }
 
     /// Count and fields, all that have a value.
@@ -162,7 +226,14 @@ struct Profile {
     }
 
     /// Number, stamp and value, numbers rising.
+    @inline(__always)
     private func forEachField(_ body: (FieldNumber, Stamp, UnsafeRawBufferPointer?) -> Void) {
+        forEachValue { index, number, value in body(number, stamp(index), value) }
+    }
+
+    /// Place, number and value, numbers rising.
+    @inline(__always)
+    private func forEachValue(_ body: (Int, FieldNumber, UnsafeRawBufferPointer?) -> Void) {
         var reader = ByteReader(fieldsWire)
         var previous: UInt16 = 0
         for index in 0..<fieldCount {
@@ -171,7 +242,7 @@ struct Profile {
                 let value = try? reader.bytes(valueBytes ?? 0)
             else { preconditionFailure("a stored profile is well formed") }
             previous = number.rawValue
-            body(number, stamp(index), valueBytes == nil ? nil : value)
+            body(index, number, valueBytes == nil ? nil : value)
         }
     }
 
@@ -187,24 +258,89 @@ struct Profile {
         String(decoding: nameBytes, as: UTF8.self)
     }
 
-    /// The same profile with these fields changed at `stamp`, and this one freed.
+    /// The bytes of a live field's value; nil where the field is removed or was never there. Valid while the profile is.
+    func value(of wanted: FieldNumber) -> UnsafeRawBufferPointer? {
+        var found: UnsafeRawBufferPointer?
+        forEachValue { _, number, value in if number == wanted { found = value } }
+        return found
+    }
+
+    /// The same profile with these fields, numbers rising, changed at `stamp`, and this one freed.
     consuming func changed(by changes: [FieldChange], at stamp: Stamp) -> Profile {
-        var merged = fields
-        for change in changes {
-            let field = Field(number: change.number, stamp: stamp, value: change.value)
-            if let index = merged.firstIndex(where: { $0.number >= change.number }) {
-                if merged[index].number == change.number {
-                    merged[index] = field
-                } else {
-                    merged.insert(field, at: index)
-                }
-            } else {
-                merged.append(field)
+        if changes.count == 1, let value = changes[0].value, let next = changedAgain(changes[0].number, value, stamp) {
+            deallocate()
+            return next
+        }
+        let values = changes.count == 1 ? changes[0].value ?? [] : changes.flatMap { $0.value ?? [] }
+        let next = values.withUnsafeBytes { values in
+            withUnsafeTemporaryAllocation(of: Item.self, capacity: fieldCount + changes.count) { items in
+                let count = merge(changes, values, at: stamp, into: items)
+                return Profile(name: nameBytes, items: UnsafeBufferPointer(rebasing: items[..<count]))
             }
         }
-        let next = Profile(name: name, fields: merged)
         deallocate()
         return next
+    }
+
+    /// Who writes a line about what they do, writes it again and again. Where the field changed last of all, and no other
+    /// with it, only the stamp and its bytes are others: the rest is copied as it is. Nil where it is not so.
+    private func changedAgain(_ wanted: FieldNumber, _ value: [UInt8], _ stamp: Stamp) -> Profile? {
+        var newestFields = 0
+        var found: UnsafeRawBufferPointer?
+        let newest = newest
+        forEachField { number, fieldStamp, value in
+            if fieldStamp == newest { newestFields += 1 }
+            if number == wanted, fieldStamp == newest { found = value }
+        }
+        // A head's length depends on the value's.
+        guard newestFields == 1, let found, found.count == value.count, !value.isEmpty else { return nil }
+        let bytes = allocatedBytes
+        let copy = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 8)
+        copy.copyMemory(from: base, byteCount: bytes)
+        copy.storeBytes(of: stamp | UInt64(olderCount) << 56, as: UInt64.self)
+        value.withUnsafeBytes {
+            (copy + (found.baseAddress! - UnsafeRawPointer(base))).copyMemory(
+                from: $0.baseAddress!,
+                byteCount: $0.count
+            )
+        }
+        return Profile(base: copy)
+    }
+
+    private init(base: UnsafeMutableRawPointer) { self.base = base }
+
+    /// Returns how many fields there are then; `values` has those of the changes, one behind the other.
+    private func merge(
+        _ changes: [FieldChange],
+        _ values: UnsafeRawBufferPointer,
+        at stamp: Stamp,
+        into items: UnsafeMutableBufferPointer<Item>
+    ) -> Int {
+        var count = 0
+        var next = 0
+        var begin = 0
+        func add(_ item: Item) {
+            items.initializeElement(at: count, to: item)
+            count += 1
+        }
+        func addChange() {
+            let change = changes[next]
+            let end = begin + (change.value?.count ?? 0)
+            let value = change.value == nil ? nil : UnsafeRawBufferPointer(rebasing: values[begin..<end])
+            add(Item(number: change.number, stamp: stamp, value: value))
+            begin = end
+            next += 1
+        }
+        forEachField { number, fieldStamp, value in
+            while next < changes.count, changes[next].number < number { addChange() }
+            if next < changes.count, changes[next].number == number {
+                addChange()
+            } else {
+                add(Item(number: number, stamp: fieldStamp, value: value))
+            }
+        }
+        while next < changes.count { addChange() }
+        return count
     }
 }
 

@@ -10,6 +10,7 @@
 //  points its member at it; the old slot is dead by that alone, and goes when the arrays next fill up. 26 bytes an
 //  entry, and room for a few appends. docs/decisions/owner-table.md has what else was tried.
 
+import CPrefetch
 import TidemarkWire
 
 /// What of a roster answers "nothing new" stands first: with the account's id and profile it is one line of the cache.
@@ -389,6 +390,15 @@ struct Roster {
         members[number].place = slots16
         slots16 += 1
         watermark = stamp
+    }
+
+    /// Asks for the lines that restamping a member writes to.
+    @inline(__always)
+    func prefetchAppend(_ number: Int) {
+        guard base != nil else { return }
+        prefetch_line(members + number)
+        prefetch_line(stamps + slotCount)
+        prefetch_line(numbers + slotCount)
     }
 
     /// Gives a number to a contact, or leaves it with the contact that has it.

@@ -42,12 +42,18 @@ public final class Server: Sendable {
 
     private let changeLog: ChangeLog
     private let draining: DrainFlag
+    private let clockConfirmations: ClockConfirmations
     private let waker: Waker
     private let shardEnded: DispatchGroup
     private let failure: Failure
 
-    /// Opens, loads and listens; returns once clients can connect.
-    public init(_ configuration: ServerConfiguration, log: Logger) throws {
+    /// Opens, loads and listens; returns once clients can connect. `progress` is told, on the calling thread, how far
+    /// loading has come.
+    public init(
+        _ configuration: ServerConfiguration,
+        log: Logger,
+        progress: LoadProgress = { _, _ in }
+    ) throws {
         guard !configuration.listen.isEmpty else { throw ServerError.nothingToListenOn }
         if let open = configuration.listen.first(where: { !$0.isLocal }), !configuration.allowsInsecure {
             throw ServerError.insecure(open)
@@ -55,7 +61,7 @@ public final class Server: Sendable {
         let store = try Server.openStore(configuration.dataDirectory)
         let begin = DispatchTime.now()
         let options = DirectoryOptions(popularFollowers: configuration.popularFollowers)
-        let directory = try store.loadDirectory(options: options)
+        let directory = try store.loadDirectory(options: options, progress: progress)
         loaded = Loaded(
             users: directory.userCount,
             entries: directory.entryCount,
@@ -65,18 +71,21 @@ public final class Server: Sendable {
 
         counters = Counters()
         draining = DrainFlag()
+        clockConfirmations = ClockConfirmations()
         shardEnded = DispatchGroup()
         failure = Failure()
 
         // The loop is made on its own thread; this one waits for where it listens, then gives it the change log.
         let start = ShardStart(directory: directory)
-        let thread = Thread { [counters, draining, shardEnded, failure] in
+        shardEnded.enter()
+        startThread("tidemark-loop-0") { [counters, draining, clockConfirmations, shardEnded, failure] in
             defer { shardEnded.leave() }
             do {
                 try start.run(
                     configuration: configuration,
                     counters: counters,
                     draining: draining,
+                    clockConfirmations: clockConfirmations,
                     log: log
                 )
             } catch {
@@ -84,10 +93,6 @@ public final class Server: Sendable {
                 failure.record(error)
             }
         }
-        thread.name = "tidemark-loop-0"
-        thread.stackSize = 8 << 20
-        shardEnded.enter()
-        thread.start()
         do {
             (addresses, waker) = try start.listening.wait().get()
         } catch {
@@ -129,6 +134,9 @@ public final class Server: Sendable {
         if let error = failure.first { throw error }
     }
 
+    /// Says that the clock is right, after a jump ahead of more than a day: old tombstones are collected again.
+    public func confirmClock() { clockConfirmations.add() }
+
     /// Called once, from a thread of the server, if it can no longer serve; `stop` throws the error.
     public func onFailure(_ body: @escaping @Sendable (any Error) -> Void) { failure.observe(body) }
 }
@@ -149,7 +157,13 @@ private final class ShardStart: @unchecked Sendable {
         return inbox
     }
 
-    func run(configuration: ServerConfiguration, counters: Counters, draining: DrainFlag, log: Logger) throws {
+    func run(
+        configuration: ServerConfiguration,
+        counters: Counters,
+        draining: DrainFlag,
+        clockConfirmations: ClockConfirmations,
+        log: Logger
+    ) throws {
         var loop = try EventLoop(configuration.eventLoop)
         let (bound, policies) = try Shard.listen(configuration, on: &loop)
         listening.complete(.success((bound, loop.waker)))
@@ -162,6 +176,7 @@ private final class ShardStart: @unchecked Sendable {
             inbox: try inboxReady.wait().get(),
             counters: counters,
             draining: draining,
+            clockConfirmations: clockConfirmations,
             loop: loop,
             log: log
         )

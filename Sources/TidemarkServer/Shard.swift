@@ -45,6 +45,9 @@ struct Shard: ~Copyable {
     /// Writes of one connection that may wait for the disk.
     private static let writesOpenMax = 1024
 
+    /// Writes that are decided in a row before the log is given them.
+    private static let handOverCount = 128
+
     /// Entries of deleted accounts undone in an iteration: some tens of microseconds.
     private static let maintenanceSteps = 128
     /// With its tag and its length.
@@ -73,6 +76,9 @@ struct Shard: ~Copyable {
     private var hasLeftOver = false
     private var nextCollection: MonotonicTime
     private var collectionCursor = 0
+    private var clockWatch: ClockWatch
+    private let clockConfirmations: ClockConfirmations
+    private var confirmationsSeen = 0
     /// Decided in this iteration, not yet handed over.
     private var submissions: [Submission] = []
     private var scratch = ByteWriter(capacity: 1 << 16)
@@ -87,19 +93,24 @@ struct Shard: ~Copyable {
         inbox: GroupInbox,
         counters: Counters,
         draining: DrainFlag,
+        clockConfirmations: ClockConfirmations,
         loop: consuming EventLoop,
         log: Logger
     ) {
         self.index = index
         self.configuration = configuration
         self.policies = policies
+        let newest = directory.published
         self.directory = directory
         self.inbox = inbox
         self.counters = counters
         self.draining = draining
+        self.clockConfirmations = clockConfirmations
         nextCollection = loop.now + Self.collectionInterval
+        clockWatch = ClockWatch(newest: newest, wall: configuration.clock(), at: loop.now)
         self.loop = loop
         self.log = log
+        if clockWatch.jump != nil { warnOfClock() }
         recording = configuration.recorder.map { ShardRecording($0, listeners: listeners) }
     }
 
@@ -413,13 +424,16 @@ struct Shard: ~Copyable {
     // MARK: writes
 
     private mutating func decide(_ write: Write, _ id: ConnectionID, _ request: UInt16, _ changeLog: ChangeLog) {
-        // Asked before deciding, for a decision cannot be taken back.
-        if submissions.count >= configuration.changeLog.groupMax { submit(to: changeLog) }
+        // Handed over while others are still being decided, so that the disk and this loop work at the same time. And
+        // before deciding, for a decision cannot be taken back.
+        if submissions.count >= Self.handOverCount { submit(to: changeLog) }
         guard !draining.isSet, submissions.count < configuration.changeLog.groupMax, changeLog.hasRoom else {
             // Not `shuttingDown`, which closes: acknowledgements of earlier writes may still be due here.
             let error = ErrorMessage(
                 .retryLater,
-                detail: draining.isSet ? "the server is going down" : "the disk is behind",
+                detail: draining.isSet
+                    ? "the server is going down"
+                    : changeLog.isStalled ? "the disk is full or cannot be written" : "the disk is behind",
                 retryAfterMS: UInt32.random(in: 500...1500)
             )
             return fail(id, request: request, error)
@@ -446,11 +460,16 @@ struct Shard: ~Copyable {
 
     private mutating func submit(to changeLog: ChangeLog) {
         guard !submissions.isEmpty, changeLog.append(submissions) else { return }
-        submissions.removeAll(keepingCapacity: true)
+        // The log has this array now, and no copy of it.
+        submissions = []
+        submissions.reserveCapacity(Self.handOverCount)
     }
 
     private mutating func applyPublished() {
-        for group in inbox.take() {
+        let groups = inbox.take()
+        guard !groups.isEmpty else { return }
+        defer { directory.finishChanges() }
+        for group in groups {
             // No closure: what it would capture of this shard cannot be captured.
             var stamp = group.first
             for submission in group.submissions {
@@ -485,11 +504,18 @@ struct Shard: ~Copyable {
     /// Now and then a few accounts, so that all have had their turn after some minutes.
     private mutating func collectTombstones(_ changeLog: ChangeLog) {
         nextCollection = loop.now + Self.collectionInterval
+        let now = configuration.clock()
+        if clockWatch.look(wall: now, at: loop.now) { warnOfClock() }
+        if clockConfirmations.count != confirmationsSeen {
+            confirmationsSeen = clockConfirmations.count
+            clockWatch.confirm()
+            log.notice("the clock is confirmed; old tombstones are collected again")
+        }
         guard submissions.isEmpty, changeLog.hasRoom else { return }
         let age = UInt64(configuration.tombstoneRetention.components.seconds) * 1_000_000
-        let now = configuration.clock()
         let retention = TombstoneRetention(
-            through: min(now > age ? now - age : 0, directory.published),
+            // Nothing for its age while the clock is not believed.
+            through: clockWatch.jump == nil ? min(now > age ? now - age : 0, directory.published) : 0,
             ownerMax: configuration.tombstonesMax
         )
         let changes = directory.collections(retention, from: &collectionCursor, accounts: Self.collectionAccounts)
@@ -500,6 +526,16 @@ struct Shard: ~Copyable {
         }
         log.info("collecting tombstones", metadata: ["owners": "\(submissions.count)"])
         submit(to: changeLog)
+    }
+
+    private func warnOfClock() {
+        let days = (clockWatch.jump ?? 0) / 86_400_000_000
+        log.warning(
+            """
+            the clock is \(days) days ahead of where it was: did it jump, or was the server off for so long? What tells of \
+            removed contacts is kept, however old, until 'tidemark-server confirm-clock' says that the clock is right
+            """
+        )
     }
 
     // MARK: draining

@@ -2,11 +2,13 @@
 //  publishes each group to every shard, in stamp order, after it is on disk. Each shard applies a group before it
 //  acknowledges any of it.
 //
-//      shard ──append──▶ queue ──▶ commit (FULL) ──▶ every shard's inbox ──▶ apply, acknowledge
-//                                     │
-//                                     └──▶ fold, when nobody waits or too much has gathered
+//      shard ──append──▶ queue ──▶ group ──▶ commit (FULL) ──▶ every shard's inbox ──▶ apply, acknowledge
+//                                               │
+//                                               └── with it, a step of folding or trimming; by themselves when it is quiet
 //
-//  For many machines, an engine that keeps one ordered log elsewhere takes this file's place; shards stay as they are.
+//  An acknowledgement waits for its group to fill or `groupDelay`, for one commit with its step, and for one checkpoint:
+//  each has a bound. For many machines, an engine that keeps one ordered log elsewhere takes this file's place; shards
+//  stay as they are.
 
 import Dispatch
 import Foundation
@@ -20,17 +22,24 @@ public struct ChangeLogConfiguration: Sendable {
     /// "retry later".
     public var queuedMax = 65_536
     public var queuedBytesMax = 64 << 20
-    /// Changes in one group, and the bytes that their values hold.
-    public var groupMax = 8_192
-    public var groupBytesMax = 4 << 20
-    /// Changes that one folding step writes.
-    public var foldStep = 4_096
-    /// How long it has to be quiet before less than a step is folded, in milliseconds.
+    /// A group is closed with so many changes, or so many bytes of values; with fewer once there are `groupEnough`, or so
+    /// long after its first change came. A writer that is alone does not wait.
+    public var groupMax = 2_048
+    public var groupBytesMax = 1 << 20
+    /// So many changes wait for no others: with them a commit is no longer mostly its page and its sync.
+    public var groupEnough = 64
+    public var groupDelay: Duration = .milliseconds(2)
+    /// Folding begins with so many changes, or so many bytes of values: the more, the more of them are to the same rows.
+    public var foldAt = 65_536
+    public var foldAtBytes = 16 << 20
+    /// Or when it has been quiet for so long, in milliseconds.
     public var quietMS = 100
-    /// Folded changes after which the write-ahead file goes into the database.
-    public var checkpointStep = 16_384
+    /// Rows that one step of folding writes, or twice its group's changes: about 2 µs each.
+    public var stepRows = 1_024
+    /// Pages in the write-ahead file after which they go into the database: about 10 µs each.
+    public var checkpointFrames = 512
     /// Unfolded changes, and the bytes that their values hold, beyond which folding goes before the next group.
-    public var foldingLagMax = 65_536
+    public var foldingLagMax = 262_144
     public var foldingLagBytesMax = 64 << 20
     /// How long the disk is left alone after it was full or could not be written, in milliseconds.
     public var fullRetryMS = 200
@@ -69,6 +78,9 @@ public final class ChangeLog: Sendable {
         var submissions: [Submission] = []
         /// What the submissions' values hold.
         var bytes = 0
+        /// When the first of them came, or the group before them was taken: nanoseconds of `DispatchTime`.
+        var firstAt: UInt64 = 0
+        var requests: [@Sendable (Store) -> Void] = []
         var isClosing = false
     }
 
@@ -102,9 +114,7 @@ public final class ChangeLog: Sendable {
         self.inboxes = inboxes
         self.failed = failed
         nonisolated(unsafe) let store = store
-        let thread = Thread { [self] in run(store) }
-        thread.name = "tidemark-log"
-        thread.start()
+        startThread("tidemark-log") { [self] in run(store) }
     }
 
     /// Hands changes over, in order. False when too much waits already, or the disk does not take any more: then none
@@ -115,13 +125,17 @@ public final class ChangeLog: Sendable {
             guard !queue.isClosing, !stalled.load(ordering: .relaxed),
                 queue.submissions.count + submissions.count <= configuration.queuedMax
             else { return false }
-            queue.submissions += submissions
+            if queue.submissions.isEmpty { queue.firstAt = DispatchTime.now().uptimeNanoseconds }
+            if queue.submissions.isEmpty { queue.submissions = submissions } else { queue.submissions += submissions }
             queue.bytes += bytes
             return true
         }
         if wasTaken { arrived.signal() }
         return wasTaken
     }
+
+    /// Whether the disk is full or cannot be written; it is tried again and again.
+    public var isStalled: Bool { stalled.load(ordering: .relaxed) }
 
     /// Whether a write would be taken now.
     public var hasRoom: Bool {
@@ -146,26 +160,31 @@ public final class ChangeLog: Sendable {
         ended.signal()
     }
 
+    /// Has the log's thread do something with the store, between two groups. Returns false once the log is closed.
+    func request(_ body: @escaping @Sendable (Store) -> Void) -> Bool {
+        let wasTaken = queue.withLock { queue in
+            if !queue.isClosing { queue.requests.append(body) }
+            return !queue.isClosing
+        }
+        if wasTaken { arrived.signal() }
+        return wasTaken
+    }
+
     // MARK: the thread
+
+    /// What only the thread knows.
+    private struct Pace {
+        /// When folding is tried again after the disk was full.
+        var stepsAt = DispatchTime(uptimeNanoseconds: 0)
+        /// Changes in the last group.
+        var lastGroup = 0
+    }
 
     private func run(_ store: Store) {
         defer { ended.signal() }
         do {
-            while true {
-                let (submissions, isLast, isClosing) = takeGroup()
-                if !submissions.isEmpty {
-                    publish(try commit(submissions, to: store))
-                }
-                let isFar =
-                    store.foldingLag >= configuration.foldingLagMax
-                    || store.foldingLagBytes >= configuration.foldingLagBytesMax
-                if isFar || (isLast && store.foldingLag >= configuration.foldStep) {
-                    try fold(store)
-                } else if isLast {
-                    if isClosing { break }
-                    try wait(store)
-                }
-            }
+            var pace = Pace()
+            while try turn(store, &pace) {}
             try store.close()
         } catch {
             // What waits will not be done, and nothing more is taken.
@@ -175,14 +194,74 @@ public final class ChangeLog: Sendable {
         }
     }
 
-    /// For more to do. What little is unfolded is folded once it has been quiet for a while.
-    private func wait(_ store: Store) throws {
-        guard store.foldingLag > 0 else { return arrived.wait() }
-        guard arrived.wait(timeout: .now() + .milliseconds(configuration.quietMS)) == .timedOut else { return }
-        try fold(store)
+    /// One group, or one step behind the groups, or a wait for more to do. False when all is done.
+    private func turn(_ store: Store, _ pace: inout Pace) throws -> Bool {
+        for request in queue.withLock({ queue in
+            defer { queue.requests = [] }
+            return queue.requests
+        }) { request(store) }
+        if store.waitingChanges >= configuration.foldAt || store.waitingBytes >= configuration.foldAtBytes {
+            store.beginFold()
+        }
+        let isFar =
+            store.foldingLag >= configuration.foldingLagMax || store.foldingLagBytes >= configuration.foldingLagBytesMax
+        if isFar {
+            store.beginFold()
+            try step(store, &pace)
+            if store.foldingLag >= configuration.foldingLagMax, DispatchTime.now() < pace.stepsAt { pause() }
+        }
+        switch waiting(pace) {
+        case .none:
+            if queue.withLock({ $0.isClosing && $0.submissions.isEmpty }) { return false }
+            try rest(store, &pace)
+        case .some(let delay) where delay > 0:
+            // Others may join this group; meanwhile there may be something to do behind those before.
+            if store.hasSteps, DispatchTime.now() >= pace.stepsAt {
+                try step(store, &pace)
+            } else {
+                _ = arrived.wait(timeout: .now() + .nanoseconds(delay))
+            }
+        case .some:
+            let submissions = takeGroup()
+            pace.lastGroup = submissions.count
+            let canStep = store.hasSteps && DispatchTime.now() >= pace.stepsAt
+            let rows = canStep ? max(configuration.stepRows, 2 * submissions.count) : 0
+            publish(try commit(submissions, rowsMax: rows, to: store))
+            try checkpoint(store, &pace)
+        }
+        return true
     }
 
-    private func takeGroup() -> ([Submission], isLast: Bool, isClosing: Bool) {
+    /// How many nanoseconds the next group is left open; nil when nothing waits.
+    private func waiting(_ pace: Pace) -> Int? {
+        queue.withLock { queue in
+            guard !queue.submissions.isEmpty else { return nil }
+            let isFull =
+                queue.submissions.count >= min(configuration.groupEnough, configuration.groupMax)
+                || queue.bytes >= configuration.groupBytesMax
+            let isAlone = queue.submissions.count == 1 && pace.lastGroup <= 1
+            if isFull || isAlone || queue.isClosing { return 0 }
+            let due = queue.firstAt + UInt64(configuration.groupDelay / .nanoseconds(1))
+            let now = DispatchTime.now().uptimeNanoseconds
+            return due > now ? Int(due - now) : 0
+        }
+    }
+
+    /// Nothing waits: a step, or sleep until something comes. What little is unfolded is folded once it has been quiet.
+    private func rest(_ store: Store, _ pace: inout Pace) throws {
+        let now = DispatchTime.now()
+        if store.hasSteps, now >= pace.stepsAt {
+            try step(store, &pace)
+        } else if store.hasSteps {
+            _ = arrived.wait(timeout: pace.stepsAt)
+        } else if store.waitingChanges > 0 {
+            if arrived.wait(timeout: now + .milliseconds(configuration.quietMS)) == .timedOut { store.beginFold() }
+        } else {
+            arrived.wait()
+        }
+    }
+
+    private func takeGroup() -> [Submission] {
         queue.withLock { queue in
             var count = 0
             var bytes = 0
@@ -190,18 +269,23 @@ public final class ChangeLog: Sendable {
                 bytes += queue.submissions[count].valueBytes
                 count += 1
             }
+            queue.bytes -= bytes
+            queue.firstAt = DispatchTime.now().uptimeNanoseconds
+            if count == queue.submissions.count {
+                defer { queue.submissions = [] }
+                return queue.submissions
+            }
             let group = Array(queue.submissions.prefix(count))
             queue.submissions.removeFirst(count)
-            queue.bytes -= bytes
-            return (group, queue.submissions.isEmpty, queue.isClosing)
+            return group
         }
     }
 
     /// A full disk is waited out: the group is kept, those behind it wait, and new writes are refused meanwhile.
-    private func commit(_ submissions: [Submission], to store: Store) throws -> Group {
+    private func commit(_ submissions: [Submission], rowsMax: Int, to store: Store) throws -> Group {
         while true {
             do {
-                let group = try store.commit(submissions, now: clock())
+                let group = try store.commit(submissions, now: clock(), rowsMax: rowsMax)
                 stalled.store(false, ordering: .relaxed)
                 return group
             } catch let error as DatabaseError where error.mayPass {
@@ -212,13 +296,22 @@ public final class ChangeLog: Sendable {
         }
     }
 
-    /// One step. On a full disk the log's rows stay where they are, and folding is tried again later.
-    private func fold(_ store: Store) throws {
+    /// On a full disk the log's rows stay where they are, and folding is tried again later.
+    private func step(_ store: Store, _ pace: inout Pace) throws {
         do {
-            try store.fold(changesMax: configuration.foldStep)
-            try store.checkpointIfDue(changesMin: configuration.checkpointStep)
+            try store.step(rowsMax: configuration.stepRows)
         } catch let error as DatabaseError where error.mayPass {
-            pause()
+            pace.stepsAt = .now() + .milliseconds(configuration.fullRetryMS)
+        }
+        try checkpoint(store, &pace)
+    }
+
+    private func checkpoint(_ store: Store, _ pace: inout Pace) throws {
+        guard DispatchTime.now() >= pace.stepsAt else { return }
+        do {
+            try store.checkpointIfDue(framesMin: configuration.checkpointFrames)
+        } catch let error as DatabaseError where error.mayPass {
+            pace.stepsAt = .now() + .milliseconds(configuration.fullRetryMS)
         }
     }
 
@@ -233,8 +326,8 @@ extension DatabaseError {
     /// A full disk, a write that failed, a lock that somebody holds: nothing is lost, and it may pass by itself.
     var mayPass: Bool {
         switch resultCode {
-        case .SQLITE_FULL, .SQLITE_BUSY: true
-        default: [.SQLITE_IOERR_WRITE, .SQLITE_IOERR_SHMSIZE].contains(extendedResultCode)
+        case .SQLITE_FULL, .SQLITE_BUSY, .SQLITE_READONLY: true
+        default: [.SQLITE_IOERR_WRITE, .SQLITE_IOERR_TRUNCATE, .SQLITE_IOERR_SHMSIZE].contains(extendedResultCode)
         }
     }
 }

@@ -1,10 +1,10 @@
-// The tables, and what stands in them. State tables hold what the log said up to `folded`; the log's rows after that
-// are replayed on start.
+// The tables, and what stands in them. State tables hold what the log said up to `folded`; what its rows after that say
+// goes over them on start.
 
 import GRDB
 
 enum Schema {
-    static let version = 2
+    static let version = 3
     /// "TDMK", so that `file` and a wrong path can be told apart.
     static let applicationID: Int32 = 0x5444_4D4B
 
@@ -21,9 +21,14 @@ enum Schema {
         );
         CREATE TABLE folded(
             id INTEGER PRIMARY KEY CHECK (id = 1),
-            stamp INTEGER NOT NULL               -- the state tables hold all changes up to here
+            stamp INTEGER NOT NULL,              -- the state tables hold all changes up to here, and some later ones
+            trimmed INTEGER NOT NULL DEFAULT 0   -- no change up to here is in the log any more
         );
-        INSERT INTO folded VALUES (1, 0);
+        INSERT INTO folded (id, stamp) VALUES (1, 0);
+        CREATE TABLE observer(
+            name TEXT PRIMARY KEY,
+            stamp INTEGER NOT NULL               -- it has dealt with all changes up to here
+        ) WITHOUT ROWID;
         CREATE TABLE account(
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
@@ -68,6 +73,10 @@ enum Schema {
             try db.execute(sql: "PRAGMA synchronous = FULL")
             // Never on the commit path.
             try db.execute(sql: "PRAGMA wal_autocheckpoint = 0")
+            // What an import made of the write-ahead file is given back.
+            try db.execute(sql: "PRAGMA journal_size_limit = \(16 << 20)")
+            // In KiB: folding goes over the state tables again and again.
+            try db.execute(sql: "PRAGMA cache_size = -65536")
         }
         return configuration
     }
@@ -90,7 +99,12 @@ enum Schema {
         """
         ALTER TABLE account ADD COLUMN horizon INTEGER NOT NULL DEFAULT 0;
         CREATE TABLE deleted(id INTEGER PRIMARY KEY, stamp INTEGER NOT NULL);
+        """,
         """
+        ALTER TABLE folded ADD COLUMN trimmed INTEGER NOT NULL DEFAULT 0;
+        UPDATE folded SET trimmed = stamp;
+        CREATE TABLE observer(name TEXT PRIMARY KEY, stamp INTEGER NOT NULL) WITHOUT ROWID;
+        """,
     ]
 
     /// Makes the tables in an empty file, and brings those of an older version up to this one. In one transaction.

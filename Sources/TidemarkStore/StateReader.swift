@@ -1,166 +1,160 @@
-// Reads the folded state and the log's tail back into a directory, checking what a damaged file could break.
+//  Reads the state tables, with what the log's tail says over them, in the order in which a directory is loaded:
+//
+//      account ┐ by id              field ┐ by user             entry ┐ by owner
+//              ├─▶ accounts               ├─▶ their fields            ├─▶ rosters     ─▶ chunks ─▶ `DirectoryLoader`
+//      tail    ┘                    tail  ┘                     tail  ┘
+//
+//  SQLite's columns take any type and a damaged file holds anything, so each value is checked where it is read.
 
-import Foundation
 import GRDB
 import TidemarkDirectory
 import TidemarkWire
 
-enum StateReader {
+/// What is loaded, in pieces, in this order; a load is two passes over the accounts.
+enum StateChunk: Sendable {
+    struct Account: Sendable {
+        var id: UserID
+        var name: String
+        var created: Stamp
+        var fields: [Directory.StoredField]
+    }
+
+    struct Roster: Sendable {
+        var owner: UserID
+        var horizon: Stamp
+        var entries: [Directory.StoredEntry]
+    }
+
+    case accounts([Account])
+    /// When each account that is gone was deleted. Once, after the accounts.
+    case deleted([UserID: Stamp])
+    case rosters([Roster])
+}
+
+struct StateReader {
     struct Inconsistency: Error, CustomStringConvertible {
         var description: String
     }
 
-    static func load(into directory: inout Directory, from db: GRDB.Database) throws {
-        // SQLite's columns take any type; what is read below is what these rules let through.
-        for rule in StoreReader.rowRules {
-            if let row = try String.fetchOne(db, sql: rule.rows + " LIMIT 1") {
-                throw Inconsistency(description: "\(row): \(rule.finding)")
-            }
-        }
-        try loadAccounts(into: &directory, db)
-        try loadRosters(into: &directory, db)
-        let folded = try Int64.fetchOne(db, sql: "SELECT stamp FROM folded") ?? 0
-        directory.finishLoading(at: UInt64(bitPattern: folded))
+    let tail: LogTail
+    private let db: Database
+
+    /// So many fields or entries go into a chunk, give or take an account.
+    private static let chunkRows = 8_192
+
+    /// - Parameter emit: is given each chunk; what it throws ends the reading.
+    static func read(_ tail: LogTail, from db: Database, emit: (StateChunk) throws -> Void) throws {
+        let reader = StateReader(tail: tail, db: db)
+        try reader.readAccounts(emit)
+        try emit(.deleted(try reader.deleted()))
+        try reader.readRosters(emit)
     }
 
-    private static func loadAccounts(into directory: inout Directory, _ db: GRDB.Database) throws {
-        let fields = try Row.fetchCursor(db, sql: "SELECT user, number, stamp, value FROM field ORDER BY user, number")
-        var field = try fields.next()
-        let accounts = try Row.fetchCursor(db, sql: "SELECT id, name, created FROM account ORDER BY id")
-        while let account = try accounts.next() {
-            let id = account[0] as Int64
-            var stored: [Directory.StoredField] = []
-            while let row = field, row[0] as Int64 == id {
-                guard let number = UInt16(exactly: row[1] as Int64), (1...Limits.fieldNumberMax).contains(number) else {
-                    throw Inconsistency(description: "account \(id) has a field \(row[1] as Int64)")
+    // MARK: accounts
+
+    private struct AccountRow {
+        var id: UserID
+        var name: String
+        var created: Stamp
+        var horizon: Stamp
+    }
+
+    /// In the order of their ids, those of the tail among them and without those that it deletes.
+    private func forEachAccount(_ body: (AccountRow) throws -> Void) throws {
+        let statement = try PreparedStatement(db, "SELECT id, name, created, horizon FROM account ORDER BY id")
+        let made = tail.batch.accounts.filter { tail.batch.deletions[$0.id] == nil }.sorted { $0.id < $1.id }
+        var next = 0
+        func row(_ account: FoldBatch.Account) -> AccountRow {
+            AccountRow(id: account.id, name: account.name, created: account.created, horizon: 0)
+        }
+        while try statement.step() {
+            let stored = try accountRow(statement)
+            while next < made.count, made[next].id < stored.id {
+                try body(row(made[next]))
+                next += 1
+            }
+            if next < made.count, made[next].id == stored.id {
+                // Written by a fold that was cut short.
+                guard made[next].name == stored.name, made[next].created == stored.created else {
+                    throw Inconsistency(description: "the log makes account \(stored.id), which is there already")
                 }
-                stored.append(
-                    Directory.StoredField(
-                        number: FieldNumber(rawValue: number),
-                        stamp: UInt64(bitPattern: row[2]),
-                        value: (row[3] as Data?).map { Array($0) }
-                    )
-                )
-                field = try fields.next()
+                next += 1
             }
-            guard id > 0, directory.index(of: UserID(id)) == nil, stored.count <= Limits.profileFieldsMax else {
-                throw Inconsistency(description: "account \(id) is not valid")
-            }
-            directory.load(
-                account: UserID(id),
-                name: account[1],
-                created: UInt64(bitPattern: account[2]),
-                fields: stored
-            )
+            if tail.batch.deletions[stored.id] == nil { try body(stored) }
         }
-        if let row = field { throw Inconsistency(description: "fields of an unknown account \(row[0] as Int64)") }
+        for account in made[next...] { try body(row(account)) }
     }
 
-    /// When each account that is gone was deleted.
-    private static func loadDeleted(into directory: inout Directory, _ db: GRDB.Database) throws -> [UserID: Stamp] {
+    private func accountRow(_ row: PreparedStatement) throws -> AccountRow {
+        guard let id = row.integer(0), id > 0 else { throw Inconsistency(description: "an account's id is not valid") }
+        guard let text = row.text(1), (1...Limits.nameBytesMax).contains(text.count),
+            let name = String(validating: text, as: UTF8.self)
+        else { throw Inconsistency(description: "account \(id): its name is not valid") }
+        guard let created = stamp(row.integer(2)), let horizon = row.integer(3), horizon >= 0,
+            UInt64(horizon) <= tail.newest
+        else { throw Inconsistency(description: "account \(id): its stamps are not valid") }
+        return AccountRow(id: UserID(id), name: name, created: created, horizon: UInt64(horizon))
+    }
+
+    private func stamp(_ value: Int64?) -> Stamp? {
+        guard let value, value > 0, UInt64(value) <= tail.newest else { return nil }
+        return UInt64(value)
+    }
+
+    private func readAccounts(_ emit: (StateChunk) throws -> Void) throws {
+        var fields = try FieldRows(tail, db)
+        var chunk: [StateChunk.Account] = []
+        var rows = 0
+        try forEachAccount { account in
+            let stored = try fields.take(account.id)
+            chunk.append(
+                StateChunk.Account(id: account.id, name: account.name, created: account.created, fields: stored)
+            )
+            rows += stored.count + 1
+            if rows >= Self.chunkRows {
+                try emit(.accounts(chunk))
+                chunk.removeAll(keepingCapacity: true)
+                rows = 0
+            }
+        }
+        if let user = fields.user { throw Inconsistency(description: "account \(user) has fields, but is not there") }
+        try emit(.accounts(chunk))
+    }
+
+    private func deleted() throws -> [UserID: Stamp] {
         var deleted: [UserID: Stamp] = [:]
-        let rows = try Row.fetchCursor(db, sql: "SELECT id, stamp FROM deleted")
-        while let row = try rows.next() {
-            let user = UInt64(bitPattern: row[0])
-            guard directory.index(of: user) == nil else {
-                throw Inconsistency(description: "account \(user) is deleted, and is there")
+        let statement = try PreparedStatement(db, "SELECT id, stamp FROM deleted")
+        while try statement.step() {
+            guard let id = statement.integer(0), id > 0, let stamp = stamp(statement.integer(1)) else {
+                throw Inconsistency(description: "a deleted account's id or stamp is not valid")
             }
-            deleted[user] = UInt64(bitPattern: row[1])
-            directory.load(deletedAccount: user)
+            deleted[UserID(id)] = stamp
         }
-        return deleted
+        return deleted.merging(tail.batch.deletions) { $1 }
     }
 
-    private static func loadRosters(into directory: inout Directory, _ db: GRDB.Database) throws {
-        let entries = try Row.fetchCursor(
-            db,
-            sql: """
-                SELECT owner, contact, number, stamp, removed, favourite, annotations FROM entry
-                ORDER BY owner, contact
-                """
-        )
-        var entry = try entries.next()
-        let deleted = try loadDeleted(into: &directory, db)
-        let accounts = try Row.fetchCursor(db, sql: "SELECT id, horizon FROM account ORDER BY id")
-        while let account = try accounts.next() {
-            let owner = account[0] as Int64
-            var roster: [Directory.StoredEntry] = []
-            var numbers: Set<UInt32> = []
-            while let row = entry, row[0] as Int64 == owner {
-                let stored = try storedEntry(row)
-                guard numbers.insert(stored.number).inserted, stored.contact != UserID(owner),
-                    directory.index(of: stored.contact) != nil || deleted[stored.contact] != nil
-                else { throw Inconsistency(description: "entry \(owner) -> \(stored.contact) is not valid") }
-                roster.append(stored)
-                entry = try entries.next()
-            }
-            directory.load(
-                rosterOf: UserID(owner),
-                horizon: UInt64(bitPattern: account[1]),
-                entries: roster,
-                deleted: deleted
+    // MARK: rosters
+
+    private func readRosters(_ emit: (StateChunk) throws -> Void) throws {
+        var entries = try EntryRows(tail, db)
+        var chunk: [StateChunk.Roster] = []
+        var rows = 0
+        try forEachAccount { account in
+            let stored = try entries.take(account.id)
+            let collected = tail.batch.collections[account.id] ?? 0
+            chunk.append(
+                StateChunk.Roster(owner: account.id, horizon: max(account.horizon, collected), entries: stored)
             )
-        }
-        if let row = entry { throw Inconsistency(description: "a roster of an unknown account \(row[0] as Int64)") }
-    }
-
-    private static func storedEntry(_ row: Row) throws -> Directory.StoredEntry {
-        let number = row[2] as Int64
-        guard (1..<Int64(Limits.rosterEntriesMax)).contains(number) else {
-            throw Inconsistency(description: "entry \(row[0] as Int64) -> \(row[1] as Int64) has number \(number)")
-        }
-        var annotations = Annotations()
-        if let text = row[6] as Data? {
-            do {
-                annotations = try text.withUnsafeBytes {
-                    var reader = ByteReader($0)
-                    return try reader.annotationText()
-                }
-            } catch {
-                throw Inconsistency(
-                    description: "entry \(row[0] as Int64) -> \(row[1] as Int64) has unreadable annotations"
-                )
+            rows += stored.count + 1
+            if rows >= Self.chunkRows {
+                try emit(.rosters(chunk))
+                chunk.removeAll(keepingCapacity: true)
+                rows = 0
             }
         }
-        annotations.isFavourite = row[5] as Bool
-        return Directory.StoredEntry(
-            contact: UInt64(bitPattern: row[1]),
-            number: UInt32(number),
-            isRemoved: row[4],
-            stamp: UInt64(bitPattern: row[3]),
-            annotations: annotations
-        )
-    }
-
-    /// Applies the log's rows that are not folded yet, and returns them.
-    static func replayTail(into directory: inout Directory, from db: GRDB.Database) throws -> [Group] {
-        let folded = try Int64.fetchOne(db, sql: "SELECT stamp FROM folded") ?? 0
-        var groups: [Group] = []
-        let rows = try Row.fetchCursor(
-            db,
-            sql: "SELECT first, last, bytes FROM log WHERE first > ? ORDER BY first",
-            arguments: [folded]
-        )
-        while let row = try rows.next() {
-            let first: Stamp = UInt64(bitPattern: row[0])
-            let changes: [Change]
-            do {
-                changes = try (row[2] as Data).withUnsafeBytes { try Group.changes(in: $0) }
-            } catch {
-                throw Inconsistency(description: "log row \(first) is unreadable")
-            }
-            let group = Group(first: first, submissions: changes.map { Submission(change: $0, origin: 0) })
-            guard !changes.isEmpty, group.last == UInt64(bitPattern: row[1]) else {
-                throw Inconsistency(description: "log row \(first) does not hold what its stamps say")
-            }
-            for (offset, change) in changes.enumerated() {
-                guard directory.accepts(change) else {
-                    throw Inconsistency(description: "log row \(first) does not fit the state")
-                }
-                directory.apply(change, at: first + UInt64(offset))
-            }
-            groups.append(group)
+        if let owner = entries.owner {
+            throw Inconsistency(description: "account \(owner) has a roster, but is not there")
         }
-        return groups
+        try emit(.rosters(chunk))
     }
 }

@@ -1,10 +1,11 @@
 //  The change log's rows and the state folded behind them, in one SQLite file:
 //
-//      commit(group) ──▶ log row, FULL ──▶ (published, acknowledged)
-//                            │
-//                        fold, behind ──▶ account, field, entry ──▶ log row trimmed
+//      commit(group) ──▶ log row ──┐
+//                                  ├── one transaction, FULL ──▶ (published, acknowledged)
+//      a step of the fold ─────────┘
 //
-//      open: state tables + the log's rows after `folded` = the directory
+//      fold: unfolded changes, coalesced ──▶ account, field, entry … in steps ──▶ `folded` moves ──▶ log rows trimmed
+//      open: the state tables, and over them what the log says after `folded`, are the directory
 //
 //  Used from one thread at a time; all through one connection.
 
@@ -20,24 +21,44 @@ public final class Store {
     let database: DatabaseQueue
     /// Let go of when the store is closed.
     private var lock: DataDirectoryLock?
+    /// Likewise.
+    private var statements: StateStatements?
     public private(set) var stamper: Stamper
 
-    /// Committed, and not yet in the state tables.
-    private var unfolded: [Group] = []
-    private var unfoldedChanges = 0
-    private var unfoldedBytes = 0
-    private var foldedSinceCheckpoint = 0
+    /// What the file's log held when it was opened.
+    private let tail: LogTail
+    /// Committed, and not yet in the state tables: what is on its way there, and what is not.
+    private var fold: Fold?
+    private var batch: FoldBatch
+    /// The log's rows, and how far they are needed no more.
+    var logRows: LogRows
+    private let checkpoint: Checkpoint
 
     /// Opens, or makes, the store of a data directory, which must exist, and begins a new epoch. Throws `StoreError`
     /// for what is wrong with the directory or the file in it.
     public init(directory: String, epoch: Epoch) throws {
-        lock = try DataDirectoryLock(directory: directory)
-        path = directory + "/tidemark.db"
-        database = try Self.openDatabase(path)
-        (epochs, stamper) = try database.write { db in
-            try Schema.create(db)
-            return try Self.beginEpoch(epoch, db)
+        let path = directory + "/tidemark.db"
+        let lock = try DataDirectoryLock(directory: directory)
+        let database = try Self.openDatabase(path)
+        do {
+            (epochs, tail, statements, logRows) = try database.write { db in
+                try Schema.create(db)
+                let tail = try LogTail(db)
+                let epochs = try Self.beginEpoch(epoch, after: tail.newest, db)
+                return (epochs, tail, try StateStatements(db), try LogRows(tail, db))
+            }
+            checkpoint = Checkpoint(database)
+            // What an earlier process could not sync may be in the cache of the system and not on the disk: written to the
+            // database and synced now, before anything is promised that rests on it.
+            try checkpoint.run(.truncate)
+        } catch {
+            throw try StoreError(error, path: path)
         }
+        self.path = path
+        self.database = database
+        self.lock = lock
+        stamper = Stamper(last: tail.newest)
+        batch = tail.batch
     }
 
     private static func openDatabase(_ path: String) throws -> DatabaseQueue {
@@ -47,170 +68,188 @@ public final class Store {
         }
         do {
             return try DatabaseQueue(path: path, configuration: Schema.configuration(path: path))
-        } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {
-            throw StoreError.damaged(path: path, findings: ["it is not an SQLite database"])
-        } catch let error as DatabaseError {
-            throw StoreError.cannotOpen(path: path, reason: error.message ?? error.description)
+        } catch {
+            throw try StoreError(error, path: path)
         }
     }
 
     /// Records where the opening before this one ended. What a restored or copied file never had is beyond that end.
-    private static func beginEpoch(_ epoch: Epoch, _ db: GRDB.Database) throws -> (EpochHistory, Stamper) {
-        let last = try lastStamp(db)
+    private static func beginEpoch(_ epoch: Epoch, after last: Stamp, _ db: GRDB.Database) throws -> EpochHistory {
         try db.execute(sql: "UPDATE epoch SET last = ? WHERE last IS NULL", arguments: [Int64(bitPattern: last)])
+        // A client that was last here so many openings ago pays a full sync.
+        try db.execute(
+            sql: "DELETE FROM epoch WHERE sequence <= (SELECT max(sequence) FROM epoch) - ?",
+            arguments: [epochsMax]
+        )
         var ends: [Epoch: Stamp] = [:]
         for row in try Row.fetchAll(db, sql: "SELECT epoch, last FROM epoch") {
-            ends[UInt64(bitPattern: row[0])] = UInt64(bitPattern: row[1])
+            guard let known = row[0] as? Int64, let end = row[1] as? Int64 else {
+                throw StateReader.Inconsistency(description: "an epoch's number or its end is not valid")
+            }
+            ends[UInt64(bitPattern: known)] = UInt64(bitPattern: end)
         }
         try db.execute(
             sql: "INSERT INTO epoch (epoch, last) VALUES (?, NULL)",
             arguments: [Int64(bitPattern: epoch)]
         )
-        return (EpochHistory(current: epoch, ends: ends), Stamper(last: last))
+        return EpochHistory(current: epoch, ends: ends)
     }
 
-    static func lastStamp(_ db: GRDB.Database) throws -> Stamp {
-        let logged = try Int64.fetchOne(db, sql: "SELECT max(last) FROM log") ?? 0
-        let folded = try Int64.fetchOne(db, sql: "SELECT stamp FROM folded") ?? 0
-        return UInt64(bitPattern: max(logged, folded))
-    }
+    /// Openings that are remembered.
+    static let epochsMax = 10_000
 
     // MARK: writing
 
-    /// Stamps the submissions and makes their changes durable: when this returns, they may be acknowledged.
-    public func commit(_ submissions: [Submission], now microseconds: UInt64) throws -> Group {
+    /// Stamps the submissions and makes their changes durable: when this returns, they may be acknowledged. A step of
+    /// about `rowsMax` rows of what there is to fold or to trim goes to the disk with them.
+    public func commit(_ submissions: [Submission], now microseconds: UInt64, rowsMax: Int = 0) throws -> Group {
         let count = submissions.reduce(0) { $0 + ($1.change == nil ? 0 : 1) }
         guard count > 0 else { return Group(first: stamper.last + 1, submissions: submissions) }
         var next = stamper
         let group = Group(first: next.take(count, now: microseconds), submissions: submissions)
-        try database.write { db in
-            try Self.insert(group, db)
+        let bytes = group.encoded()
+        do {
+            try write(group, bytes, rowsMax: rowsMax)
+        } catch let error as DatabaseError where error.mayPass && rowsMax > 0 {
+            // Perhaps it was the step that the disk had no room for.
+            try write(group, bytes, rowsMax: 0)
         }
         // Only now: a group that failed is retried with the stamps it would have had.
         stamper = next
-        unfolded.append(group)
-        unfoldedChanges += count
-        unfoldedBytes += group.valueBytes
+        batch.add(group)
+        logRows.append(LogRow(first: group.first, last: group.last, bytes: bytes.count))
         return group
     }
 
-    private static func insert(_ group: Group, _ db: GRDB.Database) throws {
-        try db.cachedStatement(sql: "INSERT INTO log (first, last, bytes) VALUES (?, ?, ?)").execute(
-            arguments: [
-                Int64(bitPattern: group.first), Int64(bitPattern: group.last), Data(group.encoded()),
-            ])
-    }
-
-    /// Changes that the state tables do not have yet.
-    public var foldingLag: Int { unfoldedChanges }
-    /// The bytes that their values hold in memory.
-    public var foldingLagBytes: Int { unfoldedBytes }
-
-    /// Brings the state tables forward by whole groups, about `changesMax` changes, and trims the log behind them.
-    public func fold(changesMax: Int) throws {
-        guard !unfolded.isEmpty else { return }
-        var batch = FoldBatch()
-        var groups = 0
-        var changes = 0
-        for group in unfolded {
-            if groups > 0, changes + group.changeCount > changesMax { break }
-            group.forEach { submission, stamp in
-                if let change = submission.change, let stamp { batch.add(change, at: stamp) }
+    /// One transaction. Where it fails, all is as it was.
+    private func write(_ group: Group?, _ bytes: [UInt8], rowsMax: Int) throws {
+        let statements = statements!
+        var (fold, rows) = (fold, logRows)
+        try database.write { _ in
+            if let group { try statements.insert(first: group.first, last: group.last, bytes: bytes) }
+            guard rowsMax > 0 else { return }
+            if fold != nil {
+                try fold!.step(rowsMax: rowsMax, statements)
+            } else if rows.hasToTrim {
+                try rows.trim(rowsMax: rowsMax, statements)
             }
-            groups += 1
-            changes += group.changeCount
         }
-        let last = unfolded[groups - 1].last
-        try database.write { db in
-            try batch.write(to: db)
-            try Self.setFolded(last, db)
+        logRows = rows
+        self.fold = fold
+        if let fold, fold.isDone {
+            self.fold = nil
+            logRows.folded = fold.last
         }
-        unfoldedBytes -= unfolded.prefix(groups).reduce(0) { $0 + $1.valueBytes }
-        unfolded.removeFirst(groups)
-        unfoldedChanges -= changes
-        foldedSinceCheckpoint += changes
     }
 
-    private static func setFolded(_ stamp: Stamp, _ db: GRDB.Database) throws {
-        try db.execute(sql: "UPDATE folded SET stamp = ?", arguments: [Int64(bitPattern: stamp)])
-        try db.execute(sql: "DELETE FROM log WHERE last <= ?", arguments: [Int64(bitPattern: stamp)])
+    // MARK: folding
+
+    /// Changes that the state tables do not have yet, or not yet all of.
+    public var foldingLag: Int { batch.changeCount + (fold?.changeCount ?? 0) }
+    /// The bytes that their values hold in memory.
+    public var foldingLagBytes: Int { batch.valueBytes + (fold?.valueBytes ?? 0) }
+    /// Of these, what no fold has begun with.
+    public var waitingChanges: Int { batch.changeCount }
+    public var waitingBytes: Int { batch.valueBytes }
+    /// Whether there is something to do for `step`.
+    public var hasSteps: Bool { fold != nil || logRows.hasToTrim }
+
+    /// Takes all that waits, coalesced, to be written step by step. Nothing where a fold is under way.
+    public func beginFold() {
+        guard fold == nil, !batch.isEmpty else { return }
+        fold = Fold(batch)
+        batch = FoldBatch()
+    }
+
+    /// About `rowsMax` rows of the fold under way, or else of trimming.
+    public func step(rowsMax: Int) throws {
+        if hasSteps { try write(nil, [], rowsMax: rowsMax) }
+    }
+
+    /// All that is unfolded, and trims the log behind it.
+    public func foldAll(rowsMax: Int = 4_096) throws {
+        while foldingLag > 0 || hasSteps {
+            beginFold()
+            try step(rowsMax: rowsMax)
+        }
     }
 
     /// Commits many changes in one transaction: all of them, or none. For imports. `progress` is called with the changes
     /// done so far; when it throws, nothing is committed.
+    /// - Precondition: nothing is unfolded.
     public func commitAtOnce(
         _ changes: [Change],
         first: Stamp,
         progress: (Int) throws -> Void = { _ in }
     ) throws {
         guard !changes.isEmpty else { return }
-        precondition(first > stamper.last && unfolded.isEmpty)
+        precondition(first > stamper.last && foldingLag == 0)
         var next = stamper
         precondition(next.take(changes.count, now: first) == first)
-        try database.write { db in
+        let statements = statements!
+        try database.write { _ in
             let step = 10_000
             for start in stride(from: 0, to: changes.count, by: step) {
                 let part = changes[start..<min(start + step, changes.count)]
-                let group = Group(
-                    first: first + UInt64(start),
-                    submissions: part.map { Submission(change: $0, origin: 0) }
-                )
-                try Self.insert(group, db)
                 var batch = FoldBatch()
-                group.forEach { submission, stamp in batch.add(submission.change!, at: stamp!) }
-                try batch.write(to: db)
-                try Self.setFolded(group.last, db)
+                for (offset, change) in part.enumerated() { batch.add(change, at: first + UInt64(start + offset)) }
+                var fold = Fold(batch)
+                try fold.step(rowsMax: .max, statements)
                 try progress(start + part.count)
             }
+            // Observers start over: what an import brings is in no row of the log.
+            try statements.setTrimmed(next.last)
         }
         stamper = next
-        try checkpoint("TRUNCATE")
+        logRows.skip(to: next.last)
+        try checkpoint.run(.truncate)
     }
 
-    /// Moves the write-ahead file's pages into the database once enough has been folded since the last time.
-    public func checkpointIfDue(changesMin: Int) throws {
-        guard foldedSinceCheckpoint >= changesMin else { return }
-        try checkpoint("PASSIVE")
-        foldedSinceCheckpoint = 0
-    }
+    // MARK: checkpoints
 
-    private func checkpoint(_ mode: String) throws {
-        try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(\(mode))") }
+    /// Moves the write-ahead file's pages into the database if there are as many as that.
+    public func checkpointIfDue(framesMin: Int) throws {
+        if checkpoint.isDue(framesMin: framesMin) { try checkpoint.run(.passive) }
     }
 
     /// Folds what is left, if the disk takes it (the log has it anyway), and closes the file.
     public func close() throws {
         do {
-            try fold(changesMax: .max)
-            try checkpoint("TRUNCATE")
+            try foldAll()
+            try checkpoint.run(.truncate)
         } catch let error as DatabaseError where error.mayPass {
         }
+        try abandon()
+    }
+
+    /// Closes the file as it is.
+    func abandon() throws {
+        statements = nil
+        checkpoint.close()
         try database.close()
         lock = nil
     }
 
     // MARK: reading
 
-    /// The directory as the log has it.
-    public func loadDirectory(options: DirectoryOptions = DirectoryOptions()) throws -> Directory {
-        let epochs = epochs
-        let path = path
-        // The closure of `read` cannot return what is not copyable.
-        var loaded: Directory?
-        var tail: [Group] = []
-        try database.read { db in
-            var directory = Directory(epochs: epochs, options: options)
-            do {
-                try StateReader.load(into: &directory, from: db)
-                tail = try StateReader.replayTail(into: &directory, from: db)
-            } catch let error as StateReader.Inconsistency {
-                throw StoreError.damaged(path: path, findings: [error.description])
-            }
-            loaded = consume directory
+    /// The directory as the log has it. Before anything is committed.
+    public func loadDirectory(
+        options: DirectoryOptions = DirectoryOptions(),
+        progress: LoadProgress = { _, _ in }
+    ) throws -> Directory {
+        var directory = Directory(epochs: epochs, options: options)
+        do {
+            let accounts = try database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM account") ?? 0 }
+            try DirectoryLoader.load(
+                into: &directory,
+                tail,
+                from: database,
+                accounts: accounts,
+                progress: progress
+            )
+        } catch {
+            throw try StoreError(error, path: path)
         }
-        unfolded = tail
-        unfoldedChanges = tail.reduce(0) { $0 + $1.changeCount }
-        unfoldedBytes = tail.reduce(0) { $0 + $1.valueBytes }
-        return loaded.take()!
+        return directory
     }
 }

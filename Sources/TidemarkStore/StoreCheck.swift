@@ -63,16 +63,16 @@ extension StoreReader {
         check.logRows = try Int.fetchOne(db, sql: "SELECT count(*) FROM log") ?? 0
         check.epochs = try Int.fetchOne(db, sql: "SELECT count(*) FROM epoch") ?? 0
         guard check.isSound else { return }
-        check.newestStamp = try Store.lastStamp(db)
         try load(db, &check)
     }
 
     private static func load(_ db: GRDB.Database, _ check: inout StoreCheck) throws {
         var directory = Directory(epochs: EpochHistory(current: 0))
         do {
-            try StateReader.load(into: &directory, from: db)
-            let tail = try StateReader.replayTail(into: &directory, from: db)
-            check.unfoldedChanges = tail.reduce(0) { $0 + $1.changeCount }
+            let tail = try LogTail(db)
+            check.newestStamp = tail.newest
+            check.unfoldedChanges = tail.batch.changeCount
+            try DirectoryLoader.load(into: &directory, tail, from: db)
         } catch let error as StateReader.Inconsistency {
             check.findings.append(error.description)
             return

@@ -1,3 +1,4 @@
+import GRDB
 import TidemarkWire
 
 /// What can go wrong with a data directory, with what to do about it.
@@ -8,6 +9,30 @@ public enum StoreError: Error, Equatable, CustomStringConvertible, Sendable {
     case newerSchema(path: String, found: Int, known: Int)
     case notTidemark(path: String)
     case damaged(path: String, findings: [String])
+    case full(path: String)
+    case readOnly(path: String)
+
+    /// Where the database said so itself. What is no error of the file's stays what it was.
+    init(_ error: any Error, path: String) throws {
+        switch error {
+        case let error as StoreError:
+            self = error
+        case let error as StateReader.Inconsistency:
+            self = .damaged(path: path, findings: [error.description])
+        case let error as DatabaseError:
+            let reason = error.message ?? error.description
+            switch error.resultCode {
+            case .SQLITE_NOTADB: self = .damaged(path: path, findings: ["it is not an SQLite database"])
+            case .SQLITE_CORRUPT: self = .damaged(path: path, findings: ["SQLite: \(reason)"])
+            case .SQLITE_FULL: self = .full(path: path)
+            case .SQLITE_IOERR where error.extendedResultCode == .SQLITE_IOERR_SHMSIZE: self = .full(path: path)
+            case .SQLITE_READONLY: self = .readOnly(path: path)
+            default: self = .cannotOpen(path: path, reason: reason)
+            }
+        default:
+            throw error
+        }
+    }
 
     public var description: String {
         switch self {
@@ -20,6 +45,11 @@ public enum StoreError: Error, Equatable, CustomStringConvertible, Sendable {
                 + "directory with --data"
         case .newerSchema(let path, let found, let known):
             "\(path) was written by a newer Tidemark (schema \(found), this one knows \(known)); run that version"
+        case .full(let path):
+            "the disk of \(path) is full; make room on it, then start again. Nothing is lost"
+        case .readOnly(let path):
+            "cannot write to \(path): the file or its file system is read-only; make it writable, or choose another "
+                + "directory with --data"
         case .notTidemark(let path):
             "\(path) is an SQLite database, but not one of Tidemark's; choose another directory with --data"
         case .damaged(let path, let findings):

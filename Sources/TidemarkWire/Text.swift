@@ -9,7 +9,15 @@ public enum Text {
     }
 
     public static func isValid(_ bytes: UnsafeRawBufferPointer, lines: Bool = false) -> Bool {
-        validated(bytes, lines: lines) != nil
+        // Most texts are ASCII, which needs no string to be made of it.
+        var all: UInt8 = 0
+        for byte in bytes {
+            if byte < 0x20 || byte == 0x7F {
+                guard lines, byte == 0x09 || byte == 0x0A else { return false }
+            }
+            all |= byte
+        }
+        return all < 0x80 || String(validating: bytes, as: UTF8.self) != nil
     }
 
     /// An account's name: 1 to `Limits.nameBytesMax` bytes of UTF-8 without control characters and spaces.

@@ -54,7 +54,7 @@ struct ExitStatus {
         case .inUse: .unavailable
         case .missing: .noInput
         case .damaged, .notTidemark, .newerSchema: .badData
-        case .cannotOpen: .failure
+        case .cannotOpen, .full, .readOnly: .failure
         }
     }
 

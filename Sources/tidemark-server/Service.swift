@@ -40,7 +40,10 @@ struct Service {
         configuration.tombstoneRetention = .seconds(settings.tombstoneDays.value * 86_400)
         defer { configuration.recorder?.finish() }
 
-        let server = try Server(configuration, log: log)
+        // Drawn on this thread: `Server` says so.
+        nonisolated(unsafe) let bar = ProgressBar()
+        let server = try Server(configuration, log: log) { bar.show("loading", $0, of: $1) }
+        bar.clear()
         server.onFailure { tell.yield(.failure($0)) }
         announce(server)
         for await event in events {

@@ -34,6 +34,7 @@ import TidemarkWire
             stamp += 1
             let field = FieldChange(FieldNumber(rawValue: 1), text: "\(turn)")
             directory.apply(.profileChanged(user: UserID(turn) % users + 1, fields: [field]), at: stamp)
+            directory.finishChanges()
             let compacted = (0..<Int(users)).count { directory.accounts[$0].roster.slotCount <= before[$0] }
             most = max(most, compacted)
             all += compacted

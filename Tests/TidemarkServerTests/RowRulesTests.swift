@@ -68,16 +68,19 @@ import TidemarkWire
             "entry 1 -> 1: its number, stamp, marks or annotations are not valid"
         ),
         ("UPDATE entry SET owner = 9 WHERE owner = 2", "entry 9 -> 3: its owner or its contact is not there"),
-        ("UPDATE entry SET number = 1 WHERE owner = 1", "the roster of 1: has a number more than once"),
+        (
+            "UPDATE entry SET number = 1 WHERE owner = 1",
+            "entry 1 -> 3: its number is another's too, or it is its owner's own"
+        ),
         (
             "UPDATE entry SET annotations = x'FF' WHERE owner = 1 AND contact = 2",
-            "entry 1 -> 2 has unreadable annotations"
+            "entry 1 -> 2: its annotations are not valid"
         ),
         ("INSERT INTO log VALUES (2000000, 1999999, x'00')", "log row 2000000: its stamps or bytes are not valid"),
-        ("INSERT INTO log VALUES (2000000, 2000000, x'FF')", "log row 2000000 is unreadable"),
+        ("INSERT INTO log VALUES (2000000, 2000000, x'FF')", "log row 2000000 is unreadable at byte 0"),
         (
             "INSERT INTO log VALUES (2000000, 2000000, x'0103017A')",
-            "log row 2000000 does not fit the state"
+            "the log makes account 3, which is there already"
         ),
         (
             "INSERT INTO log VALUES (2000000, 2000005, x'0104017A')",
@@ -88,7 +91,7 @@ import TidemarkWire
             "log row 2000001: begins before the row before it ends, or before what is folded"
         ),
         ("UPDATE epoch SET last = 1 << 50", "epoch 1: its number or its end is not valid"),
-        ("PRAGMA user_version = 9", "schema 9; this program knows 2"),
+        ("PRAGMA user_version = 9", "schema 9; this program knows 3"),
         ("PRAGMA application_id = 0", "it is not one of Tidemark's: application id 0"),
         ("DROP TABLE entry", "SQLite: no such table: entry"),
     ])

@@ -57,7 +57,7 @@ import TidemarkWire
         var configuration = ChangeLogConfiguration()
         configuration.fullRetryMS = 1
         configuration.quietMS = 1
-        configuration.foldStep = 8
+        configuration.stepRows = 8
         let disk = store.database
         let inbox = GroupInbox(wake: {})
         let log = ChangeLog(

@@ -41,8 +41,8 @@ final class TestDirectory: Sendable {
 
 extension Store {
     @discardableResult
-    func commit(_ changes: [Change], now: UInt64 = 0) throws -> Group {
-        try commit(changes.map { Submission(change: $0, origin: 0) }, now: now)
+    func commit(_ changes: [Change], now: UInt64 = 0, rowsMax: Int = 0) throws -> Group {
+        try commit(changes.map { Submission(change: $0, origin: 0) }, now: now, rowsMax: rowsMax)
     }
 }
 
@@ -178,7 +178,9 @@ struct ChangeSource {
                 applied.apply(submission.change!, at: stamp!)
             }
             source.published = applied.published
-            if round % 3 == 0 { try store.fold(changesMax: source.random.below(200) + 1) }
+            // Folds begin now and then, and most copies are taken within one.
+            if round % 7 == 0 { store.beginFold() }
+            if round % 2 == 0 { try store.step(rowsMax: source.random.below(60) + 1) }
             guard round % 10 == 9 else { continue }
             let copy = try directory.copy()
             let other = try copy.open()
@@ -211,7 +213,7 @@ struct ChangeSource {
             (1...4).map { .accountCreated(user: $0, name: "user\($0)") }
                 + [set(2, 1), set(3, 2), .entryRemoved(owner: 1, contact: 2)]
         )
-        try store.fold(changesMax: 1_000)
+        try store.foldAll()
         try store.commit([
             .tombstonesCollected(owner: 1, through: before.last), set(4, 1), set(2, 3),
             .entryRemoved(owner: 1, contact: 2),
@@ -233,7 +235,7 @@ struct ChangeSource {
         let store = try directory.open()
         _ = try store.loadDirectory()
         try store.commit([.accountCreated(user: 1, name: "bob")])
-        try store.fold(changesMax: 1_000)
+        try store.foldAll()
         try store.commit([.accountDeleted(user: 1), .accountCreated(user: 9, name: "bob")])
         try store.close()
         let reopened = try directory.open()
@@ -241,23 +243,25 @@ struct ChangeSource {
         try reopened.close()
     }
 
-    @Test("a file of the first schema is brought up to this one") func migration() throws {
+    @Test("a file of every released schema is brought up to this one", arguments: [1, 2])
+    func migration(version: Int) throws {
         let directory = try TestDirectory()
-        let store = try directory.open()
-        _ = try store.loadDirectory()
-        _ = try store.commit([.accountCreated(user: 1, name: "ada")])
-        try store.close()
         try directory.sql {
-            try $0.execute(
-                sql: "ALTER TABLE account DROP COLUMN horizon; DROP TABLE deleted; PRAGMA user_version = 1"
-            )
+            try $0.execute(sql: "PRAGMA journal_mode = WAL")
+            try ReleasedSchema.make(version: version, in: $0)
         }
-        let reopened = try directory.open()
-        _ = try reopened.commit([.tombstonesCollected(owner: 1, through: 1), .accountCreated(user: 2, name: "bob")])
-        try reopened.close()
+        let store = try directory.open()
+        let loaded = try store.loadDirectory()
+        #expect((loaded.userCount, loaded.entryCount, loaded.published) == (3, 1, 5))
+        #expect(loaded.epochs.ends == [77: 5])
+        try store.commit([.tombstonesCollected(owner: 1, through: 1), .accountDeleted(user: 2)])
+        try store.register(observer: "mirror")
+        try store.close()
+        #expect(try StoreReader(directory: directory.path).check().findings == [])
         let again = try directory.open()
-        let loaded = try again.loadDirectory()
-        #expect(loaded.userCount == 2)
+        let reloaded = try again.loadDirectory()
+        #expect((reloaded.userCount, reloaded.entryCount) == (2, 0))
+        #expect(again.logRows.observers == ["mirror": 7])
         try again.close()
     }
 
@@ -369,6 +373,8 @@ struct ChangeSource {
     @Test(
         "a log row or a state row that does not fit is named, not loaded",
         arguments: [
+            "UPDATE field SET value = x'FF' WHERE number = 1",
+            "UPDATE account SET name = 'b' || x'00FF' WHERE id = 1",
             "INSERT INTO log VALUES (50, 50, x'09')",
             "INSERT INTO log VALUES (50, 60, x'01010161')",
             "INSERT INTO log VALUES (50, 50, x'02630100')",
@@ -381,24 +387,26 @@ struct ChangeSource {
             "UPDATE account SET name = hex(zeroblob(200)) WHERE id = 1",
             "UPDATE account SET created = 'x'",
             "UPDATE folded SET stamp = 1 << 60",
-            "UPDATE entry SET stamp = 'x'; INSERT INTO field VALUES (1, 1, 'x', x'41')",
+            "UPDATE entry SET stamp = 'x'; INSERT INTO field VALUES (1, 2, 'x', x'41')",
         ]
     )
     func damaged(sql: String) throws {
         let directory = try TestDirectory()
         let store = try directory.open()
         _ = try store.loadDirectory()
-        try store.commit([.accountCreated(user: 1, name: "a"), .accountCreated(user: 2, name: "b")])
+        try store.commit([
+            .accountCreated(user: 1, name: "a"), .accountCreated(user: 2, name: "b"),
+            .profileChanged(user: 1, fields: [FieldChange(FieldNumber(rawValue: 1), text: "A")]),
+        ])
         try store.close()
         try directory.sql { try $0.execute(sql: sql) }
-        let broken = try directory.open()
-        #expect(throws: StoreError.self) { _ = try broken.loadDirectory() }
+        #expect(throws: StoreError.self) { _ = try directory.open().loadDirectory() }
     }
 }
 
 extension Store {
     func commitAtOnceForTest(_ changes: [Change]) throws {
-        try fold(changesMax: .max)
+        try foldAll()
         try commitAtOnce(changes, first: stamper.last + 1)
     }
 }

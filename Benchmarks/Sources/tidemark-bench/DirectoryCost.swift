@@ -312,6 +312,7 @@ struct DirectoryCost: ~Copyable {
             )
             let begin = nanoseconds()
             directory.apply(change, at: stamp)
+            directory.finishChanges()
             time += nanoseconds() - begin
         }
         return (Double(time) / Double(followers), followers)
@@ -327,6 +328,7 @@ struct DirectoryCost: ~Copyable {
             )
             let begin = nanoseconds()
             directory.apply(change, at: population.published + 1_000_000_000 + UInt64(turn))
+            directory.finishChanges()
             return Double(nanoseconds() - begin)
         }
         return (median(times), followers)

@@ -43,6 +43,7 @@ enum Firm {
             )
             let begin = nanoseconds()
             directory.apply(change, at: stamp)
+            directory.finishChanges()
             return Double(nanoseconds() - begin)
         }
     }

@@ -7,14 +7,15 @@ import TidemarkWire
 
 final class GraphServer {
     let port: UInt16
-    /// Each user's roster size, by id.
-    let rosterSizes: [UserID: Int]
+    /// Each user's contacts, by id.
+    let contacts: [UserID: Set<UserID>]
     private let directory: URL
-    private let data: String
+    let data: String
     private let program: String
     private let server: ServerProcess
 
-    init(_ programs: Programs) throws {
+    /// The server on one core, with all its threads; nil: wherever.
+    init(_ programs: Programs, core: Int? = 0) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "tidemark-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         data = directory.appending(path: "data").path
@@ -25,13 +26,13 @@ final class GraphServer {
             ["import", "--data", data, "--edges", programs.graph, "--both-ways", "--seed", "1"]
         )
         port = try freePort()
-        rosterSizes = try Self.rosterSizes(graph: programs.graph)
+        contacts = try Self.contacts(graph: programs.graph)
         server = try ServerProcess(
             path: programs.server,
             arguments: [
                 "serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--log-level", "error",
             ],
-            core: 0
+            core: core
         )
         try server.waitUntilListening(on: port, seconds: 30)
     }
@@ -43,19 +44,47 @@ final class GraphServer {
     var process: pid_t { server.id }
     var keyFile: String { data + "/ticket.keys" }
 
+    /// Each user's roster size.
+    var rosterSizes: [UserID: Int] { contacts.mapValues(\.count) }
+
     /// The import gives ids in the order of names' first appearance.
-    private static func rosterSizes(graph: String) throws -> [UserID: Int] {
+    private static func contacts(graph: String) throws -> [UserID: Set<UserID>] {
         var ids: [Substring: UserID] = [:]
-        var sizes: [UserID: Int] = [:]
+        var contacts: [UserID: Set<UserID>] = [:]
         let text = try String(contentsOfFile: graph, encoding: .utf8)
         for line in text.split(separator: "\n") where !line.hasPrefix("#") {
-            for name in line.split(separator: " ") {
+            let ends = line.split(separator: " ").map { name in
                 let id = ids[name] ?? UserID(ids.count + 1)
                 ids[name] = id
-                sizes[id, default: 0] += 1
+                return id
+            }
+            contacts[ends[0], default: []].insert(ends[1])
+            contacts[ends[1], default: []].insert(ends[0])
+        }
+        return contacts
+    }
+
+    /// The first ids of two groups of `count` users in a row, nobody of one a contact of anybody of the other.
+    func strangers(_ count: Int) throws -> (UserID, UserID) {
+        let size = UserID(count)
+        let starts = Array(stride(from: UserID(1), through: UserID(contacts.count) + 1 - size, by: UserID.Stride(size)))
+        for first in starts {
+            let known = (first..<first + size).reduce(into: Set<UserID>()) { $0.formUnion(contacts[$1] ?? []) }
+            if let second = starts.first(where: { start in
+                start != first && (start..<start + size).allSatisfy { !known.contains($0) }
+            }) {
+                return (first, second)
             }
         }
-        return sizes
+        throw BenchError("no two groups of \(count) strangers")
+    }
+
+    /// While nobody writes.
+    func copyDatabase(to path: String) throws {
+        try FileManager.default.copyItem(atPath: data + "/tidemark.db", toPath: path)
+        if FileManager.default.fileExists(atPath: data + "/tidemark.db-wal") {
+            try FileManager.default.copyItem(atPath: data + "/tidemark.db-wal", toPath: path + "-wal")
+        }
     }
 
     /// A user with the median number of contacts.

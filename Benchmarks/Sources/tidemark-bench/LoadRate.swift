@@ -245,8 +245,22 @@ struct LoadOutput: Decodable {
     var schedule: Schedule?
 
     /// Runs the load generator to its end. An error or a wrong answer makes it exit with 1, and so this throws.
+    @discardableResult
     static func of(_ programs: Programs, _ arguments: [String]) throws -> LoadOutput {
         let text = try runToEnd(programs.load, arguments + ["--json", "--quiet"])
         return try JSONDecoder().decode(LoadOutput.self, from: Data(text.utf8))
+    }
+    /// Several at once, each to its end.
+    static func ofAll(_ programs: Programs, _ runs: [[String]]) throws {
+        let processes = try runs.map { arguments in
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: programs.load)
+            process.arguments = arguments + ["--json", "--quiet"]
+            process.standardOutput = FileHandle.nullDevice
+            try process.run()
+            return process
+        }
+        for process in processes { process.waitUntilExit() }
+        guard processes.allSatisfy({ $0.terminationStatus == 0 }) else { throw BenchError("a load failed") }
     }
 }

@@ -8,6 +8,7 @@ struct Programs {
     var dump: String
     var echo: String
     var rawLoad: String
+    var bareSQLite: String
     var graph: String
 
     static func fromEnvironment() throws -> Programs {
@@ -23,6 +24,7 @@ struct Programs {
             dump: try value("TIDEMARK_BENCH_DUMP"),
             echo: try value("TIDEMARK_BENCH_ECHO"),
             rawLoad: try value("TIDEMARK_BENCH_RAW_LOAD"),
+            bareSQLite: try value("TIDEMARK_BENCH_BARE_SQLITE"),
             graph: try value("TIDEMARK_BENCH_GRAPH")
         )
     }

@@ -48,26 +48,28 @@ struct Template: BitwiseCopyable {
 /// A change of one field, with a value that differs each time.
 struct EditTemplate: BitwiseCopyable {
     static let field = FieldNumber.note
-    /// Behind the header: condition, one field, its number, its length.
-    private static let valueOffset = Limits.headerBytes + 4
+    /// With the digits 30 bytes, as long as a detail is.
+    private static let valueText = "load test no. "
     private static let valueDigits = 16
 
     private let template: Template
+    /// Behind the digits there is the empty list of private fields, one byte.
+    private var digitsOffset: Int { template.count - 1 - Self.valueDigits }
 
     init() {
-        let value = String(repeating: "0", count: Self.valueDigits)
+        let value = Self.valueText + String(repeating: "0", count: Self.valueDigits)
         template = Template(.profileSet(ProfileSet(fields: [FieldChange(Self.field, text: value)])))
     }
 
     var count: Int { template.count }
 
-    /// As `Template.write`; the field's new value is `value` in sixteen hexadecimal digits.
+    /// As `Template.write`; the field's new value ends with `value` in sixteen hexadecimal digits.
     func write(to place: UnsafeMutableRawPointer, request: UInt16, value: UInt64) {
         template.write(to: place, request: request)
         for digit in 0..<Self.valueDigits {
             let nibble = UInt8(truncatingIfNeeded: value &>> UInt64(60 - 4 * digit)) & 0xF
             let character = nibble < 10 ? 0x30 + nibble : 0x57 + nibble
-            place.storeBytes(of: character, toByteOffset: Self.valueOffset + digit, as: UInt8.self)
+            place.storeBytes(of: character, toByteOffset: digitsOffset + digit, as: UInt8.self)
         }
     }
 }

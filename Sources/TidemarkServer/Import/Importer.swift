@@ -54,7 +54,7 @@ public enum Importer {
         let directory = try store.loadDirectory()
         let newest = directory.published
         // What a server that was killed has left in the log goes before what is imported.
-        try store.fold(changesMax: .max)
+        try store.foldAll()
         var stamper = store.stamper
         let first = stamper.take(1, now: clock())
         var plan = ImportPlan(directory: directory, firstStamp: first, seed: seed) { done, total in

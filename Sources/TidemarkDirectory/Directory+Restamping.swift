@@ -1,0 +1,70 @@
+//  A profile change moves the contact to the end of each follower's table. That is put off until something looks, or a
+//  change of another kind comes: whoever changes several times within a group is then written once, with the last stamp.
+//
+//      profile, profile, profile … ──▶ profiles made anew at once; who changed is noted
+//      the group's end, a sync, an entry's change … ──▶ tables restamped, in the order of stamps
+//
+//  No answer depends on it, because each begins with it.
+
+import CPrefetch
+import TidemarkWire
+
+/// Accounts whose newest profile change is not in the tables yet.
+struct Restamps {
+    struct Due {
+        var account: UInt32
+        /// The newest change that the tables have.
+        var previous: Stamp
+        /// The newest of all; filled in when it is written.
+        var stamp: Stamp = 0
+    }
+
+    var due = RawList<Due>()
+
+    mutating func add(_ account: UInt32, previous: Stamp) {
+        due.append(Due(account: account, previous: previous))
+    }
+
+    func deallocate() { due.deallocate() }
+}
+
+extension Directory {
+    /// Writes to the tables what was put off. Whatever reads does this first; called after each group, no reader waits.
+    @inline(__always)
+    public mutating func finishChanges() {
+        if restamps.due.count > 0 { restampAll() }
+    }
+
+    @inline(never)
+    private mutating func restampAll() {
+        var due = UnsafeMutableBufferPointer(mutating: restamps.due.buffer)
+        for index in due.indices { due[index].stamp = accounts[Int(due[index].account)].profile.newest }
+        if due.count > 1 { due.sort { $0.stamp < $1.stamp } }
+        for change in due {
+            accounts[Int(change.account)].isRestampDue = false
+            restamp(change)
+        }
+        restamps.due.removeAll()
+    }
+
+    private func restamp(_ change: Restamps.Due) {
+        let account = Int(change.account)
+        let term = Digest.term(user: accounts[account].id)
+        accounts[account].roster.restamp(0, from: change.previous, term: term, at: change.stamp)
+        guard !accounts[account].isPopular else { return }
+        let accounts = accounts
+        accounts[account].followers.forEachBucket { owners, numbers, count in
+            for at in 0..<count {
+                if at + 2 * Self.ahead < count { accounts.prefetch(Int(owners[at + 2 * Self.ahead])) }
+                if at + Self.ahead < count {
+                    accounts[Int(owners[at + Self.ahead])].roster.prefetchAppend(Int(numbers[at + Self.ahead]))
+                }
+                accounts[Int(owners[at])].roster
+                    .restamp(Int(numbers[at]), from: change.previous, term: term, at: change.stamp)
+            }
+        }
+    }
+
+    /// So many followers ahead a table's lines are asked for; twice as many, where the table is.
+    private static let ahead = 8
+}

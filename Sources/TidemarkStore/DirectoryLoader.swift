@@ -1,0 +1,162 @@
+//  Makes a directory of what a reader finds:
+//
+//      reader, a thread of its own ──▶ a few chunks ──▶ this thread: the directory
+//
+//  Each side waits for memory or for SQLite about as long as the other, so on two cores it takes half as long.
+
+import Foundation
+import GRDB
+import Synchronization
+import TidemarkDirectory
+import TidemarkWire
+
+/// How far a load has come: of so many accounts, each twice, once with its details and once with its
+/// roster. Called on the thread that loads.
+public typealias LoadProgress = @Sendable (_ done: Int, _ total: Int) -> Void
+
+enum DirectoryLoader {
+    /// On this thread alone, for a reader that is inside a transaction already.
+    static func load(into directory: inout Directory, _ tail: LogTail, from db: Database) throws {
+        var deleted: [UserID: Stamp] = [:]
+        try StateReader.read(tail, from: db) { try add($0, to: &directory, &deleted) }
+        directory.finishLoading(at: tail.newest)
+    }
+
+    /// With a thread that reads ahead.
+    static func load(
+        into directory: inout Directory,
+        _ tail: LogTail,
+        from database: DatabaseQueue,
+        accounts: Int,
+        progress: LoadProgress
+    ) throws {
+        let chunks = ChunkQueue()
+        startThread("tidemark-load") {
+            chunks.finish(
+                Result {
+                    try database.read { db in
+                        try StateReader.read(tail, from: db) { try chunks.put($0) }
+                    }
+                }
+            )
+        }
+        // The reader is gone before this returns, however it returns.
+        defer { chunks.stop() }
+        var deleted: [UserID: Stamp] = [:]
+        var done = 0
+        while let chunk = try chunks.take() {
+            try add(chunk, to: &directory, &deleted)
+            done += chunk.accountCount
+            progress(min(done, 2 * accounts), 2 * accounts)
+        }
+        directory.finishLoading(at: tail.newest)
+    }
+
+    private static func add(
+        _ chunk: StateChunk,
+        to directory: inout Directory,
+        _ deleted: inout [UserID: Stamp]
+    ) throws {
+        switch chunk {
+        case .accounts(let accounts):
+            for account in accounts {
+                guard directory.index(of: account.id) == nil, directory.index(named: account.name) == nil else {
+                    throw StateReader.Inconsistency(
+                        description: "account \(account.id): its id or name is another's too"
+                    )
+                }
+                directory.load(
+                    account: account.id,
+                    name: account.name,
+                    created: account.created,
+                    fields: account.fields
+                )
+            }
+        case .deleted(let all):
+            deleted = all
+            for user in all.keys {
+                guard directory.index(of: user) == nil else {
+                    throw StateReader.Inconsistency(description: "account \(user) is deleted, and is there")
+                }
+                directory.load(deletedAccount: user)
+            }
+        case .rosters(let rosters):
+            for roster in rosters {
+                guard
+                    directory.load(
+                        rosterOf: roster.owner,
+                        horizon: roster.horizon,
+                        entries: roster.entries,
+                        deleted: deleted
+                    )
+                else {
+                    throw StateReader.Inconsistency(
+                        description:
+                            "the roster of account \(roster.owner) has a contact that is not there, or a stamp twice"
+                    )
+                }
+            }
+        }
+    }
+}
+
+extension StateChunk {
+    fileprivate var accountCount: Int {
+        switch self {
+        case .accounts(let accounts): accounts.count
+        case .deleted: 0
+        case .rosters(let rosters): rosters.count
+        }
+    }
+}
+
+/// A few chunks between two threads.
+private final class ChunkQueue: Sendable {
+    private struct State {
+        var chunks: [StateChunk] = []
+        var end: Result<Void, any Error>?
+    }
+
+    private struct Stopped: Error {}
+
+    private let state = Mutex(State())
+    private let isStopped = Atomic<Bool>(false)
+    private let room = DispatchSemaphore(value: 0)
+    private let filled = DispatchSemaphore(value: 0)
+    private let ended = DispatchSemaphore(value: 0)
+
+    init() { for _ in 0..<4 { room.signal() } }
+
+    func put(_ chunk: StateChunk) throws {
+        room.wait()
+        if isStopped.load(ordering: .acquiring) { throw Stopped() }
+        state.withLock { $0.chunks.append(chunk) }
+        filled.signal()
+    }
+
+    func finish(_ result: Result<Void, any Error>) {
+        state.withLock { $0.end = result }
+        filled.signal()
+        ended.signal()
+    }
+
+    /// Nil at the end. Throws what the reader threw.
+    func take() throws -> StateChunk? {
+        filled.wait()
+        let chunk = try state.withLock { state in
+            if !state.chunks.isEmpty { return state.chunks.removeFirst() as StateChunk? }
+            try state.end?.get()
+            return nil
+        }
+        if chunk != nil { room.signal() }
+        return chunk
+    }
+
+    /// Has the reader end, and waits until it has.
+    func stop() {
+        isStopped.store(true, ordering: .releasing)
+        room.signal()
+        ended.wait()
+        ended.signal()
+    }
+}

@@ -1,0 +1,87 @@
+//  A batch on its way into the state tables, some rows a step, each step part of a transaction:
+//
+//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ collections ─▶ `folded` moves
+//
+//  Between steps the tables hold some of the batch's rows and not others. That is no harm: the log has all of them until
+//  `folded` has moved, and what is in the log goes over what is in the tables when the state is loaded. Writing a row
+//  again changes nothing, so a fold that a crash cut short begins anew.
+
+import GRDB
+import TidemarkDirectory
+import TidemarkWire
+
+/// A value: where a transaction fails, the fold is as it was before.
+struct Fold {
+    private enum Phase: Int { case deletions, accounts, fields, entries, collections, end, done }
+
+    let last: Stamp
+    let changeCount: Int
+    let valueBytes: Int
+    private let deletions: [(user: UserID, stamp: Stamp)]
+    private let accounts: [FoldBatch.Account]
+    private let fields: [(key: FoldBatch.Pair, value: FoldBatch.Field)]
+    private let entries: [(key: FoldBatch.Pair, value: FoldBatch.Entry)]
+    private let collections: [(owner: UserID, through: Stamp)]
+
+    private var phase = Phase.deletions
+    private var next = 0
+
+    /// Rows of one account that a step deletes at a time.
+    private static let deletedMax = 512
+
+    /// Rows in the order of their keys, so that each page is written about once.
+    init(_ batch: FoldBatch) {
+        precondition(!batch.isEmpty)
+        last = batch.last
+        changeCount = batch.changeCount
+        valueBytes = batch.valueBytes
+        deletions = batch.deletions.map { ($0.key, $0.value) }.sorted { $0.user < $1.user }
+        accounts = batch.accounts.filter { batch.deletions[$0.id] == nil }
+        fields = batch.fields.filter { batch.deletions[$0.key.a] == nil }.sorted { $0.key < $1.key }
+        entries = batch.entries.filter { batch.deletions[$0.key.a] == nil }.sorted { $0.key < $1.key }
+        collections = batch.collections.map { ($0.key, $0.value) }.sorted { $0.owner < $1.owner }
+    }
+
+    var isDone: Bool { phase == .done }
+
+    /// Writes about `rowsMax` rows.
+    mutating func step(rowsMax: Int, _ statements: StateStatements) throws {
+        var rows = 0
+        while rows < rowsMax, phase != .done {
+            switch phase {
+            case .deletions where next < deletions.count:
+                rows += try delete(statements)
+            case .accounts where next < accounts.count:
+                try statements.insert(accounts[next])
+                (rows, next) = (rows + 1, next + 1)
+            case .fields where next < fields.count:
+                try statements.set(fields[next].key, fields[next].value)
+                (rows, next) = (rows + 1, next + 1)
+            case .entries where next < entries.count:
+                try statements.set(entries[next].key, entries[next].value)
+                (rows, next) = (rows + 1, next + 1)
+            case .collections where next < collections.count:
+                // After the entries: what came back since has a later stamp.
+                rows += try statements.collect(collections[next].owner, through: collections[next].through)
+                next += 1
+            case .end:
+                try statements.setFolded(last)
+                phase = .done
+            default:
+                phase = Phase(rawValue: phase.rawValue + 1)!
+                next = 0
+            }
+        }
+    }
+
+    /// Deletions come first, because a new account may have the name of one that is gone. An account's own rows go; entries
+    /// of others that name it stay: with the row in `deleted` they are tombstones.
+    private mutating func delete(_ statements: StateStatements) throws -> Int {
+        let count = try statements.deleteEntries(of: deletions[next].user, max: Self.deletedMax)
+        if count < Self.deletedMax {
+            try statements.deleteAccount(deletions[next].user, at: deletions[next].stamp)
+            next += 1
+        }
+        return count + 1
+    }
+}

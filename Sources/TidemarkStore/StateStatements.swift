@@ -1,0 +1,187 @@
+//  The statements that write the log and the state tables. Each changes nothing when it is run again.
+
+import GRDB
+import GRDBSQLite
+import TidemarkDirectory
+import TidemarkWire
+
+final class StateStatements {
+    private let connection: OpaquePointer
+    private let insertGroup: PreparedStatement
+    private let deleteGroup: PreparedStatement
+    private let setTrimmed: PreparedStatement
+    private let setFoldedStamp: PreparedStatement
+    private let insertAccount: PreparedStatement
+    private let setField: PreparedStatement
+    private let setEntry: PreparedStatement
+    private let removeEntry: PreparedStatement
+    private let removeNumberedEntry: PreparedStatement
+    private let deleteSomeEntries: PreparedStatement
+    private let deleteFields: PreparedStatement
+    private let deleteAccountRow: PreparedStatement
+    private let insertDeleted: PreparedStatement
+    private let collectEntries: PreparedStatement
+    private let setHorizon: PreparedStatement
+
+    init(_ db: Database) throws {
+        connection = db.sqliteConnection!
+        insertGroup = try PreparedStatement(db, "INSERT INTO log (first, last, bytes) VALUES (?, ?, ?)")
+        deleteGroup = try PreparedStatement(db, "DELETE FROM log WHERE first = ?")
+        setTrimmed = try PreparedStatement(db, "UPDATE folded SET trimmed = ?")
+        setFoldedStamp = try PreparedStatement(db, "UPDATE folded SET stamp = ?")
+        insertAccount = try PreparedStatement(
+            db,
+            "INSERT INTO account (id, name, created) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING"
+        )
+        setField = try PreparedStatement(
+            db,
+            """
+            INSERT INTO field (user, number, stamp, value) VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET stamp = excluded.stamp, value = excluded.value
+            """
+        )
+        setEntry = try PreparedStatement(
+            db,
+            """
+            INSERT INTO entry (owner, contact, number, stamp, removed, favourite, annotations)
+            VALUES (?, ?, ?, ?, 0, ?, ?)
+            ON CONFLICT DO UPDATE SET number = excluded.number, stamp = excluded.stamp, removed = 0,
+                favourite = excluded.favourite, annotations = excluded.annotations
+            """
+        )
+        removeEntry = try PreparedStatement(
+            db,
+            """
+            UPDATE entry SET stamp = ?3, removed = 1, favourite = 0, annotations = NULL
+            WHERE owner = ?1 AND contact = ?2
+            """
+        )
+        removeNumberedEntry = try PreparedStatement(
+            db,
+            """
+            INSERT INTO entry (owner, contact, number, stamp, removed, favourite, annotations)
+            VALUES (?1, ?2, ?4, ?3, 1, 0, NULL)
+            ON CONFLICT DO UPDATE SET number = excluded.number, stamp = excluded.stamp, removed = 1,
+                favourite = 0, annotations = NULL
+            """
+        )
+        deleteSomeEntries = try PreparedStatement(
+            db,
+            """
+            DELETE FROM entry WHERE owner = ?1
+                AND contact IN (SELECT contact FROM entry WHERE owner = ?1 ORDER BY contact LIMIT ?2)
+            """
+        )
+        deleteFields = try PreparedStatement(db, "DELETE FROM field WHERE user = ?")
+        deleteAccountRow = try PreparedStatement(db, "DELETE FROM account WHERE id = ?")
+        insertDeleted = try PreparedStatement(
+            db,
+            "INSERT INTO deleted (id, stamp) VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
+        )
+        collectEntries = try PreparedStatement(
+            db,
+            """
+            DELETE FROM entry WHERE owner = ?1 AND (removed = 1 AND stamp <= ?2
+                OR removed = 0 AND contact IN (SELECT id FROM deleted WHERE stamp <= ?2))
+            """
+        )
+        setHorizon = try PreparedStatement(db, "UPDATE account SET horizon = max(horizon, ?) WHERE id = ?")
+    }
+
+    // MARK: the log
+
+    func insert(first: Stamp, last: Stamp, bytes: [UInt8]) throws {
+        insertGroup.bind(1, first)
+        insertGroup.bind(2, last)
+        try insertGroup.run(3, blob: bytes)
+    }
+
+    func trim(first: Stamp) throws {
+        deleteGroup.bind(1, first)
+        try deleteGroup.run()
+    }
+
+    func setTrimmed(_ stamp: Stamp) throws {
+        setTrimmed.bind(1, stamp)
+        try setTrimmed.run()
+    }
+
+    // MARK: the state
+
+    func setFolded(_ stamp: Stamp) throws {
+        setFoldedStamp.bind(1, stamp)
+        try setFoldedStamp.run()
+    }
+
+    func insert(_ account: FoldBatch.Account) throws {
+        insertAccount.bind(1, account.id)
+        insertAccount.bind(3, account.created)
+        try insertAccount.run(2, text: account.name)
+    }
+
+    func set(_ key: FoldBatch.Pair, _ field: FoldBatch.Field) throws {
+        setField.bind(1, key.a)
+        setField.bind(2, key.b)
+        setField.bind(3, field.stamp)
+        guard let value = field.value else {
+            setField.bindNull(4)
+            return try setField.run()
+        }
+        try setField.run(4, blob: value)
+    }
+
+    func set(_ key: FoldBatch.Pair, _ entry: FoldBatch.Entry) throws {
+        guard let annotations = entry.annotations else {
+            // Without a number it was there before this batch, and keeps the one it has; where it is not there any more, a
+            // fold that was cut short had collected it already. With one it may have come back under another number.
+            let remove = entry.number == nil ? removeEntry : removeNumberedEntry
+            remove.bind(1, key.a)
+            remove.bind(2, key.b)
+            remove.bind(3, entry.stamp)
+            if let number = entry.number { remove.bind(4, Int64(number)) }
+            return try remove.run()
+        }
+        setEntry.bind(1, key.a)
+        setEntry.bind(2, key.b)
+        setEntry.bind(3, Int64(entry.number!))
+        setEntry.bind(4, entry.stamp)
+        setEntry.bind(5, annotations.isFavourite ? 1 : 0 as Int64)
+        guard annotations.hasText else {
+            setEntry.bindNull(6)
+            return try setEntry.run()
+        }
+        var writer = ByteWriter(capacity: 64)
+        writer.annotationText(annotations)
+        try setEntry.run(6, blob: writer.array)
+    }
+
+    /// Returns how many went.
+    func deleteEntries(of owner: UserID, max: Int) throws -> Int {
+        deleteSomeEntries.bind(1, owner)
+        deleteSomeEntries.bind(2, Int64(max))
+        try deleteSomeEntries.run()
+        return Int(sqlite3_changes(connection))
+    }
+
+    func deleteAccount(_ user: UserID, at stamp: Stamp) throws {
+        deleteFields.bind(1, user)
+        try deleteFields.run()
+        deleteAccountRow.bind(1, user)
+        try deleteAccountRow.run()
+        insertDeleted.bind(1, user)
+        insertDeleted.bind(2, stamp)
+        try insertDeleted.run()
+    }
+
+    /// Returns how many went, and one for the owner.
+    func collect(_ owner: UserID, through stamp: Stamp) throws -> Int {
+        collectEntries.bind(1, owner)
+        collectEntries.bind(2, stamp)
+        try collectEntries.run()
+        let count = Int(sqlite3_changes(connection))
+        setHorizon.bind(1, stamp)
+        setHorizon.bind(2, owner)
+        try setHorizon.run()
+        return count + 1
+    }
+}

@@ -1,0 +1,106 @@
+import GRDB
+
+/// Schemas that were released before the present one, word for word, with a little in each: what a migration begins from.
+enum ReleasedSchema {
+    /// Two accounts, a field, an entry, and a group of the log that is not folded.
+    static func make(version: Int, in db: Database) throws {
+        try db.execute(sql: version == 1 ? first : second)
+        try db.execute(
+            sql: """
+                PRAGMA application_id = 0x54444D4B;
+                PRAGMA user_version = \(version);
+                INSERT INTO epoch VALUES (1, 77, NULL);
+                INSERT INTO account (id, name, created) VALUES (1, 'ada', 1), (2, 'bob', 2);
+                INSERT INTO field VALUES (2, 1, 3, x'426F62');
+                INSERT INTO entry VALUES (1, 2, 1, 4, 0, 0, NULL);
+                UPDATE folded SET stamp = 4;
+                INSERT INTO log VALUES (5, 5, x'010303657665');
+                """
+        )
+    }
+
+    private static let first = """
+        CREATE TABLE epoch(
+            sequence INTEGER PRIMARY KEY,
+            epoch INTEGER NOT NULL UNIQUE,
+            last INTEGER                         -- the last stamp of this opening; NULL for the one running
+        );
+        CREATE TABLE log(
+            first INTEGER PRIMARY KEY,
+            last INTEGER NOT NULL,
+            bytes BLOB NOT NULL
+        );
+        CREATE TABLE folded(
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            stamp INTEGER NOT NULL               -- the state tables hold all changes up to here
+        );
+        INSERT INTO folded VALUES (1, 0);
+        CREATE TABLE account(
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            created INTEGER NOT NULL
+        );
+        CREATE TABLE field(
+            user INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            value BLOB,                          -- NULL for removed
+            PRIMARY KEY (user, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE entry(
+            owner INTEGER NOT NULL,
+            contact INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            removed INTEGER NOT NULL,
+            favourite INTEGER NOT NULL,
+            annotations BLOB,                    -- alias and groups as on the wire; NULL for none
+            PRIMARY KEY (owner, contact)
+        ) WITHOUT ROWID;
+        """
+
+    private static let second = """
+        CREATE TABLE epoch(
+            sequence INTEGER PRIMARY KEY,
+            epoch INTEGER NOT NULL UNIQUE,
+            last INTEGER                         -- the last stamp of this opening; NULL for the one running
+        );
+        CREATE TABLE log(
+            first INTEGER PRIMARY KEY,
+            last INTEGER NOT NULL,
+            bytes BLOB NOT NULL
+        );
+        CREATE TABLE folded(
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            stamp INTEGER NOT NULL               -- the state tables hold all changes up to here
+        );
+        INSERT INTO folded VALUES (1, 0);
+        CREATE TABLE account(
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            created INTEGER NOT NULL,
+            horizon INTEGER NOT NULL DEFAULT 0   -- tombstones of its roster were collected up to here
+        );
+        CREATE TABLE deleted(
+            id INTEGER PRIMARY KEY,              -- of an account that is gone; never used again
+            stamp INTEGER NOT NULL               -- and so the tombstone in each roster that still has an entry of it
+        );
+        CREATE TABLE field(
+            user INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            value BLOB,                          -- NULL for removed
+            PRIMARY KEY (user, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE entry(
+            owner INTEGER NOT NULL,
+            contact INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            removed INTEGER NOT NULL,
+            favourite INTEGER NOT NULL,
+            annotations BLOB,                    -- alias and groups as on the wire; NULL for none
+            PRIMARY KEY (owner, contact)
+        ) WITHOUT ROWID;
+        """
+}

@@ -222,6 +222,16 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "TidemarkCrashTests",
+            dependencies: [
+                "TidemarkServer", "TidemarkTickets", "TidemarkWire", "TidemarkRandom", "TidemarkTesting",
+                "tidemark-server",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -49,6 +49,8 @@ let package = Package(
             dependencies: [
                 "TidemarkDirectory", "TidemarkWire",
                 .product(name: "GRDB", package: "GRDB.swift"),
+                // SQLite's own functions, for the one thing that GRDB does not let through: a backup in steps.
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             swiftSettings: strict
         ),

@@ -32,6 +32,8 @@ public struct ChangeLogConfiguration: Sendable {
     /// Unfolded changes, and the bytes that their values hold, beyond which folding goes before the next group.
     public var foldingLagMax = 65_536
     public var foldingLagBytesMax = 64 << 20
+    /// Pages that a backup copies between two groups.
+    public var backupStep = BackupCopy.pagesAStep
     /// How long the disk is left alone after it was full or could not be written, in milliseconds.
     public var fullRetryMS = 200
 
@@ -77,6 +79,7 @@ public final class ChangeLog: Sendable {
     private let ended = DispatchSemaphore(value: 0)
     private let stalled = Atomic<Bool>(false)
     private let hasFailedFlag = Atomic<Bool>(false)
+    let backups: BackupSlot
     private let configuration: ChangeLogConfiguration
     private let clock: WallClock
     private let inboxes: [GroupInbox]
@@ -101,6 +104,7 @@ public final class ChangeLog: Sendable {
         self.clock = clock
         self.inboxes = inboxes
         self.failed = failed
+        backups = BackupSlot(pagesAStep: configuration.backupStep)
         nonisolated(unsafe) let store = store
         let thread = Thread { [self] in run(store) }
         thread.name = "tidemark-log"
@@ -156,6 +160,7 @@ public final class ChangeLog: Sendable {
                 if !submissions.isEmpty {
                     publish(try commit(submissions, to: store))
                 }
+                let isCopying = backups.advance(store.database)
                 let isFar =
                     store.foldingLag >= configuration.foldingLagMax
                     || store.foldingLagBytes >= configuration.foldingLagBytesMax
@@ -163,11 +168,13 @@ public final class ChangeLog: Sendable {
                     try fold(store)
                 } else if isLast {
                     if isClosing { break }
-                    try wait(store)
+                    if !isCopying { try wait(store) }
                 }
             }
+            backups.close()
             try store.close()
         } catch {
+            backups.close()
             // What waits will not be done, and nothing more is taken.
             queue.withLock { $0 = Queue(isClosing: true) }
             hasFailedFlag.store(true, ordering: .releasing)
@@ -206,6 +213,7 @@ public final class ChangeLog: Sendable {
                 return group
             } catch let error as DatabaseError where error.mayPass {
                 stalled.store(true, ordering: .relaxed)
+                backups.giveWay(to: error)
                 if queue.withLock({ $0.isClosing }) { throw error }
                 pause()
             }
@@ -218,9 +226,12 @@ public final class ChangeLog: Sendable {
             try store.fold(changesMax: configuration.foldStep)
             try store.checkpointIfDue(changesMin: configuration.checkpointStep)
         } catch let error as DatabaseError where error.mayPass {
+            backups.giveWay(to: error)
             pause()
         }
     }
+
+    func wake() { arrived.signal() }
 
     private func pause() { Thread.sleep(forTimeInterval: Double(configuration.fullRetryMS) / 1000) }
 

@@ -35,7 +35,7 @@ public final class Server: Sendable {
         public var seconds: Double
     }
 
-    /// Where it listens, with the ports that were taken.
+    /// Where it listens, with the ports that were taken; but for the administrator's socket in the data directory.
     public let addresses: [ListenAddress]
     public let loaded: Loaded
     public let counters: Counters
@@ -151,13 +151,12 @@ private final class ShardStart: @unchecked Sendable {
 
     func run(configuration: ServerConfiguration, counters: Counters, draining: DrainFlag, log: Logger) throws {
         var loop = try EventLoop(configuration.eventLoop)
-        let (bound, policies) = try Shard.listen(configuration, on: &loop)
-        listening.complete(.success((bound, loop.waker)))
+        let all = try Shard.listen(configuration, on: &loop, log: log)
+        listening.complete(.success((Array(all.listeners.prefix(configuration.listen.count)), loop.waker)))
         var shard = Shard(
             index: 0,
             configuration: configuration,
-            listeners: bound,
-            policies: policies,
+            listening: all,
             directory: directory.take()!,
             inbox: try inboxReady.wait().get(),
             counters: counters,

@@ -128,13 +128,16 @@ public enum Restoration {
 
         init(_ path: String) throws {
             self.path = path
-            do {
-                handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-                bytes = Int(try handle.seekToEnd())
-                try handle.seek(toOffset: 0)
-            } catch {
-                throw RestoreError.noBackup(path: path, reason: Self.reason(error))
+            var status = stat()
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else {
+                throw RestoreError.noBackup(path: path, reason: String(cString: strerror(errno)))
             }
+            handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+            guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+                throw RestoreError.noBackup(path: path, reason: "it is no file")
+            }
+            bytes = Int(status.st_size)
             // An empty file is a sound database to SQLite, of nobody.
             guard bytes > 0 else { throw RestoreError.unsound(path: path, findings: ["it is empty"]) }
         }
@@ -146,14 +149,12 @@ public enum Restoration {
                 do {
                     chunk = try handle.read(upToCount: Self.chunkBytes) ?? Data()
                 } catch {
-                    throw RestoreError.noBackup(path: path, reason: Self.reason(error))
+                    throw RestoreError.noBackup(path: path, reason: error.localizedDescription)
                 }
                 if chunk.isEmpty { return }
                 done += chunk.count
                 try chunk.withUnsafeBytes { try body($0, done) }
             }
         }
-
-        private static func reason(_ error: any Error) -> String { (error as NSError).localizedDescription }
     }
 }

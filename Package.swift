@@ -49,6 +49,7 @@ let package = Package(
             dependencies: [
                 "TidemarkDirectory", "TidemarkWire",
                 .product(name: "GRDB", package: "GRDB.swift"),
+                // SQLite's own functions: for what goes by the row, and for a backup in steps.
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ],
             swiftSettings: strict

@@ -62,7 +62,7 @@ local TYPES = {
              replies = {adminDisconnectOK = true}},
    [0x37] = {name = "adminStatistics", kind = "request", from = "client",
              replies = {adminStatisticsOK = true}},
-   [0x38] = {name = "adminBackup", kind = "request", from = "client",
+   [0x38] = {name = "adminBackup", kind = "request", from = "client", spoken = true,
              replies = {adminBackupOK = true}},
    [0x39] = {name = "adminDrain", kind = "request", from = "client",
              replies = {adminDrainOK = true}},
@@ -99,7 +99,7 @@ local TYPES = {
    [0xb5] = {name = "adminSessionsPage", kind = "reply", from = "server"},
    [0xb6] = {name = "adminDisconnectOK", kind = "reply", from = "server"},
    [0xb7] = {name = "adminStatisticsOK", kind = "reply", from = "server"},
-   [0xb8] = {name = "adminBackupOK", kind = "reply", from = "server"},
+   [0xb8] = {name = "adminBackupOK", kind = "reply", from = "server", spoken = true},
    [0xb9] = {name = "adminDrainOK", kind = "reply", from = "server"},
    [0xba] = {name = "adminReloadOK", kind = "reply", from = "server"},
    [0xbb] = {name = "adminExportPage", kind = "reply", from = "server"},
@@ -267,6 +267,7 @@ local LIMITS = {
    rosterEntriesMax = 16384,
    pageBytesMax = 262144,
    detailBytesMax = 255,
+   pathBytesMax = 1023,
 }
 -- } end of what is generated
 
@@ -352,6 +353,8 @@ local f = {
    error_rule = ProtoField.uint8("tidemark.error.rule", "Rule", base.DEC, RULES),
    error_offset = ProtoField.uint32("tidemark.error.offset", "Offset"),
    detail = ProtoField.string("tidemark.detail", "Detail"),
+   path = ProtoField.string("tidemark.path", "Path on the server's machine"),
+   file_bytes = ProtoField.uint64("tidemark.file_bytes", "Size of the file (bytes)"),
 
    extension_tag = ProtoField.uint64("tidemark.extension.tag", "Tag"),
    extension_bytes = ProtoField.bytes("tidemark.extension.bytes", "Bytes"),
@@ -778,6 +781,14 @@ function messages.presenceSet(body, tree) return body:named(tree, f.wish, WISHES
 
 function messages.presenceSetOK() return "" end
 
+function messages.adminBackup(body, tree) return body:text(tree, f.path, LIMITS.pathBytesMax) end
+
+function messages.adminBackupOK(body, tree)
+   local value, stamp = body:stamp(tree, f.stamp)
+   local _, _, bytes = body:wide(tree, f.file_bytes)
+   return (value == 0 and "nothing yet" or "stamp " .. stamp) .. ", " .. tostring(bytes) .. " bytes"
+end
+
 function messages.goAway(body, tree)
    local reason = body:byte(tree, f.go_away_reason)
    local wait = body:number(tree, f.reconnect_after, 4294967295)
@@ -1183,11 +1194,13 @@ end
 -- The length of a frame with its header. Of one whose header announces too much, the bytes that are there: the server
 -- does not wait for more.
 local function frame_length(tvb, pinfo, offset)
-   local length = header(tvb:raw(offset, HEADER_BYTES), 0)
+   local length, _, kind = header(tvb:raw(offset, HEADER_BYTES), 0)
    local key = pinfo.number .. ":" .. now.size .. ":" .. tvb(offset):tvb():offset()
    if not pinfo.visited then
       local limit = most_of(now.client)
-      if now.client and now.direction.whole and not now.direction.authenticating then
+      -- An administrator's session begins with the hello.
+      local administers = kind >= 0x30 and kind <= 0x3b
+      if now.client and now.direction.whole and not now.direction.authenticating and not administers then
          limit = LIMITS.unauthenticatedBodyBytesMax
       end
       too_large[key] = length > limit or nil

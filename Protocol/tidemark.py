@@ -369,6 +369,8 @@ MESSAGES = {
     "rosterAnnotateOK": record(stamp=STAMP),
     "presenceSet": record(wish=U8.means(*names("presenceWishes"))),
     "presenceSetOK": record(),
+    "adminBackup": record(path=text(at_most("pathBytesMax"))),
+    "adminBackupOK": record(stamp=STAMP, bytes=VARINT.means(*DECIMAL)),
     "goAway": record(reason=U8.means(*names("goAwayReasons")), reconnectAfterMS=WAIT, detail=DETAIL),
     "error": record(
         code=ERROR_CODE, closes=FLAG, retryAfterMS=WAIT,

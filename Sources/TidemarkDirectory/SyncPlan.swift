@@ -34,9 +34,10 @@ extension SyncPlan {
             guard let end = epochs.ends[token.epoch] else { return full(.epochUnknown) }
             // Between pages of an earlier opening: a delta counts as what it began from, a full starts over.
             if form == .pagingFull { return full(.restarted) }
+            // Only where all of its pages came from what is still there: one beyond the end may have told of what was lost.
+            guard max(position, token.base) <= end else { return full(.beyondEnd) }
             position = token.base
             form = .settled
-            guard position <= end else { return full(.beyondEnd) }
         }
         if max(token.base, position) < bounds.horizon { return full(.horizon) }
         switch form {

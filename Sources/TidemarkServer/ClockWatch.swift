@@ -16,7 +16,7 @@ struct ClockWatch {
     /// How far it jumped, in microseconds; nil while it is believed.
     private(set) var jump: UInt64?
 
-    /// - Parameter newest: the newest change, whose stamp came from the clock before; 0 for none.
+    /// `newest` is the newest change, whose stamp came from the clock before; 0 for none.
     init(newest: Stamp, wall: UInt64, at now: MonotonicTime) {
         self.wall = wall
         seenAt = now

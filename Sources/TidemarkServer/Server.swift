@@ -35,7 +35,7 @@ public final class Server: Sendable {
         public var seconds: Double
     }
 
-    /// Where it listens, with the ports that were taken.
+    /// Where it listens, with the ports that were taken; but for the administrator's socket in the data directory.
     public let addresses: [ListenAddress]
     public let loaded: Loaded
     public let counters: Counters
@@ -58,8 +58,8 @@ public final class Server: Sendable {
         if let open = configuration.listen.first(where: { !$0.isLocal }), !configuration.allowsInsecure {
             throw ServerError.insecure(open)
         }
-        let store = try Server.openStore(configuration.dataDirectory)
         let begin = DispatchTime.now()
+        let store = try Server.openStore(configuration.dataDirectory)
         let options = DirectoryOptions(popularFollowers: configuration.popularFollowers)
         let directory = try store.loadDirectory(options: options, progress: progress)
         loaded = Loaded(
@@ -112,7 +112,8 @@ public final class Server: Sendable {
         start.changeLog.complete(.success(changeLog))
     }
 
-    static func openStore(_ directory: String) throws -> Store {
+    /// Makes the directory, and those above it, where they are missing; its owner's alone.
+    public static func makeDataDirectory(_ directory: String) throws(ServerError) {
         do {
             try FileManager.default.createDirectory(
                 atPath: directory,
@@ -120,8 +121,15 @@ public final class Server: Sendable {
                 attributes: [.posixPermissions: 0o700]
             )
         } catch {
-            throw ServerError.dataDirectory(path: directory, reason: error.localizedDescription)
+            // The system's own words say more than Foundation's.
+            let code = ((error as? CocoaError)?.underlying as? POSIXError)?.code.rawValue
+            let reason = code.map { String(cString: strerror($0)) } ?? error.localizedDescription
+            throw .dataDirectory(path: directory, reason: reason)
         }
+    }
+
+    static func openStore(_ directory: String) throws -> Store {
+        try makeDataDirectory(directory)
         return try Store(directory: directory, epoch: Epoch.random(in: 1...UInt64.max))
     }
 
@@ -165,13 +173,12 @@ private final class ShardStart: @unchecked Sendable {
         log: Logger
     ) throws {
         var loop = try EventLoop(configuration.eventLoop)
-        let (bound, policies) = try Shard.listen(configuration, on: &loop)
-        listening.complete(.success((bound, loop.waker)))
+        let all = try Shard.listen(configuration, on: &loop, log: log)
+        listening.complete(.success((Array(all.listeners.prefix(configuration.listen.count)), loop.waker)))
         var shard = Shard(
             index: 0,
             configuration: configuration,
-            listeners: bound,
-            policies: policies,
+            listening: all,
             directory: directory.take()!,
             inbox: try inboxReady.wait().get(),
             counters: counters,

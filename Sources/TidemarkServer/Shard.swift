@@ -72,6 +72,11 @@ struct Shard: ~Copyable {
     /// By listener.
     private let policies: [SessionPolicy]
     private var acknowledgements = FIFO<Acknowledgement>()
+    /// Kept while its listener is: the path may be one of its own.
+    private let adminSocket: AdminSocket?
+    private let backups = BackupOutcomes()
+    /// Asked for, and not yet told of.
+    private var backupsOpen = 0
     /// The directory has something to undo that no answer waits for.
     private var hasLeftOver = false
     private var nextCollection: MonotonicTime
@@ -87,8 +92,7 @@ struct Shard: ~Copyable {
     init(
         index: Int,
         configuration: ServerConfiguration,
-        listeners: [ListenAddress],
-        policies: [SessionPolicy],
+        listening: Listening,
         directory: consuming Directory,
         inbox: GroupInbox,
         counters: Counters,
@@ -99,8 +103,9 @@ struct Shard: ~Copyable {
     ) {
         self.index = index
         self.configuration = configuration
-        self.policies = policies
         let newest = directory.published
+        policies = listening.policies
+        adminSocket = listening.adminSocket
         self.directory = directory
         self.inbox = inbox
         self.counters = counters
@@ -111,28 +116,36 @@ struct Shard: ~Copyable {
         self.loop = loop
         self.log = log
         if clockWatch.jump != nil { warnOfClock() }
-        recording = configuration.recorder.map { ShardRecording($0, listeners: listeners) }
+        recording = configuration.recorder.map { ShardRecording($0, listeners: listening.listeners) }
     }
 
-    /// Returns the addresses, with the port that was taken where 0 was asked for, and what each listener offers.
+    /// By listener, where it listens and what it offers.
+    struct Listening: Sendable {
+        var listeners: [ListenAddress] = []
+        var policies: [SessionPolicy] = []
+        /// The last listener, if any.
+        var adminSocket: AdminSocket?
+    }
+
+    /// On all addresses, with the port that was taken where 0 was asked for; where possible for the administrator too.
     static func listen(
         _ configuration: ServerConfiguration,
-        on loop: inout EventLoop
-    ) throws -> ([ListenAddress], [SessionPolicy]) {
-        var bound: [ListenAddress] = []
-        var policies: [SessionPolicy] = []
+        on loop: inout EventLoop,
+        log: Logger
+    ) throws -> Listening {
+        var listening = Listening()
         for address in configuration.listen {
             var isUnix = false
             switch address {
             case .tcp(let host, let port):
                 let listener = try loop.listen(tcp: host, port: port)
-                bound.append(.tcp(host: host, port: loop.port(of: listener)))
+                listening.listeners.append(.tcp(host: host, port: loop.port(of: listener)))
             case .unix(let path):
                 _ = try loop.listen(unix: path)
-                bound.append(address)
+                listening.listeners.append(address)
                 isUnix = true
             }
-            policies.append(
+            listening.policies.append(
                 SessionPolicy(
                     allowsTrusted: isUnix,
                     allowsTickets: !configuration.ticketKeys.isEmpty,
@@ -140,7 +153,20 @@ struct Shard: ~Copyable {
                 )
             )
         }
-        return (bound, policies)
+        do {
+            let socket = try AdminSocket(directory: configuration.dataDirectory)
+            _ = try loop.listen(unix: socket.path)
+            listening.listeners.append(.unix(path: socket.path))
+            listening.policies.append(.administrator)
+            listening.adminSocket = socket
+        } catch {
+            // All but the administrator's commands works without.
+            log.warning(
+                "no socket for the administrator: backups have to wait until the server has stopped",
+                metadata: ["error": "\(error)"]
+            )
+        }
+        return listening
     }
 
     // MARK: the loop
@@ -162,6 +188,7 @@ struct Shard: ~Copyable {
     private mutating func iterate(_ changeLog: ChangeLog) {
         // First: once acknowledged, a change is in every later sync.
         applyPublished()
+        if backupsOpen > 0 { tellBackups() }
         while let event = loop.next() { handle(event, changeLog) }
         submit(to: changeLog)
     }
@@ -196,7 +223,7 @@ struct Shard: ~Copyable {
             let client = clients[Int(id.slot)]
             let what =
                 client.isPaused
-                ? "to read its answers" : client.session.state == .ready ? "to complete a frame" : "to authenticate"
+                ? "to read its answers" : client.session.hasBegun ? "to complete a frame" : "to authenticate"
             fail(id, request: 0, ErrorMessage(.tooSlow, detail: "too long \(what)"))
         case .closed(let id, let reason):
             log.trace("closed", metadata: ["connection": "\(id.slot)", "reason": "\(reason)"])
@@ -276,7 +303,7 @@ struct Shard: ~Copyable {
     /// holds.
     private mutating func watchFrame(_ id: ConnectionID, isIncomplete: Bool, isNew: Bool) {
         let slot = Int(id.slot)
-        guard clients[slot].session.state == .ready else { return }
+        guard clients[slot].session.hasBegun else { return }
         // A frame that goes on keeps its deadline; another that has begun gets its own.
         guard isIncomplete != clients[slot].hasFrameDeadline || (isIncomplete && isNew) else { return }
         clients[slot].hasFrameDeadline = isIncomplete
@@ -300,6 +327,11 @@ struct Shard: ~Copyable {
             answer(sync, id, request)
         case .reply(let message):
             send(message, id, request)
+        case .welcomeAdministrator(let message):
+            loop.clearDeadline(id)
+            send(message, id, request)
+        case .backUp(let backup):
+            backUp(backup, id, request, changeLog)
         case .authenticate(let credentials):
             authenticate(credentials, id, request, changeLog)
         case .write(let write):
@@ -489,14 +521,55 @@ struct Shard: ~Copyable {
         let due = acknowledgements.removeFirst()
         if due.connection == nil { counters.countCollection() }
         guard let connection = due.connection, clients[Int(connection.slot)].id == connection else { return }
+        send(due.reply.message(stamp: stamp), connection, due.request)
+        closeWrite(connection)
+    }
+
+    /// One that was counted as open has been answered.
+    private mutating func closeWrite(_ connection: ConnectionID) {
         let slot = Int(connection.slot)
         clients[slot].writesOpen -= 1
-        send(due.reply.message(stamp: stamp), connection, due.request)
         let hasRead = loop.outputBytes(connection) <= configuration.eventLoop.outputHighWater
         if clients[slot].isPaused, hasRead, clients[slot].writesOpen == Self.writesOpenMax / 2 {
             resume(connection)
         }
         closeIfDone(connection)
+    }
+
+    // MARK: administration
+
+    /// Made by the log's thread, between its groups; until it is answered it counts as a write that waits for the disk.
+    private mutating func backUp(
+        _ backup: AdminBackup,
+        _ id: ConnectionID,
+        _ request: UInt16,
+        _ changeLog: ChangeLog
+    ) {
+        clients[Int(id.slot)].writesOpen += 1
+        backupsOpen += 1
+        log.info("backing up", metadata: ["path": "\(backup.path)"])
+        let waker = loop.waker
+        changeLog.backup(to: backup.path) { [backups] result in
+            backups.put(BackupOutcome(connection: id, request: request, path: backup.path, result: result))
+            waker.wake()
+        }
+    }
+
+    private mutating func tellBackups() {
+        for outcome in backups.take() {
+            backupsOpen -= 1
+            outcome.write(to: log)
+            let id = outcome.connection
+            guard clients[Int(id.slot)].id == id, !clients[Int(id.slot)].isClosing else { continue }
+            switch outcome.result {
+            case .success(let report):
+                let reply = AdminBackupOK(stamp: report.newestStamp, bytes: report.bytes)
+                send(.adminBackupOK(reply), id, outcome.request)
+            case .failure(let error):
+                fail(id, request: outcome.request, ErrorMessage(error))
+            }
+            closeWrite(id)
+        }
     }
 
     // MARK: retention
@@ -533,7 +606,7 @@ struct Shard: ~Copyable {
         log.warning(
             """
             the clock is \(days) days ahead of where it was: did it jump, or was the server off for so long? What tells of \
-            removed contacts is kept, however old, until 'tidemark-server confirm-clock' says that the clock is right
+            removed contacts is kept, however old, until a start with --confirm-clock says that the clock is right
             """
         )
     }

@@ -8,6 +8,8 @@
 //                                          ┌───▼───┐
 //                                          │ ended │  the error goes out, then the connection closes
 //                                          └───────┘
+//
+//  On the administrator's socket the hello leads from greeting to administering, which has no user.
 
 import TidemarkWire
 
@@ -18,12 +20,23 @@ public struct SessionPolicy: Equatable, Sendable {
     public var allowsTickets: Bool
     /// Told in the hello; 0 for never.
     public var idleSeconds: UInt32
+    /// Whoever connects here is the administrator, from the hello on.
+    public var isAdministrator: Bool
 
-    public init(allowsTrusted: Bool, allowsTickets: Bool, idleSeconds: UInt32) {
+    public init(allowsTrusted: Bool, allowsTickets: Bool, idleSeconds: UInt32, isAdministrator: Bool = false) {
         self.allowsTrusted = allowsTrusted
         self.allowsTickets = allowsTickets
         self.idleSeconds = idleSeconds
+        self.isAdministrator = isAdministrator
     }
+
+    /// Of the administrator's socket, where there are no users.
+    public static let administrator = SessionPolicy(
+        allowsTrusted: false,
+        allowsTickets: false,
+        idleSeconds: 0,
+        isAdministrator: true
+    )
 
     var features: Features { allowsTrusted ? [.trusted] : [] }
 }
@@ -33,11 +46,14 @@ public enum SessionAction: Equatable, Sendable {
     /// Nothing: a frame that may be passed over.
     case passOver
     case reply(Message)
+    /// Send this: the session is the administrator's now, and has as long as it likes.
+    case welcomeAdministrator(Message)
     /// Check the credentials, then call `authenticated` or `authenticationFailed`. No frame in between.
     case authenticate(Authenticate)
     case sync(Sync)
     case write(Write)
     case setPresence(PresenceSet.Wish)
+    case backUp(AdminBackup)
     /// Send this error; if it closes, the session has ended: send what is queued, then close.
     case fail(ErrorMessage)
 }
@@ -48,6 +64,8 @@ public struct Session: Equatable, Sendable {
         case unauthenticated
         case authenticating
         case ready
+        /// The administrator's, who needs no authentication and is no user.
+        case administering
         case ended
     }
 
@@ -62,8 +80,12 @@ public struct Session: Equatable, Sendable {
     /// The largest body to accept now, in bytes.
     @inlinable
     public var bodyBytesMax: Int {
-        state == .ready ? Limits.requestBodyBytesMax : Limits.unauthenticatedBodyBytesMax
+        hasBegun ? Limits.requestBodyBytesMax : Limits.unauthenticatedBodyBytesMax
     }
+
+    /// Whether it is somebody's: a user's, or the administrator's.
+    @inlinable
+    public var hasBegun: Bool { state == .ready || state == .administering }
 
     /// The size at which this client's pages end, so that the largest item still fits its frame.
     public var pageBytesMax: Int { min(Limits.pageBytesMax, (1 << Int(frameLog2)) - 1 - Limits.itemBytesMax) }
@@ -139,7 +161,12 @@ public struct Session: Equatable, Sendable {
             return .write(.rosterAnnotate(try RosterAnnotate(decoding: &reader)))
         case (.ready, .presenceSet):
             return .setPresence(try PresenceSet(decoding: &reader).wish)
-        case (.ready, .ping), (.unauthenticated, .ping):
+        case (.administering, .adminBackup):
+            return .backUp(try AdminBackup(decoding: &reader))
+        case (.ready, .adminBackup):
+            _ = try AdminBackup(decoding: &reader)
+            return .fail(ErrorMessage(.notAllowed, detail: "\(type) is for the administrator, on its own socket"))
+        case (.ready, .ping), (.administering, .ping), (.unauthenticated, .ping):
             return .reply(.pong(try Ping(decoding: &reader)))
         case (.greeting, .hello):
             return greet(try Hello(decoding: &reader), policy)
@@ -151,6 +178,10 @@ public struct Session: Equatable, Sendable {
             return end(ErrorMessage(.unexpectedMessage, detail: "hello is said once"))
         case (.unauthenticated, _):
             return end(ErrorMessage(.notAuthenticated, detail: "authenticate first"))
+        case (.administering, .authenticate):
+            return end(ErrorMessage(.methodNotAllowed, detail: "this socket is the administrator's: hello is enough"))
+        case (.administering, _) where !type.isAdministration:
+            return end(ErrorMessage(.notAuthenticated, detail: "the administrator has no user to do this for"))
         case (_, .authenticate):
             return end(ErrorMessage(.unexpectedMessage, detail: "this session is authenticated already"))
         default:
@@ -168,20 +199,19 @@ public struct Session: Equatable, Sendable {
                 )
             )
         }
-        state = .unauthenticated
+        state = policy.isAdministrator ? .administering : .unauthenticated
         deviceClass = hello.deviceClass
         device = hello.device
         frameLog2 = hello.frameLog2
-        return .reply(
-            .helloOK(
-                HelloOK(
-                    version: Limits.version,
-                    frameLog2: Limits.frameLog2Min,
-                    idleSeconds: policy.idleSeconds,
-                    features: policy.features
-                )
+        let welcome = Message.helloOK(
+            HelloOK(
+                version: Limits.version,
+                frameLog2: Limits.frameLog2Min,
+                idleSeconds: policy.idleSeconds,
+                features: policy.features
             )
         )
+        return policy.isAdministrator ? .welcomeAdministrator(welcome) : .reply(welcome)
     }
 
     private mutating func authenticate(_ credentials: Authenticate, _ policy: SessionPolicy) -> SessionAction {

@@ -27,7 +27,7 @@ public struct ChangeLogConfiguration: Sendable {
     public var groupMax = 2_048
     public var groupBytesMax = 1 << 20
     /// So many changes wait for no others: with them a commit is no longer mostly its page and its sync.
-    public var groupEnough = 64
+    public var groupEnough = 256
     public var groupDelay: Duration = .milliseconds(2)
     /// Folding begins with so many changes, or so many bytes of values: the more, the more of them are to the same rows.
     public var foldAt = 65_536
@@ -41,6 +41,8 @@ public struct ChangeLogConfiguration: Sendable {
     /// Unfolded changes, and the bytes that their values hold, beyond which folding goes before the next group.
     public var foldingLagMax = 262_144
     public var foldingLagBytesMax = 64 << 20
+    /// Pages that a backup copies between two groups.
+    public var backupStep = BackupCopy.pagesAStep
     /// How long the disk is left alone after it was full or could not be written, in milliseconds.
     public var fullRetryMS = 200
 
@@ -89,6 +91,7 @@ public final class ChangeLog: Sendable {
     private let ended = DispatchSemaphore(value: 0)
     private let stalled = Atomic<Bool>(false)
     private let hasFailedFlag = Atomic<Bool>(false)
+    let backups: BackupSlot
     private let configuration: ChangeLogConfiguration
     private let clock: WallClock
     private let inboxes: [GroupInbox]
@@ -113,6 +116,7 @@ public final class ChangeLog: Sendable {
         self.clock = clock
         self.inboxes = inboxes
         self.failed = failed
+        backups = BackupSlot(pagesAStep: configuration.backupStep)
         nonisolated(unsafe) let store = store
         startThread("tidemark-log") { [self] in run(store) }
     }
@@ -185,8 +189,10 @@ public final class ChangeLog: Sendable {
         do {
             var pace = Pace()
             while try turn(store, &pace) {}
+            backups.close()
             try store.close()
         } catch {
+            backups.close()
             // What waits will not be done, and nothing more is taken.
             queue.withLock { $0 = Queue(isClosing: true) }
             hasFailedFlag.store(true, ordering: .releasing)
@@ -210,10 +216,11 @@ public final class ChangeLog: Sendable {
             try step(store, &pace)
             if store.foldingLag >= configuration.foldingLagMax, DispatchTime.now() < pace.stepsAt { pause() }
         }
+        let isCopying = backups.advance(store.database)
         switch waiting(pace) {
         case .none:
             if queue.withLock({ $0.isClosing && $0.submissions.isEmpty }) { return false }
-            try rest(store, &pace)
+            if !isCopying || store.hasSteps { try rest(store, &pace) }
         case .some(let delay) where delay > 0:
             // Others may join this group; meanwhile there may be something to do behind those before.
             if store.hasSteps, DispatchTime.now() >= pace.stepsAt {
@@ -290,6 +297,7 @@ public final class ChangeLog: Sendable {
                 return group
             } catch let error as DatabaseError where error.mayPass {
                 stalled.store(true, ordering: .relaxed)
+                backups.giveWay(to: error)
                 if queue.withLock({ $0.isClosing }) { throw error }
                 pause()
             }
@@ -301,6 +309,7 @@ public final class ChangeLog: Sendable {
         do {
             try store.step(rowsMax: configuration.stepRows)
         } catch let error as DatabaseError where error.mayPass {
+            backups.giveWay(to: error)
             pace.stepsAt = .now() + .milliseconds(configuration.fullRetryMS)
         }
         try checkpoint(store, &pace)
@@ -311,9 +320,12 @@ public final class ChangeLog: Sendable {
         do {
             try store.checkpointIfDue(framesMin: configuration.checkpointFrames)
         } catch let error as DatabaseError where error.mayPass {
+            backups.giveWay(to: error)
             pace.stepsAt = .now() + .milliseconds(configuration.fullRetryMS)
         }
     }
+
+    func wake() { arrived.signal() }
 
     private func pause() { Thread.sleep(forTimeInterval: Double(configuration.fullRetryMS) / 1000) }
 

@@ -42,7 +42,7 @@ struct StateReader {
     /// So many fields or entries go into a chunk, give or take an account.
     private static let chunkRows = 8_192
 
-    /// - Parameter emit: is given each chunk; what it throws ends the reading.
+    /// `emit` is given each chunk; what it throws ends the reading.
     static func read(_ tail: LogTail, from db: Database, emit: (StateChunk) throws -> Void) throws {
         let reader = StateReader(tail: tail, db: db)
         try reader.readAccounts(emit)
@@ -64,11 +64,14 @@ struct StateReader {
         let statement = try PreparedStatement(db, "SELECT id, name, created, horizon FROM account ORDER BY id")
         let made = tail.batch.accounts.filter { tail.batch.deletions[$0.id] == nil }.sorted { $0.id < $1.id }
         var next = 0
+        var before: UserID = 0
         func row(_ account: FoldBatch.Account) -> AccountRow {
             AccountRow(id: account.id, name: account.name, created: account.created, horizon: 0)
         }
         while try statement.step() {
             let stored = try accountRow(statement)
+            guard stored.id > before else { throw Inconsistency(description: "accounts are not in their order") }
+            before = stored.id
             while next < made.count, made[next].id < stored.id {
                 try body(row(made[next]))
                 next += 1
@@ -88,7 +91,7 @@ struct StateReader {
     private func accountRow(_ row: PreparedStatement) throws -> AccountRow {
         guard let id = row.integer(0), id > 0 else { throw Inconsistency(description: "an account's id is not valid") }
         guard let text = row.text(1), (1...Limits.nameBytesMax).contains(text.count),
-            let name = String(validating: text, as: UTF8.self)
+            let name = Text.validated(text), Text.isAccountName(name)
         else { throw Inconsistency(description: "account \(id): its name is not valid") }
         guard let created = stamp(row.integer(2)), let horizon = row.integer(3), horizon >= 0,
             UInt64(horizon) <= tail.newest

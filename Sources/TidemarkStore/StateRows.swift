@@ -62,7 +62,12 @@ struct FieldRows {
                 row = nil
                 return
             }
+            let before = row
             row = try read()
+            // A damaged index has rows in any order.
+            if let before, (row!.user, row!.field.number) <= (before.user, before.field.number) {
+                throw StateReader.Inconsistency(description: "account \(row!.user): fields are not in their order")
+            }
         } while tail.batch.deletions[row!.user] != nil
     }
 
@@ -190,7 +195,11 @@ struct EntryRows {
                 row = nil
                 return
             }
+            let before = row.map { ($0.owner, $0.entry.contact) }
             row = try read()
+            if let before, (row!.owner, row!.entry.contact) <= before {
+                throw StateReader.Inconsistency(description: "account \(row!.owner): entries are not in their order")
+            }
         } while tail.batch.deletions[row!.owner] != nil
     }
 

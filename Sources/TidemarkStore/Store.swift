@@ -62,6 +62,9 @@ public final class Store {
     }
 
     private static func openDatabase(_ path: String) throws -> DatabaseQueue {
+        let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
+        let logSize = try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int
+        if size == 0, logSize ?? 0 == 0 { throw StoreError.empty(path: path) }
         // Made here, so that it is its owner's alone; SQLite gives the files beside it the same mode.
         if !FileManager.default.fileExists(atPath: path) {
             _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
@@ -93,6 +96,13 @@ public final class Store {
             arguments: [Int64(bitPattern: epoch)]
         )
         return EpochHistory(current: epoch, ends: ends)
+    }
+
+    /// The newest change in a database.
+    static func lastStamp(_ db: GRDB.Database) throws -> Stamp {
+        let logged = try Int64.fetchOne(db, sql: "SELECT max(last) FROM log") ?? 0
+        let folded = try Int64.fetchOne(db, sql: "SELECT stamp FROM folded") ?? 0
+        return UInt64(bitPattern: max(logged, folded))
     }
 
     /// Openings that are remembered.

@@ -10,6 +10,7 @@ public enum StoreError: Error, Equatable, CustomStringConvertible, Sendable {
     case notTidemark(path: String)
     case damaged(path: String, findings: [String])
     case full(path: String)
+    case empty(path: String)
     case readOnly(path: String)
 
     /// Where the database said so itself. What is no error of the file's stays what it was.
@@ -23,7 +24,8 @@ public enum StoreError: Error, Equatable, CustomStringConvertible, Sendable {
             let reason = error.message ?? error.description
             switch error.resultCode {
             case .SQLITE_NOTADB: self = .damaged(path: path, findings: ["it is not an SQLite database"])
-            case .SQLITE_CORRUPT: self = .damaged(path: path, findings: ["SQLite: \(reason)"])
+            // The statements are the program's own: where one does not fit, the schema is not what it was.
+            case .SQLITE_CORRUPT, .SQLITE_ERROR: self = .damaged(path: path, findings: ["SQLite: \(reason)"])
             case .SQLITE_FULL: self = .full(path: path)
             case .SQLITE_IOERR where error.extendedResultCode == .SQLITE_IOERR_SHMSIZE: self = .full(path: path)
             case .SQLITE_READONLY: self = .readOnly(path: path)
@@ -45,6 +47,9 @@ public enum StoreError: Error, Equatable, CustomStringConvertible, Sendable {
                 + "directory with --data"
         case .newerSchema(let path, let found, let known):
             "\(path) was written by a newer Tidemark (schema \(found), this one knows \(known)); run that version"
+        case .empty(let path):
+            "\(path) is an empty file: it was cut, or a first start was. Restore a backup; or, if nothing was ever in it, "
+                + "delete it, and the next start makes a new one"
         case .full(let path):
             "the disk of \(path) is full; make room on it, then start again. Nothing is lost"
         case .readOnly(let path):

@@ -11,8 +11,10 @@ public struct StoreReader {
     let database: DatabaseQueue
 
     /// - Throws: `StoreError.missing` where there is no database, `.damaged` where the file is no database at all.
-    public init(directory: String) throws {
-        path = directory + "/tidemark.db"
+    public init(directory: String) throws { try self.init(file: directory + "/tidemark.db") }
+
+    init(file: String) throws {
+        path = file
         guard FileManager.default.fileExists(atPath: path) else { throw StoreError.missing(path: path) }
         var configuration = Configuration()
         configuration.readonly = true

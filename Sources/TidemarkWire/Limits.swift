@@ -55,4 +55,6 @@ public enum Limits {
 
     /// The text of an error or a go-away.
     public static let detailBytesMax = 255
+    /// A file's path on the server's machine.
+    public static let pathBytesMax = 1023
 }

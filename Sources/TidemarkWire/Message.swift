@@ -19,6 +19,8 @@ public enum Message: Equatable, Sendable {
     case rosterAnnotateOK(WriteOK)
     case presenceSet(PresenceSet)
     case presenceSetOK
+    case adminBackup(AdminBackup)
+    case adminBackupOK(AdminBackupOK)
     case goAway(GoAway)
     case error(ErrorMessage)
 
@@ -42,6 +44,8 @@ public enum Message: Equatable, Sendable {
         case .rosterAnnotateOK: .rosterAnnotateOK
         case .presenceSet: .presenceSet
         case .presenceSetOK: .presenceSetOK
+        case .adminBackup: .adminBackup
+        case .adminBackupOK: .adminBackupOK
         case .goAway: .goAway
         case .error: .error
         }
@@ -71,6 +75,8 @@ public enum Message: Equatable, Sendable {
         case .presenceSetOK:
             try reader.finish()
             self = .presenceSetOK
+        case .adminBackup: self = .adminBackup(try AdminBackup(decoding: &reader))
+        case .adminBackupOK: self = .adminBackupOK(try AdminBackupOK(decoding: &reader))
         case .goAway: self = .goAway(try GoAway(decoding: &reader))
         case .error: self = .error(try ErrorMessage(decoding: &reader))
         default: return nil
@@ -95,6 +101,8 @@ public enum Message: Equatable, Sendable {
         case .rosterAnnotate(let message): message.encode(into: &writer)
         case .presenceSet(let message): message.encode(into: &writer)
         case .presenceSetOK: break
+        case .adminBackup(let message): message.encode(into: &writer)
+        case .adminBackupOK(let message): message.encode(into: &writer)
         case .goAway(let message): message.encode(into: &writer)
         case .error(let message): message.encode(into: &writer)
         }

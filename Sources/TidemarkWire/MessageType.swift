@@ -78,12 +78,16 @@ public enum MessageType: UInt8, CaseIterable, Sendable {
         rawValue < 0x40 ? MessageType(rawValue: rawValue | 0x80) : nil
     }
 
+    /// Whether it is a request of the administrator's.
+    public var isAdministration: Bool { (0x30...0x3B).contains(rawValue) }
+
     /// Whether version 1 of this code speaks it; the others are laid out in Protocol/SPEC.md and answered `notSupported`.
     public var isImplemented: Bool {
         switch self {
         case .hello, .helloOK, .authenticate, .authenticateOK, .sync, .syncPage, .ping, .pong,
             .profileSet, .profileSetOK, .rosterAdd, .rosterAddOK, .rosterRemove, .rosterRemoveOK,
-            .rosterAnnotate, .rosterAnnotateOK, .presenceSet, .presenceSetOK, .goAway, .error:
+            .rosterAnnotate, .rosterAnnotateOK, .presenceSet, .presenceSetOK, .adminBackup, .adminBackupOK, .goAway,
+            .error:
             true
         default:
             false

@@ -3,6 +3,7 @@ import TidemarkEventLoop
 import TidemarkServer
 import TidemarkStore
 import TidemarkTickets
+import TidemarkWire
 
 /// What the process ends with: the numbers of sysexits.h, so that a service manager can tell what is worth a restart.
 struct ExitStatus {
@@ -19,8 +20,8 @@ struct ExitStatus {
 
     static let help = """
         Exit codes: 0 done; 1 check has findings; 64 wrong flags; 65 a line that cannot be imported, or a damaged \
-        database; 66 no such file; 67 no such user; 69 cannot listen, or the data directory is in use; 73 cannot make a \
-        file; 74 the disk or the system failed; 78 wrong configuration or key file; 130 and 143 ended by a second \
+        database or backup; 66 no such file; 67 no such user; 69 cannot listen, the data directory is in use, or the \
+        server is busy or gone; 73 cannot make a file; 74 the disk or the system failed; 78 wrong configuration or key file; 130 and 143 ended by a second \
         signal.
         """
 
@@ -31,6 +32,9 @@ struct ExitStatus {
         case let error as StoreError: self = Self.of(error)
         case let error as ServerError: self = Self.of(error)
         case let error as EventLoopError: self = Self.of(error)
+        case let error as BackupFailed: self = Self.of(error.reason)
+        case let error as RestoreError: self = Self.of(error)
+        case is NobodyAnswers: self = .unavailable
         case is ConfigurationError, is TicketKeys.FileError: self = .configuration
         case is ImportError: self = .badData
         case is ImportSource.ReadError: self = .noInput
@@ -53,7 +57,7 @@ struct ExitStatus {
         switch error {
         case .inUse: .unavailable
         case .missing: .noInput
-        case .damaged, .notTidemark, .newerSchema: .badData
+        case .damaged, .empty, .notTidemark, .newerSchema: .badData
         case .cannotOpen, .full, .readOnly: .failure
         }
     }
@@ -62,6 +66,41 @@ struct ExitStatus {
         switch error {
         case .dataDirectory: .cannotCreate
         case .insecure, .nothingToListenOn: .configuration
+        }
+    }
+
+    private static func of(_ reason: BackupFailed.Reason) -> ExitStatus {
+        switch reason {
+        case .backup(let error): of(error)
+        case .server(.refused(let error)): of(error)
+        case .server(.notUnderstood): .failure
+        case .server: .unavailable
+        }
+    }
+
+    private static func of(_ error: BackupError) -> ExitStatus {
+        switch error {
+        case .notAbsolute, .exists, .unfinished, .cannotWrite: .cannotCreate
+        case .underWay, .stopping: .unavailable
+        case .noRoom, .diskFull, .gaveWay, .unreadable: .failure
+        }
+    }
+
+    /// A backup's errors, as they come over the wire.
+    private static func of(_ error: ErrorMessage) -> ExitStatus {
+        switch ErrorCode(rawValue: error.code) {
+        case .notAllowed: .cannotCreate
+        case .retryLater, .shuttingDown: .unavailable
+        default: .failure
+        }
+    }
+
+    private static func of(_ error: RestoreError) -> ExitStatus {
+        switch error {
+        case .noBackup: .noInput
+        case .cannotMake, .occupied: .cannotCreate
+        case .unsound: .badData
+        case .cannotWrite(_, let error): of(error)
         }
     }
 

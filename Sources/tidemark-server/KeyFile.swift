@@ -44,11 +44,7 @@ struct KeyFile {
 
     private func make(_ path: String) throws {
         let directory = (path as NSString).deletingLastPathComponent
-        try? FileManager.default.createDirectory(
-            atPath: directory,
-            withIntermediateDirectories: true,
-            attributes: [.posixPermissions: 0o700]
-        )
+        try Server.makeDataDirectory(directory)
         // Exclusive: of two servers that start at once, one makes it and both read the same.
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {

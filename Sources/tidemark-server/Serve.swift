@@ -95,6 +95,14 @@ struct Serve: AsyncParsableCommand {
     )
     var tombstoneDays: Int?
 
+    @Flag(
+        help: """
+            The clock is right, although it is more than a day ahead of the newest change: collect what is old by it. For \
+            this start; not a setting, since a clock can jump again.
+            """
+    )
+    var confirmClock = false
+
     @Flag(help: "Print every setting and where it is from, and exit.")
     var showConfig = false
 
@@ -113,6 +121,6 @@ struct Serve: AsyncParsableCommand {
             print(settings.table)
             return
         }
-        try await Service(settings).run()
+        try await Service(settings, confirmsClock: confirmClock).run()
     }
 }

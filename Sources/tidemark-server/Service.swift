@@ -14,8 +14,11 @@ struct Service {
     private let settings: ServeSettings
     private let log: Logger
 
-    init(_ settings: ServeSettings) {
+    private let confirmsClock: Bool
+
+    init(_ settings: ServeSettings, confirmsClock: Bool) {
         self.settings = settings
+        self.confirmsClock = confirmsClock
         var log = Logger(label: "tidemark-server", factory: { StreamLogHandler.standardError(label: $0) })
         log.logLevel = settings.logLevel.value
         self.log = log
@@ -44,6 +47,7 @@ struct Service {
         nonisolated(unsafe) let bar = ProgressBar()
         let server = try Server(configuration, log: log) { bar.show("loading", $0, of: $1) }
         bar.clear()
+        if confirmsClock { server.confirmClock() }
         server.onFailure { tell.yield(.failure($0)) }
         announce(server)
         for await event in events {

@@ -185,7 +185,7 @@ import TidemarkWire
         #expect(try Program.run("check", "--data", directory.path + "/none").status == 66)
     }
 
-    @Test(arguments: [[], ["serve"], ["import"], ["ticket"], ["check"]])
+    @Test(arguments: [[], ["serve"], ["import"], ["ticket"], ["check"], ["backup"], ["restore"]])
     func `help teaches with examples and exit codes`(command: [String]) throws {
         let process = Program.process(command + ["--help"])
         let output = Pipe()

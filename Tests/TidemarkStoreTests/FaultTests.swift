@@ -30,11 +30,11 @@ import TidemarkWire
     @Test("the power goes at every write and sync") func powerCuts() throws {
         var (cuts, acknowledged) = (0, 0)
         for script in 0..<(Self.isLong ? 8 : 2) as Range<UInt64> {
-            let whole = ScriptedStore(seed: script)
+            let whole = try ScriptedStore(seed: script)
             try whole.run()
             let count = whole.disk.counts.writes + whole.disk.counts.syncs
             cuts += try Self.forEachPlace(of: count) { n in
-                let store = ScriptedStore(seed: script)
+                let store = try ScriptedStore(seed: script)
                 store.disk.turnPowerOff(at: n, seed: UInt64(n) &* 31 &+ script)
                 try store.runUntilFailure()
                 _ = store.disk.turnPowerOn()
@@ -47,7 +47,7 @@ import TidemarkWire
 
     @Test("the power goes at the end, whatever was not synced") func powerCutAtEnd() throws {
         for seed in 0..<(Self.isLong ? 400 : 40) as Range<UInt64> {
-            let store = ScriptedStore(seed: seed)
+            let store = try ScriptedStore(seed: seed)
             try store.run(closing: false)
             if seed % 3 == 0 { store.disk.cutPowerDropping() } else { store.disk.cutPower(seed: seed) }
             try store.checkRecovery("power cut at the end, seed \(seed)")
@@ -56,11 +56,11 @@ import TidemarkWire
 
     @Test("every write fails once, and is done again", arguments: [false, true])
     func failedWrites(isShort: Bool) throws {
-        let whole = ScriptedStore(seed: 11)
+        let whole = try ScriptedStore(seed: 11)
         try whole.run()
         var retries = 0
         let faults = try Self.forEachPlace(of: whole.disk.counts.writes) { n in
-            let store = ScriptedStore(seed: 11)
+            let store = try ScriptedStore(seed: 11)
             if isShort { store.disk.shortenWrite(n) } else { store.disk.failWrite(n) }
             try store.runUntilFailure()
             retries += store.retries
@@ -73,11 +73,11 @@ import TidemarkWire
     @Test("every sync fails once: the store stops, and what it reads back is what was acknowledged") func failedSyncs()
         throws
     {
-        let whole = ScriptedStore(seed: 12)
+        let whole = try ScriptedStore(seed: 12)
         try whole.run()
         var stops = 0
         let faults = try Self.forEachPlace(of: whole.disk.counts.syncs) { n in
-            let store = ScriptedStore(seed: 12)
+            let store = try ScriptedStore(seed: 12)
             store.disk.failSync(n)
             try store.runUntilFailure()
             if store.hasStopped { stops += 1 }
@@ -93,10 +93,10 @@ import TidemarkWire
     }
 
     @Test("every opening of a file fails once") func failedOpens() throws {
-        let whole = ScriptedStore(seed: 13)
+        let whole = try ScriptedStore(seed: 13)
         try whole.run()
         for n in 1...whole.disk.counts.opens {
-            let store = ScriptedStore(seed: 13)
+            let store = try ScriptedStore(seed: 13)
             store.disk.failOpen(n)
             try store.runUntilFailure()
             try store.checkRecovery("failed open \(n)")
@@ -106,7 +106,7 @@ import TidemarkWire
     @Test("the disk is full at every size, and has room again") func fullDisk() throws {
         var (retries, sizes) = (0, 0)
         for room in stride(from: 0, to: 400_000, by: Self.isLong ? 1_024 : 8_192) {
-            let store = ScriptedStore(seed: 14)
+            let store = try ScriptedStore(seed: 14)
             store.roomOnceOpen = room
             try store.runUntilFailure()
             #expect(!store.hasStopped, "a full disk is waited out")
@@ -119,7 +119,7 @@ import TidemarkWire
     }
 
     @Test("a store that cannot be made for want of room says so, and can be made later") func fullAtFirst() throws {
-        let store = ScriptedStore(seed: 15)
+        let store = try ScriptedStore(seed: 15)
         store.disk.capacity = 20_000
         #expect(throws: StoreError.full(path: store.disk.path + "/tidemark.db")) { try store.run() }
         try store.checkRecovery("a disk of 20,000 bytes")
@@ -145,8 +145,8 @@ final class ScriptedStore {
     private var inDoubt: [Change] = []
     private var clock: UInt64 = 1_000
 
-    init(seed: UInt64) {
-        disk = try! FaultyDisk()
+    init(seed: UInt64) throws {
+        disk = try FaultyDisk()
         random = Seed(default: seed)
         source = ChangeSource(Seed(default: seed &+ 1_000))
     }

@@ -46,6 +46,14 @@ extension Store {
     }
 }
 
+extension Store {
+    /// A step of the fold under way, or of a new one.
+    func foldSome(rowsMax: Int) throws {
+        beginFold()
+        try step(rowsMax: rowsMax)
+    }
+}
+
 extension Directory {
     /// All that an owner's logins would be told, the first one and ones that have been away for long and for less: what
     /// two directories must agree on, byte for byte.

@@ -20,6 +20,7 @@ struct LimitsTests {
         ("rosterEntriesMax", Limits.rosterEntriesMax), ("pageBytesDefault", Limits.pageBytesDefault),
         ("pageBytesMin", Limits.pageBytesMin), ("pageBytesMax", Limits.pageBytesMax),
         ("itemBytesMax", Limits.itemBytesMax), ("detailBytesMax", Limits.detailBytesMax),
+        ("pathBytesMax", Limits.pathBytesMax),
     ]
 
     @Test("this list has every limit of the source")

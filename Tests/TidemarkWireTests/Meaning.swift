@@ -48,6 +48,8 @@ extension JSONValue {
             members["contact"] = .u64(m.contact)
         case .presenceSet(let m): members = ["wish": .name(m.wish)]
         case .presenceSetOK: members = [:]
+        case .adminBackup(let m): members = ["path": .string(m.path)]
+        case .adminBackupOK(let m): members = ["stamp": .u64(m.stamp), "bytes": .u64(m.bytes)]
         case .goAway(let m):
             members = [
                 "reason": .name(m.reason), "reconnectAfterMS": .number(Int(m.reconnectAfterMS)),

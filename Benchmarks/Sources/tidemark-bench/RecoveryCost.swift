@@ -1,9 +1,10 @@
-// How fast a data directory becomes a directory in memory again, the log's unfolded rows included, against a bare scan of
-// the same tables through SQLite's C API. The two take turns over the same file, which is in the page cache for both.
+// How fast a data directory becomes a directory in memory again, with what the log of a killed server has beyond its state
+// tables, against a bare scan of the tables through SQLite's C API. The two take turns over the same file, which is in the
+// page cache for both. What a start does before it listens is counted: opening, the log's tail, a checkpoint, loading.
 
 import ClosedLoop
 import Foundation
-import TidemarkWire
+import Glibc
 
 struct RecoveryCost {
     struct Run: Encodable {
@@ -34,6 +35,7 @@ struct RecoveryCost {
         var runs: [Run] = []
         var entries = 0
         for turn in 1...(small ? 1 : 5) {
+            try leaveTail(programs, place, seconds: small ? 0.2 : 1)
             let words = try runToEnd(programs.bareSQLite, ["scan", file]).split(separator: " ").compactMap {
                 Double($0)
             }
@@ -71,6 +73,29 @@ struct RecoveryCost {
             ],
             series: Series(users: users, entries: entries, fileBytes: size, runs: runs)
         ).print()
+    }
+
+    /// Has a server's log hold changes that are not folded: it is killed under load.
+    private static func leaveTail(_ programs: Programs, _ data: String, seconds: Double) throws {
+        let port = try freePort()
+        let server = try ServerProcess(
+            path: programs.server,
+            arguments: ["serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--log-level", "error"]
+        )
+        try server.waitUntilListening(on: port, seconds: 60)
+        let load = Process()
+        load.executableURL = URL(fileURLWithPath: programs.load)
+        load.arguments = [
+            "edit", "--server", "127.0.0.1:\(port)", "--key-file", data + "/ticket.keys", "--users", "1000",
+            "--connections", "1000", "--duration", "60s", "--json", "--quiet",
+        ]
+        load.standardOutput = FileHandle.nullDevice
+        load.standardError = FileHandle.nullDevice
+        try load.run()
+        usleep(UInt32((seconds + 1) * 1e6))
+        kill(server.id, SIGKILL)
+        kill(load.processIdentifier, SIGKILL)
+        load.waitUntilExit()
     }
 
     /// Starts a server, reads how long it says it loaded, and ends it.

@@ -41,6 +41,7 @@ enum FrameStart {
         case .sync: 3...1024
         case .presenceSet: 1...1024
         case .rosterRemove: 1...1024
+        case .adminBackup: 1...Limits.pathBytesMax + 1024
         case .profileSet, .rosterAdd, .rosterAnnotate: 1...Limits.requestBodyBytesMax
         // The largest page, one large item beyond it, and what ends a page: at most a presence for each entry.
         case .syncPage: 4...Limits.pageBytesMax + Limits.itemBytesMax + 8 * Limits.rosterEntriesMax

@@ -54,6 +54,8 @@ extension DataCopy {
 
     private static func copyFiles(of installation: Installation) throws -> DataCopy {
         let copy = DataCopy(path: installation.path("copy-\(UUID().uuidString)"))
+        // A killed server leaves its socket, which `cp -r` copies and FileManager does not.
+        unlink(installation.data + "/admin.sock")
         try FileManager.default.copyItem(atPath: installation.data, toPath: copy.path)
         return copy
     }

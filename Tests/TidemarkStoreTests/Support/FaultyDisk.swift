@@ -5,7 +5,7 @@ import Foundation
 /// and a failure leave is written in CFaultyDisk.h.
 ///
 /// There is a real directory of the same path, for what does not go through SQLite, such as a lock file. A database
-/// file in it stays empty: SQLite sees this disk's.
+/// file in it is not the one that SQLite sees.
 ///
 /// For every n-th operation: 1 is the next one, 0 is none any more. A fault that `lasts` strikes from then on.
 final class FaultyDisk: Sendable {
@@ -15,6 +15,8 @@ final class FaultyDisk: Sendable {
     init() throws {
         path = FileManager.default.temporaryDirectory.appending(path: "tidemark-disk-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        // An empty one would look as if it had been cut.
+        try Data("SQLite sees another".utf8).write(to: URL(filePath: path + "/tidemark.db"))
         disk = fd_disk_new(path)!
     }
 

@@ -43,7 +43,10 @@ struct ConnectionState: BitwiseCopyable {
     @inline(__always)
     func requestBodyBytesMax(_ type: UInt8) -> Int {
         switch phase {
-        case .greeted: Limits.unauthenticatedBodyBytesMax
+        // An administrator's session begins with the hello; whether this is one, its requests tell.
+        case .greeted:
+            MessageType(rawValue: type)?.isAdministration == true
+                ? Limits.requestBodyBytesMax : Limits.unauthenticatedBodyBytesMax
         case .authenticating: Limits.requestBodyBytesMax
         case .unknown:
             type == MessageType.hello.rawValue ? Limits.unauthenticatedBodyBytesMax : Limits.requestBodyBytesMax

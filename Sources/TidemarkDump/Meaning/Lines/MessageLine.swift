@@ -31,6 +31,11 @@ extension LineBuffer {
             if type == .rosterAnnotate { annotations(facts) }
             condition(facts)
         case .presenceSet: name(" ", .wish, facts[.wish])
+        case .adminBackup:
+            guard let path = facts.bytes(.path) else { break }
+            byte(UInt8(ascii: " "))
+            quoted(path)
+        case .adminBackupOK: backedUp(facts)
         case .goAway:
             name(" ", .goAwayReason, facts[.reason])
             again(facts[.reconnectAfterMS])
@@ -247,6 +252,16 @@ extension LineBuffer {
         count(facts.detailBytes, "byte")
         text(" of details")
         condition(facts)
+    }
+
+    private mutating func backedUp(_ facts: borrowing Facts) {
+        if let stamp = facts[.stamp] {
+            if stamp == 0 { text(" nothing yet") } else { self.stamp(facts) }
+        }
+        guard let bytes = facts[.bytes] else { return }
+        text(", ")
+        grouped(bytes)
+        text(bytes == 1 ? " byte" : " bytes")
     }
 
     private mutating func error(_ facts: borrowing Facts) {

@@ -41,6 +41,11 @@ extension BodyVisitor where Self: ~Copyable {
             guard PresenceSet.Wish(rawValue: wish) != nil else { throw DecodeError(.value, offset: 0) }
             value(.wish, .named(.wish, wish), ByteRange(0, 1))
         case .presenceSetOK: break
+        case .adminBackup: try text(.path, upTo: Limits.pathBytesMax, &reader)
+        case .adminBackupOK:
+            try stamp(.stamp, &reader)
+            let begin = reader.offset
+            value(.bytes, .wide(try reader.varint()), ByteRange(begin, reader.offset))
         case .goAway: try goAway(&reader)
         case .error: try error(&reader)
         default: preconditionFailure("only what is spoken is walked")

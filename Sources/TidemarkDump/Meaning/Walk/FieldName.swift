@@ -6,7 +6,7 @@ enum FieldName: UInt8, CaseIterable {
         user, data, options, pageBytes, token, answer, reason, last, hasStamps, items, kind, number, stamp, name,
         favourite, pending, alias, groups, fields, privateFields, text, bytes, removed, summary, digest, presence,
         state, waitingMessages, payload, unchangedSince, contact, id, wish, code, closes, retryAfterMS, decode,
-        rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form
+        rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form, path
 
     var text: StaticString {
         switch self {
@@ -66,6 +66,7 @@ enum FieldName: UInt8, CaseIterable {
         case .tag: "tag"
         case .mark: "mark"
         case .form: "form"
+        case .path: "path"
         }
     }
 

@@ -127,6 +127,14 @@ public struct EventLoop: ~Copyable {
         statistics.iterations &+= 1
     }
 
+    /// Starts the sends of what has been committed so far, for a caller that has much to do before it waits again: others
+    /// need not wait for that. After `wait`, before the first `next`.
+    public mutating func flush() throws(EventLoopError) {
+        guard touched.count > 0 else { return }
+        _ = startTouched()
+        try ring.submitAndWait(timeout: 0)
+    }
+
     /// The next event of this iteration; nil when there are no more. Bytes that the last event handed out end here.
     public mutating func next() -> Event? {
         takeBackHandedOut()

@@ -178,16 +178,17 @@ struct Shard: ~Copyable {
         while !draining.isSet {
             // What the log did not take is offered again soon; a decision cannot be taken back.
             try loop.wait(until: hasLeftOver ? loop.now : submissions.isEmpty ? nextCollection : soon)
-            iterate(changeLog)
+            try iterate(changeLog)
             hasLeftOver = directory.maintain(steps: Self.maintenanceSteps)
             if loop.now >= nextCollection { collectTombstones(changeLog) }
         }
         try drain(changeLog)
     }
 
-    private mutating func iterate(_ changeLog: ChangeLog) {
-        // First: once acknowledged, a change is in every later sync.
-        applyPublished()
+    private mutating func iterate(_ changeLog: ChangeLog) throws {
+        // First: once acknowledged, a change is in every later sync. Who waits for an acknowledgement does not wait for the
+        // frames of this iteration as well.
+        if applyPublished() { try loop.flush() }
         if backupsOpen > 0 { tellBackups() }
         while let event = loop.next() { handle(event, changeLog) }
         submit(to: changeLog)
@@ -497,9 +498,10 @@ struct Shard: ~Copyable {
         submissions.reserveCapacity(Self.handOverCount)
     }
 
-    private mutating func applyPublished() {
+    /// Returns whether there was anything.
+    private mutating func applyPublished() -> Bool {
         let groups = inbox.take()
-        guard !groups.isEmpty else { return }
+        guard !groups.isEmpty else { return false }
         defer { directory.finishChanges() }
         for group in groups {
             // No closure: what it would capture of this shard cannot be captured.
@@ -515,6 +517,7 @@ struct Shard: ~Copyable {
                 if submission.change != nil { stamp += 1 }
             }
         }
+        return true
     }
 
     private mutating func acknowledge(stamp: Stamp) {
@@ -620,7 +623,7 @@ struct Shard: ~Copyable {
         // What has arrived by now is answered; of writes those that were accepted, later ones are refused.
         repeat {
             try loop.wait(until: acknowledgements.isEmpty ? loop.now : min(end, loop.now + .milliseconds(10)))
-            iterate(changeLog)
+            try iterate(changeLog)
         } while (!acknowledgements.isEmpty || !submissions.isEmpty) && !changeLog.hasFailed && loop.now < end
         for slot in clients.indices {
             guard let id = clients[slot].id, !clients[slot].isClosing else { continue }
@@ -634,7 +637,7 @@ struct Shard: ~Copyable {
         }
         while loop.connectionCount > 0, loop.now < end {
             try loop.wait(until: end)
-            iterate(changeLog)
+            try iterate(changeLog)
         }
         if loop.connectionCount > 0 {
             log.warning("clients did not take their last answers", metadata: ["connections": "\(loop.connectionCount)"])

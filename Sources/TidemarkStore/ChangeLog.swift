@@ -76,13 +76,15 @@ public final class GroupInbox: Sendable {
 }
 
 public final class ChangeLog: Sendable {
+    typealias Request = @Sendable (Store?) throws -> Void
+
     private struct Queue {
         var submissions: [Submission] = []
         /// What the submissions' values hold.
         var bytes = 0
         /// When the first of them came, or the group before them was taken: nanoseconds of `DispatchTime`.
         var firstAt: UInt64 = 0
-        var requests: [@Sendable (Store) -> Void] = []
+        var requests: [Request] = []
         var isClosing = false
     }
 
@@ -125,16 +127,20 @@ public final class ChangeLog: Sendable {
     /// of them was taken.
     public func append(_ submissions: [Submission]) -> Bool {
         let bytes = submissions.reduce(0) { $0 + $1.valueBytes }
-        let wasTaken = queue.withLock { queue in
+        let (wasTaken, wakes) = queue.withLock { queue in
+            let before = queue.submissions.count
             guard !queue.isClosing, !stalled.load(ordering: .relaxed),
-                queue.submissions.count + submissions.count <= configuration.queuedMax
-            else { return false }
+                before + submissions.count <= configuration.queuedMax,
+                queue.bytes + bytes <= configuration.queuedBytesMax || before == 0
+            else { return (false, false) }
             if queue.submissions.isEmpty { queue.firstAt = DispatchTime.now().uptimeNanoseconds }
             if queue.submissions.isEmpty { queue.submissions = submissions } else { queue.submissions += submissions }
             queue.bytes += bytes
-            return true
+            // The thread sleeps for the first, and for a group that need not wait any more; in between it has the clock.
+            let enough = configuration.groupEnough
+            return (true, before == 0 || (before < enough && before + submissions.count >= enough))
         }
-        if wasTaken { arrived.signal() }
+        if wakes { arrived.signal() }
         return wasTaken
     }
 
@@ -164,8 +170,9 @@ public final class ChangeLog: Sendable {
         ended.signal()
     }
 
-    /// Has the log's thread do something with the store, between two groups. Returns false once the log is closed.
-    func request(_ body: @escaping @Sendable (Store) -> Void) -> Bool {
+    /// Has the log's thread do something with the store, between two groups; with nil where the log fails before. Returns
+    /// false once the log is closed.
+    func request(_ body: @escaping Request) -> Bool {
         let wasTaken = queue.withLock { queue in
             if !queue.isClosing { queue.requests.append(body) }
             return !queue.isClosing
@@ -194,7 +201,12 @@ public final class ChangeLog: Sendable {
         } catch {
             backups.close()
             // What waits will not be done, and nothing more is taken.
-            queue.withLock { $0 = Queue(isClosing: true) }
+            queue.withLock { queue in
+                queue.submissions = []
+                queue.isClosing = true
+            }
+            for request in takeRequests() { try? request(nil) }
+            store.leaveOpen()
             hasFailedFlag.store(true, ordering: .releasing)
             failed(error)
         }
@@ -202,32 +214,27 @@ public final class ChangeLog: Sendable {
 
     /// One group, or one step behind the groups, or a wait for more to do. False when all is done.
     private func turn(_ store: Store, _ pace: inout Pace) throws -> Bool {
-        for request in queue.withLock({ queue in
-            defer { queue.requests = [] }
-            return queue.requests
-        }) { request(store) }
-        if store.waitingChanges >= configuration.foldAt || store.waitingBytes >= configuration.foldAtBytes {
-            store.beginFold()
-        }
+        try serveRequests(store)
+        let isDue =
+            store.waitingChanges >= configuration.foldAt || store.waitingBytes >= configuration.foldAtBytes
+        // What is folded is trimmed before the next fold begins.
+        if isDue, !store.hasSteps { store.beginFold() }
         let isFar =
             store.foldingLag >= configuration.foldingLagMax || store.foldingLagBytes >= configuration.foldingLagBytesMax
-        if isFar {
+        if isFar, !queue.withLock({ $0.isClosing }) {
+            // Groups wait, the queue fills, and writes are refused.
             store.beginFold()
-            try step(store, &pace)
-            if store.foldingLag >= configuration.foldingLagMax, DispatchTime.now() < pace.stepsAt { pause() }
+            if DispatchTime.now() >= pace.stepsAt { try step(store, &pace) } else { pause() }
+            return true
         }
         let isCopying = backups.advance(store.database)
         switch waiting(pace) {
         case .none:
-            if queue.withLock({ $0.isClosing && $0.submissions.isEmpty }) { return false }
+            if queue.withLock({ $0.isClosing && $0.submissions.isEmpty && $0.requests.isEmpty }) { return false }
             if !isCopying || store.hasSteps { try rest(store, &pace) }
         case .some(let delay) where delay > 0:
-            // Others may join this group; meanwhile there may be something to do behind those before.
-            if store.hasSteps, DispatchTime.now() >= pace.stepsAt {
-                try step(store, &pace)
-            } else {
-                _ = arrived.wait(timeout: .now() + .nanoseconds(delay))
-            }
+            // Others may join this group. A step goes with its commit, not before it with a sync of its own.
+            _ = arrived.wait(timeout: .now() + .nanoseconds(delay))
         case .some:
             let submissions = takeGroup()
             pace.lastGroup = submissions.count
@@ -265,6 +272,26 @@ public final class ChangeLog: Sendable {
             if arrived.wait(timeout: now + .milliseconds(configuration.quietMS)) == .timedOut { store.beginFold() }
         } else {
             arrived.wait()
+        }
+    }
+
+    /// What one throws ends the log; those behind it are told so.
+    private func serveRequests(_ store: Store) throws {
+        var requests = takeRequests()[...]
+        while let request = requests.popFirst() {
+            do {
+                try request(store)
+            } catch {
+                queue.withLock { $0.requests.insert(contentsOf: requests, at: 0) }
+                throw error
+            }
+        }
+    }
+
+    private func takeRequests() -> [Request] {
+        queue.withLock { queue in
+            defer { queue.requests = [] }
+            return queue.requests
         }
     }
 

@@ -35,12 +35,32 @@ final class Checkpoint {
 
     deinit { frames.deallocate() }
 
-    func isDue(framesMin: Int) -> Bool { frames.pointee >= framesMin }
+    /// Beside a reader a checkpoint copies part, and the file grows on: then it is tried again after as many frames more.
+    func isDue(framesMin: Int) -> Bool { Int(frames.pointee) >= left + framesMin }
+
+    /// Frames that the last checkpoint could not copy.
+    private var left = 0
+
+    /// With patience for readers: their snapshots keep it from the end.
+    func runAtStart() throws {
+        for attempt in 1... {
+            do {
+                return try run(.truncate)
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY && attempt < Self.attemptsAtStart
+            {
+            }
+        }
+    }
+
+    /// Of five seconds each: the connection's own patience.
+    private static let attemptsAtStart = 12
 
     func run(_ mode: Mode) throws {
         try database.writeWithoutTransaction { db in
             let connection = db.sqliteConnection!
-            let code = sqlite3_wal_checkpoint_v2(connection, nil, mode.rawValue, nil, nil)
+            var (all, copied) = (0 as Int32, 0 as Int32)
+            let code = sqlite3_wal_checkpoint_v2(connection, nil, mode.rawValue, &all, &copied)
+            left = copied < all ? Int(all) : 0
             guard code == SQLITE_OK else {
                 throw DatabaseError(
                     resultCode: ResultCode(rawValue: sqlite3_extended_errcode(connection)),
@@ -48,7 +68,7 @@ final class Checkpoint {
                 )
             }
         }
-        frames.pointee = 0
+        if left == 0 { frames.pointee = 0 }
     }
 
     func close() {

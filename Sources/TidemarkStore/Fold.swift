@@ -26,10 +26,12 @@ struct Fold {
     private var phase = Phase.deletions
     private var next = 0
 
+    /// What looking through one owner's roster counts for.
+    private static let collectionRows = 16
     /// Rows of one account that a step deletes at a time.
     private static let deletedMax = 512
 
-    /// Rows in the order of their keys, so that each page is written about once.
+    /// Fields and entries in the order of their keys, so that each page is written about once.
     init(_ batch: FoldBatch) {
         precondition(!batch.isEmpty)
         last = batch.last
@@ -56,13 +58,16 @@ struct Fold {
                 (rows, next) = (rows + 1, next + 1)
             case .fields where next < fields.count:
                 try statements.set(fields[next].key, fields[next].value)
-                (rows, next) = (rows + 1, next + 1)
+                // A long value is as many pages.
+                rows += 1 + (fields[next].value.value?.count ?? 0) / 1_024
+                next += 1
             case .entries where next < entries.count:
                 try statements.set(entries[next].key, entries[next].value)
                 (rows, next) = (rows + 1, next + 1)
             case .collections where next < collections.count:
                 // After the entries: what came back since has a later stamp.
-                rows += try statements.collect(collections[next].owner, through: collections[next].through)
+                let count = try statements.collect(collections[next].owner, through: collections[next].through)
+                rows += count + Self.collectionRows
                 next += 1
             case .end:
                 try statements.setFolded(last)

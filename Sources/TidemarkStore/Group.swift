@@ -20,8 +20,13 @@ public struct Submission: Sendable {
 
     /// The bytes of the values that it holds in memory.
     var valueBytes: Int {
-        guard case .profileChanged(_, let fields)? = change else { return 0 }
-        return fields.reduce(0) { $0 + ($1.value?.count ?? 0) }
+        switch change {
+        case .profileChanged(_, let fields): fields.reduce(0) { $0 + ($1.value?.count ?? 0) }
+        case .entrySet(_, _, _, let annotations):
+            annotations.groups.reduce(annotations.alias.utf8.count) { $0 + $1.utf8.count }
+        case .accountCreated(_, let name): name.utf8.count
+        default: 0
+        }
     }
 }
 

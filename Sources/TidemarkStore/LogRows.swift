@@ -24,7 +24,7 @@ struct LogRows {
 
     init(_ tail: LogTail, _ db: Database) throws {
         rows = tail.rows
-        bytes = rows.reduce(0) { $0 + $1.bytes }
+        bytes = rows.reduce(0) { $0 + $1.bytes + Self.rowBytes }
         folded = tail.folded
         let trimmed = try Int64.fetchOne(db, sql: "SELECT trimmed FROM folded") ?? 0
         self.trimmed = UInt64(bitPattern: trimmed)
@@ -43,7 +43,7 @@ struct LogRows {
             begin = 0
         }
         rows.append(row)
-        bytes += row.bytes
+        bytes += row.bytes + Self.rowBytes
     }
 
     /// Changes up to here are in the state tables, and were in no row.
@@ -51,6 +51,9 @@ struct LogRows {
         folded = stamp
         trimmed = stamp
     }
+
+    /// What a row takes beside its bytes, here and in the file.
+    private static let rowBytes = 64
 
     /// Rows up to here can go.
     private var limit: Stamp {
@@ -78,7 +81,7 @@ struct LogRows {
         while count < rowsMax, begin < rows.count, rows[begin].last <= limit {
             try statements.trim(first: rows[begin].first)
             trimmed = max(trimmed, rows[begin].last)
-            bytes -= rows[begin].bytes
+            bytes -= rows[begin].bytes + Self.rowBytes
             begin += 1
             // A long row is as many pages.
             count += 1 + rows[begin - 1].bytes / 1_024

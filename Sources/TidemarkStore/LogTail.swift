@@ -31,7 +31,11 @@ struct LogTail: Sendable {
         }
         folded = UInt64(stamp)
         newest = folded
-        let statement = try PreparedStatement(db, "SELECT first, last, bytes FROM log ORDER BY first")
+        let statement = try PreparedStatement(
+            db,
+            "SELECT first, last, length(bytes), CASE WHEN first > ? THEN bytes END FROM log ORDER BY first"
+        )
+        statement.bind(1, folded)
         var before: Stamp = 0
         while try statement.step() {
             let row = try read(statement, after: before)
@@ -43,14 +47,17 @@ struct LogTail: Sendable {
     }
 
     private mutating func read(_ row: PreparedStatement, after before: Stamp) throws -> LogRow {
-        guard let first = row.integer(0), let last = row.integer(1), let bytes = row.blob(2), first > 0, last >= first,
-            UInt64(last) <= Stamp.largest
+        guard let first = row.integer(0), let last = row.integer(1), let byteCount = row.integer(2), first > 0,
+            last >= first, UInt64(last) <= Stamp.largest
         else { throw StateReader.Inconsistency(description: "log row \(row.integer(0) ?? 0) is not valid") }
         let (firstStamp, lastStamp) = (UInt64(first), UInt64(last))
         guard firstStamp > before, lastStamp <= folded || firstStamp > folded else {
             throw StateReader.Inconsistency(description: "log row \(first) begins before the row before it ends")
         }
         if firstStamp > folded {
+            guard let bytes = row.blob(3) else {
+                throw StateReader.Inconsistency(description: "log row \(first) has no bytes")
+            }
             let changes: [Change]
             do throws(DecodeError) {
                 changes = try Group.changes(in: bytes)
@@ -60,9 +67,24 @@ struct LogTail: Sendable {
             guard UInt64(changes.count) == lastStamp - firstStamp + 1 else {
                 throw StateReader.Inconsistency(description: "log row \(first) does not hold what its stamps say")
             }
+            guard changes.allSatisfy({ Self.isPossible($0, by: lastStamp) }) else {
+                throw StateReader.Inconsistency(description: "log row \(first) has a change that nobody decided")
+            }
             batch.add(Group(first: firstStamp, submissions: changes.map { Submission(change: $0, origin: 0) }))
         }
-        return LogRow(first: firstStamp, last: lastStamp, bytes: bytes.count)
+        return LogRow(first: firstStamp, last: lastStamp, bytes: Int(byteCount))
+    }
+
+    /// What a change has to be by itself; how it fits the others, loading tells.
+    private static func isPossible(_ change: Change, by last: Stamp) -> Bool {
+        func isUser(_ id: UserID) -> Bool { id > 0 && id <= UInt64(Int64.max) }
+        return switch change {
+        case .accountCreated(let user, let name): isUser(user) && Text.isAccountName(name)
+        case .accountDeleted(let user), .profileChanged(let user, _): isUser(user)
+        case .entrySet(let owner, let contact, let number, _): isUser(owner) && isUser(contact) && number > 0
+        case .entryRemoved(let owner, let contact): isUser(owner) && isUser(contact)
+        case .tombstonesCollected(let owner, let through): isUser(owner) && through <= last
+        }
     }
 
     private mutating func readDeleted(_ db: Database) throws {

@@ -82,7 +82,7 @@ final class StateStatements {
             db,
             """
             DELETE FROM entry WHERE owner = ?1 AND (removed = 1 AND stamp <= ?2
-                OR removed = 0 AND contact IN (SELECT id FROM deleted WHERE stamp <= ?2))
+                OR removed = 0 AND EXISTS (SELECT 1 FROM deleted WHERE id = contact AND stamp <= ?2))
             """
         )
         setHorizon = try PreparedStatement(db, "UPDATE account SET horizon = max(horizon, ?) WHERE id = ?")

@@ -6,15 +6,15 @@ import TidemarkDirectory
 import TidemarkWire
 
 public enum ObserverError: Error, Equatable, CustomStringConvertible, Sendable {
-    /// Changes up to `trimmed` are not in the log any more, and the observer has not seen all of them: it reads the state
-    /// anew, and registers again.
+    /// Changes up to `trimmed` are not in the log any more, and the observer has not seen all of them: it registers again,
+    /// and then reads the state anew, so that nothing falls between.
     case startOver(trimmed: Stamp)
     case notRegistered(name: String)
 
     public var description: String {
         switch self {
         case .startOver(let trimmed):
-            "the log begins after \(trimmed): read the state anew, then register again"
+            "the log begins after \(trimmed): register again, then read the state anew"
         case .notRegistered(let name):
             "no observer is registered as \(name)"
         }

@@ -25,8 +25,8 @@ public final class Store {
     private var statements: StateStatements?
     public private(set) var stamper: Stamper
 
-    /// What the file's log held when it was opened.
-    private let tail: LogTail
+    /// What the file's log held when it was opened, until the directory is loaded.
+    private var tail: LogTail?
     /// Committed, and not yet in the state tables: what is on its way there, and what is not.
     private var fold: Fold?
     private var batch: FoldBatch
@@ -41,6 +41,7 @@ public final class Store {
         let lock = try DataDirectoryLock(directory: directory)
         let database = try Self.openDatabase(path)
         do {
+            let tail: LogTail
             (epochs, tail, statements, logRows) = try database.write { db in
                 try Schema.create(db)
                 let tail = try LogTail(db)
@@ -49,16 +50,17 @@ public final class Store {
             }
             checkpoint = Checkpoint(database)
             // What an earlier process could not sync may be in the cache of the system and not on the disk: written to the
-            // database and synced now, before anything is promised that rests on it.
-            try checkpoint.run(.truncate)
+            // database and synced now, before anything is promised that rests on it. Whoever reads is waited for.
+            try checkpoint.runAtStart()
+            stamper = Stamper(last: tail.newest)
+            batch = tail.batch
+            self.tail = tail
         } catch {
             throw try StoreError(error, path: path)
         }
         self.path = path
         self.database = database
         self.lock = lock
-        stamper = Stamper(last: tail.newest)
-        batch = tail.batch
     }
 
     private static func openDatabase(_ path: String) throws -> DatabaseQueue {
@@ -124,7 +126,7 @@ public final class Store {
             // Perhaps it was the step that the disk had no room for.
             try write(group, bytes, rowsMax: 0)
         }
-        // Only now: a group that failed is retried with the stamps it would have had.
+        // Only now: what failed has used no stamp.
         stamper = next
         batch.add(group)
         logRows.append(LogRow(first: group.first, last: group.last, bytes: bytes.count))
@@ -212,7 +214,11 @@ public final class Store {
         }
         stamper = next
         logRows.skip(to: next.last)
-        try checkpoint.run(.truncate)
+        // It is committed; a checkpoint that somebody's reading is in the way of can come later.
+        do {
+            try checkpoint.run(.truncate)
+        } catch let error as DatabaseError where error.mayPass {
+        }
     }
 
     // MARK: checkpoints
@@ -228,11 +234,18 @@ public final class Store {
             try foldAll()
             try checkpoint.run(.truncate)
         } catch let error as DatabaseError where error.mayPass {
+        } catch {
+            leaveOpen()
+            throw error
         }
         try abandon()
     }
 
-    /// Closes the file as it is.
+    /// After an error that does not pass: keeps the file open, and the directory locked, for as long as the process is there.
+    /// To close it would be to go on, since SQLite makes a checkpoint then, and deletes the log of what may be on no disk.
+    public func leaveOpen() { _ = Unmanaged.passRetained(self) }
+
+    /// Closes the file as it is. SQLite makes a checkpoint of its own.
     func abandon() throws {
         statements = nil
         checkpoint.close()
@@ -242,13 +255,15 @@ public final class Store {
 
     // MARK: reading
 
-    /// The directory as the log has it. Before anything is committed.
+    /// The directory as the log has it.
     public func loadDirectory(
         options: DirectoryOptions = DirectoryOptions(),
         progress: LoadProgress = { _, _ in }
     ) throws -> Directory {
         var directory = Directory(epochs: epochs, options: options)
+        defer { tail = nil }
         do {
+            let tail = try self.tail ?? database.read { try LogTail($0) }
             let accounts = try database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM account") ?? 0 }
             try DirectoryLoader.load(
                 into: &directory,

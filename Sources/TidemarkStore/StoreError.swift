@@ -10,6 +10,7 @@ public enum StoreError: Error, Equatable, CustomStringConvertible, Sendable {
     case notTidemark(path: String)
     case damaged(path: String, findings: [String])
     case full(path: String)
+    case busy(path: String)
     case empty(path: String)
     case readOnly(path: String)
 
@@ -29,6 +30,7 @@ public enum StoreError: Error, Equatable, CustomStringConvertible, Sendable {
             case .SQLITE_FULL: self = .full(path: path)
             case .SQLITE_IOERR where error.extendedResultCode == .SQLITE_IOERR_SHMSIZE: self = .full(path: path)
             case .SQLITE_READONLY: self = .readOnly(path: path)
+            case .SQLITE_BUSY: self = .busy(path: path)
             default: self = .cannotOpen(path: path, reason: reason)
             }
         default:
@@ -50,6 +52,8 @@ public enum StoreError: Error, Equatable, CustomStringConvertible, Sendable {
         case .empty(let path):
             "\(path) is an empty file: it was cut, or a first start was. Restore a backup; or, if nothing was ever in it, "
                 + "delete it, and the next start makes a new one"
+        case .busy(let path):
+            "another program reads \(path), a 'check' or a shell perhaps: end it, or wait until it has ended, and start again"
         case .full(let path):
             "the disk of \(path) is full; make room on it, then start again. Nothing is lost"
         case .readOnly(let path):

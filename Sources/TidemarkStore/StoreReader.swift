@@ -33,19 +33,19 @@ public struct StoreReader {
         }
     }
 
-    /// The account of this name, also when it is in the log only.
+    /// The account of this name, also when it is in the log only; nil for one that is deleted, also when only the log says so.
     public func user(named name: String) throws -> UserID? {
-        try database.read { db in
-            if let folded = try Int64.fetchOne(db, sql: "SELECT id FROM account WHERE name = ?", arguments: [name]) {
-                return UserID(folded)
-            }
-            let rows = try Row.fetchCursor(db, sql: "SELECT bytes FROM log ORDER BY first")
-            while let row = try rows.next() {
-                for change in try (row[0] as Data).withUnsafeBytes({ try Group.changes(in: $0) }) {
-                    if case .accountCreated(let user, name) = change { return user }
+        do {
+            return try database.read { db in
+                let batch = try LogTail(db).batch
+                if let made = batch.accounts.last(where: { $0.name == name && batch.deletions[$0.id] == nil }) {
+                    return made.id
                 }
+                let folded = try Int64.fetchOne(db, sql: "SELECT id FROM account WHERE name = ?", arguments: [name])
+                return folded.flatMap { batch.deletions[UserID($0)] == nil ? UserID($0) : nil }
             }
-            return nil
+        } catch {
+            throw try StoreError(error, path: path)
         }
     }
 }

@@ -55,7 +55,7 @@ struct ExitStatus {
 
     private static func of(_ error: StoreError) -> ExitStatus {
         switch error {
-        case .inUse: .unavailable
+        case .inUse, .busy: .unavailable
         case .missing: .noInput
         case .damaged, .empty, .notTidemark, .newerSchema: .badData
         case .cannotOpen, .full, .readOnly: .failure

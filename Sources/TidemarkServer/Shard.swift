@@ -580,10 +580,12 @@ struct Shard: ~Copyable {
     /// Now and then a few accounts, so that all have had their turn after some minutes.
     private mutating func collectTombstones(_ changeLog: ChangeLog) {
         nextCollection = loop.now + Self.collectionInterval
+        // Asked before the clock is read: what was confirmed is the clock as it is read then, or an earlier one.
+        let confirmations = clockConfirmations.count
         let now = configuration.clock()
-        if clockWatch.look(wall: now, at: loop.now) { warnOfClock() }
-        if clockConfirmations.count != confirmationsSeen {
-            confirmationsSeen = clockConfirmations.count
+        if clockWatch.look(wall: now, at: loop.now), confirmations == confirmationsSeen { warnOfClock() }
+        if confirmations != confirmationsSeen {
+            confirmationsSeen = confirmations
             clockWatch.confirm()
             log.notice("the clock is confirmed; old tombstones are collected again")
         }

@@ -81,6 +81,9 @@ final class TestServer: Sendable {
     // Short: the path of a Unix socket has at most 107 bytes.
     private var socketPath: String { directory.path + "/s" }
 
+    /// After the clock was advanced by more than a day.
+    func confirmClock() { running.withLock { $0!.confirmClock() } }
+
     var counters: Counters.Snapshot { running.withLock { $0!.counters.snapshot } }
     var loaded: Server.Loaded { running.withLock { $0!.loaded } }
     var port: UInt16 {

@@ -158,7 +158,7 @@ extension Directory {
 }
 
 extension Directory {
-    /// Whether a change read back from disk can be applied: its users exist, and so on. Always so for what was decided.
+    /// Whether a change fits the directory as it is: its users exist, and so on. Always so for what was decided.
     public func accepts(_ change: Change) -> Bool {
         switch change {
         case .accountCreated(let user, let name):

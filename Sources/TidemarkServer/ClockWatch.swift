@@ -4,7 +4,8 @@ import TidemarkWire
 
 /// Whether the clock may be believed when it says that tombstones are old. A clock that jumps ahead would have all of them
 /// collected at once, and every device that was away for an hour would pay a full sync; so after a jump of more than a day
-/// nothing is collected until somebody says that the clock is right.
+/// nothing is collected for its age until somebody says that the clock is right. A restart after a change that has the new
+/// time for its stamp does not know of the jump any more.
 ///
 /// A server that was off for more than a day cannot be told from one whose clock jumped: it waits as well.
 struct ClockWatch {

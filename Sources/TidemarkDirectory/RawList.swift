@@ -22,15 +22,6 @@ struct RawList<Element> {
         count += 1
     }
 
-    mutating func swapRemove(_ index: Int) {
-        precondition(index >= 0 && index < count)
-        let base = base.unsafelyUnwrapped
-        let last = count - 1
-        if index != last { base[index] = base[last] }
-        (base + last).deinitialize(count: 1)
-        count = last
-    }
-
     mutating func removeAll() {
         base?.deinitialize(count: count)
         count = 0

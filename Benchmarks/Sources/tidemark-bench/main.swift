@@ -12,6 +12,7 @@ do {
     case "dump": try DumpSpeed.run(.fromEnvironment(), small: small)
     case "directory": try DirectoryCost.run(small: small)
     case "orders": try OrderCost.run(small: small)
+    case "layouts": try LayoutBytes.run(.fromEnvironment())
     case "writes": try WriteCost.run(.fromEnvironment(), small: small)
     case "recovery": try RecoveryCost.run(.fromEnvironment(), small: small)
     case "table":
@@ -19,7 +20,7 @@ do {
         while let line = readLine() { lines.append(line) }
         print(try Table.markdown(lines), terminator: "")
     default:
-        say("usage: tidemark-bench login-bytes|sync|load|dump|directory|orders|writes|recovery [--small]")
+        say("usage: tidemark-bench login-bytes|sync|load|dump|directory|orders|layouts|writes|recovery [--small]")
         exit(64)
     }
 } catch {

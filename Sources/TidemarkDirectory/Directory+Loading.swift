@@ -39,11 +39,11 @@ extension Directory {
         accounts[Int(index)].roster.begin(at: created)
     }
 
-    /// Of an account that is gone only the id is kept, which nobody gets again.
-    public mutating func load(deletedAccount user: UserID) { newestUser = max(newestUser, user) }
+    /// Ids up to this one, of accounts that are gone, are not given to anybody again.
+    public mutating func load(newestUser user: UserID) { newestUser = max(newestUser, user) }
 
     /// Then each account's roster, once, also where it is empty. Tombstones were collected up to `horizon`; `deleted` says
-    /// when those contacts were deleted that are no account any more.
+    /// when those contacts were deleted that are no account any more, and `found` is told of each that an entry names.
     ///
     /// - Returns: false, with nothing loaded, where a contact is neither an account nor a deleted one, or two of the items
     ///   have the same stamp: this is no state that changes led to.
@@ -52,7 +52,8 @@ extension Directory {
         rosterOf user: UserID,
         horizon: Stamp = 0,
         entries: [StoredEntry],
-        deleted: [UserID: Stamp] = [:]
+        deleted: [UserID: Stamp] = [:],
+        found: (UserID) -> Void = { _ in }
     ) -> Bool {
         let owner = find(user)!
         prefetchContacts(of: entries)
@@ -97,6 +98,7 @@ extension Directory {
                 }
             } else {
                 guard let deletion = deleted[entry.contact] else { return false }
+                found(entry.contact)
                 if !entry.isRemoved {
                     // Removed by the deletion of its account.
                     item.entryStamp = max(entry.stamp, deletion)

@@ -128,11 +128,12 @@ public struct EventLoop: ~Copyable {
     }
 
     /// Starts the sends of what has been committed so far, for a caller that has much to do before it waits again: others
-    /// need not wait for that. After `wait`, before the first `next`.
+    /// need not wait for that. Between two events; bytes that the last event handed out end here.
     public mutating func flush() throws(EventLoopError) {
+        takeBackHandedOut()
         guard touched.count > 0 else { return }
         _ = startTouched()
-        try ring.submitAndWait(timeout: 0)
+        try ring.submit()
     }
 
     /// The next event of this iteration; nil when there are no more. Bytes that the last event handed out end here.

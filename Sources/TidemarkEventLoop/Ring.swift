@@ -120,6 +120,13 @@ struct Ring: ~Copyable {
         giveBack()
         let result = tidemark_ring_submit_and_wait(pointer, timeout == 0 ? 0 : 1, timeout)
         limit = tidemark_ring_ready(pointer)
+        try check(result)
+    }
+
+    /// Submits what is prepared. The completions of this iteration stay those that there are.
+    func submit() throws(EventLoopError) { try check(io_uring_submit(pointer)) }
+
+    private func check(_ result: Int32) throws(EventLoopError) {
         // ETIME: nothing came. EBUSY, EAGAIN: the kernel wants completions read, or memory; what was prepared stays.
         guard result < 0, ![ETIME, EINTR, EBUSY, EAGAIN].contains(-result) else { return }
         throw .ring(SystemError(operation: "io_uring_enter", code: -result))

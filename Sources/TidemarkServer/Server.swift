@@ -42,7 +42,6 @@ public final class Server: Sendable {
 
     private let changeLog: ChangeLog
     private let draining: DrainFlag
-    private let clockConfirmations: ClockConfirmations
     private let waker: Waker
     private let shardEnded: DispatchGroup
     private let failure: Failure
@@ -68,24 +67,28 @@ public final class Server: Sendable {
             newestStamp: directory.published,
             seconds: Double(DispatchTime.now().uptimeNanoseconds - begin.uptimeNanoseconds) / 1e9
         )
+        if store.forgottenAccounts > 0 {
+            log.info(
+                "forgot deleted accounts that nobody has any more",
+                metadata: ["count": "\(store.forgottenAccounts)"]
+            )
+        }
 
         counters = Counters()
         draining = DrainFlag()
-        clockConfirmations = ClockConfirmations()
         shardEnded = DispatchGroup()
         failure = Failure()
 
         // The loop is made on its own thread; this one waits for where it listens, then gives it the change log.
         let start = ShardStart(directory: directory)
         shardEnded.enter()
-        startThread("tidemark-loop-0") { [counters, draining, clockConfirmations, shardEnded, failure] in
+        startThread("tidemark-loop-0") { [counters, draining, shardEnded, failure] in
             defer { shardEnded.leave() }
             do {
                 try start.run(
                     configuration: configuration,
                     counters: counters,
                     draining: draining,
-                    clockConfirmations: clockConfirmations,
                     log: log
                 )
             } catch {
@@ -143,7 +146,7 @@ public final class Server: Sendable {
     }
 
     /// Says that the clock is right, after a jump ahead of more than a day: old tombstones are collected again.
-    public func confirmClock() { clockConfirmations.add() }
+    public func confirmClock() { changeLog.confirmClock() }
 
     /// Called once, from a thread of the server, if it can no longer serve; `stop` throws the error.
     public func onFailure(_ body: @escaping @Sendable (any Error) -> Void) { failure.observe(body) }
@@ -169,7 +172,6 @@ private final class ShardStart: @unchecked Sendable {
         configuration: ServerConfiguration,
         counters: Counters,
         draining: DrainFlag,
-        clockConfirmations: ClockConfirmations,
         log: Logger
     ) throws {
         var loop = try EventLoop(configuration.eventLoop)
@@ -183,7 +185,6 @@ private final class ShardStart: @unchecked Sendable {
             inbox: try inboxReady.wait().get(),
             counters: counters,
             draining: draining,
-            clockConfirmations: clockConfirmations,
             loop: loop,
             log: log
         )

@@ -81,9 +81,8 @@ struct Shard: ~Copyable {
     private var hasLeftOver = false
     private var nextCollection: MonotonicTime
     private var collectionCursor = 0
-    private var clockWatch: ClockWatch
-    private let clockConfirmations: ClockConfirmations
-    private var confirmationsSeen = 0
+    /// What was said last of how far the clock jumped.
+    private var clockJump: UInt64?
     /// Decided in this iteration, not yet handed over.
     private var submissions: [Submission] = []
     private var scratch = ByteWriter(capacity: 1 << 16)
@@ -97,25 +96,20 @@ struct Shard: ~Copyable {
         inbox: GroupInbox,
         counters: Counters,
         draining: DrainFlag,
-        clockConfirmations: ClockConfirmations,
         loop: consuming EventLoop,
         log: Logger
     ) {
         self.index = index
         self.configuration = configuration
-        let newest = directory.published
         policies = listening.policies
         adminSocket = listening.adminSocket
         self.directory = directory
         self.inbox = inbox
         self.counters = counters
         self.draining = draining
-        self.clockConfirmations = clockConfirmations
         nextCollection = loop.now + Self.collectionInterval
-        clockWatch = ClockWatch(newest: newest, wall: configuration.clock(), at: loop.now)
         self.loop = loop
         self.log = log
-        if clockWatch.jump != nil { warnOfClock() }
         recording = configuration.recorder.map { ShardRecording($0, listeners: listening.listeners) }
     }
 
@@ -175,6 +169,7 @@ struct Shard: ~Copyable {
 
     /// Until it is drained.
     mutating func run(_ changeLog: ChangeLog) throws {
+        _ = lookAtClock(changeLog)
         while !draining.isSet {
             // What the log did not take is offered again soon; a decision cannot be taken back.
             try loop.wait(until: hasLeftOver ? loop.now : submissions.isEmpty ? nextCollection : soon)
@@ -187,11 +182,15 @@ struct Shard: ~Copyable {
 
     private mutating func iterate(_ changeLog: ChangeLog) throws {
         // First: once acknowledged, a change is in every later sync. Who waits for an acknowledgement does not wait for the
-        // frames of this iteration as well.
+        // frames of this iteration as well; nor for the rest of them, where the disk is done before they are.
         if applyPublished() { try loop.flush() }
         if backupsOpen > 0 { tellBackups() }
-        while let event = loop.next() { handle(event, changeLog) }
+        while let event = loop.next() {
+            handle(event, changeLog)
+            if applyPublished() { try loop.flush() }
+        }
         submit(to: changeLog)
+        directory.finishChanges()
     }
 
     private mutating func handle(_ event: Event, _ changeLog: ChangeLog) {
@@ -502,7 +501,6 @@ struct Shard: ~Copyable {
     private mutating func applyPublished() -> Bool {
         let groups = inbox.take()
         guard !groups.isEmpty else { return false }
-        defer { directory.finishChanges() }
         for group in groups {
             // No closure: what it would capture of this shard cannot be captured.
             var stamp = group.first
@@ -580,20 +578,12 @@ struct Shard: ~Copyable {
     /// Now and then a few accounts, so that all have had their turn after some minutes.
     private mutating func collectTombstones(_ changeLog: ChangeLog) {
         nextCollection = loop.now + Self.collectionInterval
-        // Asked before the clock is read: what was confirmed is the clock as it is read then, or an earlier one.
-        let confirmations = clockConfirmations.count
-        let now = configuration.clock()
-        if clockWatch.look(wall: now, at: loop.now), confirmations == confirmationsSeen { warnOfClock() }
-        if confirmations != confirmationsSeen {
-            confirmationsSeen = confirmations
-            clockWatch.confirm()
-            log.notice("the clock is confirmed; old tombstones are collected again")
-        }
+        let now = lookAtClock(changeLog)
         guard submissions.isEmpty, changeLog.hasRoom else { return }
         let age = UInt64(configuration.tombstoneRetention.components.seconds) * 1_000_000
         let retention = TombstoneRetention(
             // Nothing for its age while the clock is not believed.
-            through: clockWatch.jump == nil ? min(now > age ? now - age : 0, directory.published) : 0,
+            through: clockJump == nil ? min(now > age ? now - age : 0, directory.published) : 0,
             ownerMax: configuration.tombstonesMax
         )
         let changes = directory.collections(retention, from: &collectionCursor, accounts: Self.collectionAccounts)
@@ -606,14 +596,23 @@ struct Shard: ~Copyable {
         submit(to: changeLog)
     }
 
-    private func warnOfClock() {
-        let days = (clockWatch.jump ?? 0) / 86_400_000_000
+    /// Says it when what is thought of the clock has changed.
+    private mutating func lookAtClock(_ changeLog: ChangeLog) -> UInt64 {
+        let (now, jump) = changeLog.lookAtClock()
+        defer { clockJump = jump }
+        guard let jump else {
+            if clockJump != nil { log.notice("the clock is confirmed; old tombstones are collected again") }
+            return now
+        }
+        if jump == clockJump { return now }
+        let days = jump / 86_400_000_000
         log.warning(
             """
             the clock is \(days) days ahead of where it was: did it jump, or was the server off for so long? What tells of \
             removed contacts is kept, however old, until a start with --confirm-clock says that the clock is right
             """
         )
+        return now
     }
 
     // MARK: draining

@@ -49,8 +49,8 @@ extension ChangeLog {
     ///   - bytesMax: about so many bytes of groups, 1 MiB at most: acknowledgements wait meanwhile. At least one group, if
     ///     there is one.
     /// - Returns: committed groups, oldest first; empty when there are none. The first may begin at or before `stamp`.
-    /// - Throws: `ObserverError.startOver` where the log does not reach back so far, `ChangeLogClosed`, or an error of the
-    ///   disk.
+    /// - Throws: `ObserverError.startOver` where the log does not reach back so far, `.beyondEnd` where it ends before
+    ///   `stamp`, `ChangeLogClosed`, or an error of the disk.
     public func groups(after stamp: Stamp, bytesMax: Int = 1 << 20) throws -> [Group] {
         try onLogThread { try $0.groups(after: stamp, bytesMax: min(bytesMax, 1 << 20)) }
     }

@@ -96,6 +96,7 @@ public final class ChangeLog: Sendable {
     let backups: BackupSlot
     private let configuration: ChangeLogConfiguration
     private let clock: WallClock
+    private let clockWatch: Mutex<ClockWatch>
     private let inboxes: [GroupInbox]
     private let failed: @Sendable (any Error) -> Void
 
@@ -116,6 +117,14 @@ public final class ChangeLog: Sendable {
     ) {
         self.configuration = configuration
         self.clock = clock
+        clockWatch = Mutex(
+            ClockWatch(
+                newest: store.stamper.last,
+                jump: store.clockJump,
+                wall: clock(),
+                at: DispatchTime.now().uptimeNanoseconds
+            )
+        )
         self.inboxes = inboxes
         self.failed = failed
         backups = BackupSlot(pagesAStep: configuration.backupStep)
@@ -154,6 +163,21 @@ public final class ChangeLog: Sendable {
                 !queue.isClosing && queue.submissions.count < configuration.queuedMax
                     && queue.bytes < configuration.queuedBytesMax
             }
+    }
+
+    /// The clock, in microseconds since the Unix epoch, and by how many it jumped ahead, where nobody has confirmed that
+    /// it is right since: then it is no measure of how old anything is. From any thread.
+    public func lookAtClock() -> (now: UInt64, jump: UInt64?) {
+        clockWatch.withLock { watch in
+            let now = clock()
+            watch.look(wall: now, at: DispatchTime.now().uptimeNanoseconds)
+            return (now, watch.jump)
+        }
+    }
+
+    /// Says that the clock is right, as it is now. On disk with the next group.
+    public func confirmClock() {
+        clockWatch.withLock { $0.confirm(wall: clock(), at: DispatchTime.now().uptimeNanoseconds) }
     }
 
     /// Whether the store could not go on: what was taken and is not published never will be.
@@ -317,9 +341,10 @@ public final class ChangeLog: Sendable {
 
     /// A full disk is waited out: the group is kept, those behind it wait, and new writes are refused meanwhile.
     private func commit(_ submissions: [Submission], rowsMax: Int, to store: Store) throws -> Group {
+        let (now, jump) = lookAtClock()
         while true {
             do {
-                let group = try store.commit(submissions, now: clock(), rowsMax: rowsMax)
+                let group = try store.commit(submissions, now: now, clockJump: jump, rowsMax: rowsMax)
                 stalled.store(false, ordering: .relaxed)
                 return group
             } catch let error as DatabaseError where error.mayPass {

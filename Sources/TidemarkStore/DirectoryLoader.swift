@@ -15,21 +15,30 @@ import TidemarkWire
 public typealias LoadProgress = @Sendable (_ done: Int, _ total: Int) -> Void
 
 enum DirectoryLoader {
+    /// Accounts that are gone.
+    private struct Deleted {
+        var at: [UserID: Stamp] = [:]
+        /// Of these, the ones that an entry names.
+        var named: Set<UserID> = []
+
+        var unnamed: [UserID] { at.keys.filter { !named.contains($0) } }
+    }
+
     /// On this thread alone, for a reader that is inside a transaction already.
     static func load(into directory: inout Directory, _ tail: LogTail, from db: Database) throws {
-        var deleted: [UserID: Stamp] = [:]
+        var deleted = Deleted()
         try StateReader.read(tail, from: db) { try add($0, to: &directory, &deleted) }
         directory.finishLoading(at: tail.newest)
     }
 
-    /// With a thread that reads ahead.
+    /// With a thread that reads ahead. Returns the accounts that are gone and that no entry names any more.
     static func load(
         into directory: inout Directory,
         _ tail: LogTail,
         from database: DatabaseQueue,
         accounts: Int,
         progress: LoadProgress
-    ) throws {
+    ) throws -> [UserID] {
         let chunks = ChunkQueue()
         startThread("tidemark-load") {
             chunks.finish(
@@ -42,7 +51,7 @@ enum DirectoryLoader {
         }
         // The reader is gone before this returns, however it returns.
         defer { chunks.stop() }
-        var deleted: [UserID: Stamp] = [:]
+        var deleted = Deleted()
         var done = 0
         while let chunk = try chunks.take() {
             try add(chunk, to: &directory, &deleted)
@@ -50,12 +59,13 @@ enum DirectoryLoader {
             progress(min(done, 2 * accounts), 2 * accounts)
         }
         directory.finishLoading(at: tail.newest)
+        return deleted.unnamed
     }
 
     private static func add(
         _ chunk: StateChunk,
         to directory: inout Directory,
-        _ deleted: inout [UserID: Stamp]
+        _ deleted: inout Deleted
     ) throws {
         switch chunk {
         case .accounts(let accounts):
@@ -72,14 +82,15 @@ enum DirectoryLoader {
                     fields: account.fields
                 )
             }
-        case .deleted(let all):
-            deleted = all
+        case .deleted(let all, let newestUser):
+            deleted.at = all
             for user in all.keys {
                 guard directory.index(of: user) == nil else {
                     throw StateReader.Inconsistency(description: "account \(user) is deleted, and is there")
                 }
-                directory.load(deletedAccount: user)
+                directory.load(newestUser: user)
             }
+            directory.load(newestUser: newestUser)
         case .rosters(let rosters):
             for roster in rosters {
                 guard
@@ -87,7 +98,8 @@ enum DirectoryLoader {
                         rosterOf: roster.owner,
                         horizon: roster.horizon,
                         entries: roster.entries,
-                        deleted: deleted
+                        deleted: deleted.at,
+                        found: { deleted.named.insert($0) }
                     )
                 else {
                     throw StateReader.Inconsistency(

@@ -25,6 +25,16 @@ extension StoreReader {
                         WHERE typeof(stamp) <> 'integer' OR stamp NOT BETWEEN 0 AND \(Stamp.largest))
                 """
         ),
+        // kept
+        RowRule(
+            finding: "is not one row with a user's id and a time or none",
+            rows: """
+                SELECT 'kept' FROM (SELECT 1) WHERE (SELECT count(*) FROM kept) <> 1
+                    OR EXISTS (SELECT 1 FROM kept
+                        WHERE typeof(newestUser) <> 'integer' OR newestUser < 0
+                            OR typeof(clockJump) NOT IN ('integer', 'null') OR clockJump < 0)
+                """
+        ),
         // account
         RowRule(
             finding: "its name, id or stamp is not valid",

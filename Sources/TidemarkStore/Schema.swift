@@ -4,7 +4,7 @@
 import GRDB
 
 enum Schema {
-    static let version = 3
+    static let version = 4
     /// "TDMK", so that `file` and a wrong path can be told apart.
     static let applicationID: Int32 = 0x5444_4D4B
 
@@ -56,6 +56,16 @@ enum Schema {
             annotations BLOB,                    -- alias and groups as on the wire; NULL for none
             PRIMARY KEY (owner, contact)
         ) WITHOUT ROWID;
+        \(kept)
+        """
+
+    private static let kept = """
+        CREATE TABLE kept(
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            newestUser INTEGER NOT NULL,         -- ids up to here are not given out again, whatever is in the other tables
+            clockJump INTEGER                    -- microseconds that the clock jumped ahead, unconfirmed; NULL while believed
+        );
+        INSERT INTO kept (id, newestUser) VALUES (1, 0);
         """
 
     /// One connection for all writes and checkpoints; see docs/decisions/sqlite.md. A file that is not ours is found out
@@ -108,6 +118,7 @@ enum Schema {
         UPDATE folded SET trimmed = stamp;
         CREATE TABLE observer(name TEXT PRIMARY KEY, stamp INTEGER NOT NULL) WITHOUT ROWID;
         """,
+        kept,
     ]
 
     /// Makes the tables in an empty file, and brings those of an older version up to this one. In one transaction.

@@ -26,8 +26,9 @@ enum StateChunk: Sendable {
     }
 
     case accounts([Account])
-    /// When each account that is gone was deleted. Once, after the accounts.
-    case deleted([UserID: Stamp])
+    /// When each account that is gone, and that an entry may still name, was deleted; and the highest id that any account
+    /// had when those were forgotten that no entry names. Once, after the accounts.
+    case deleted([UserID: Stamp], newestUser: UserID)
     case rosters([Roster])
 }
 
@@ -46,7 +47,7 @@ struct StateReader {
     static func read(_ tail: LogTail, from db: Database, emit: (StateChunk) throws -> Void) throws {
         let reader = StateReader(tail: tail, db: db)
         try reader.readAccounts(emit)
-        try emit(.deleted(try reader.deleted()))
+        try emit(.deleted(try reader.deleted(), newestUser: try reader.newestUser()))
         try reader.readRosters(emit)
     }
 
@@ -134,6 +135,14 @@ struct StateReader {
             deleted[UserID(id)] = stamp
         }
         return deleted.merging(tail.batch.deletions) { $1 }
+    }
+
+    private func newestUser() throws -> UserID {
+        let statement = try PreparedStatement(db, "SELECT newestUser FROM kept")
+        guard try statement.step(), let id = statement.integer(0), id >= 0 else {
+            throw Inconsistency(description: "'kept' is not one row with a user's id")
+        }
+        return UserID(id)
     }
 
     // MARK: rosters

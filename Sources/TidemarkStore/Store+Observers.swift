@@ -9,12 +9,17 @@ public enum ObserverError: Error, Equatable, CustomStringConvertible, Sendable {
     /// Changes up to `trimmed` are not in the log any more, and the observer has not seen all of them: it registers again,
     /// and then reads the state anew, so that nothing falls between.
     case startOver(trimmed: Stamp)
+    /// The observer has changes up to `stamp`, and the log ends with `newest`: it is an older one, restored. Both have gone
+    /// different ways since; the observer registers again and reads the state anew.
+    case beyondEnd(stamp: Stamp, newest: Stamp)
     case notRegistered(name: String)
 
     public var description: String {
         switch self {
         case .startOver(let trimmed):
             "the log begins after \(trimmed): register again, then read the state anew"
+        case .beyondEnd(let stamp, let newest):
+            "the log ends with \(newest), before \(stamp): it was restored; register again, then read the state anew"
         case .notRegistered(let name):
             "no observer is registered as \(name)"
         }
@@ -58,8 +63,10 @@ extension Store {
     /// Committed groups with changes later than `stamp`, oldest first: about `bytesMax` bytes of them, at least one if
     /// there is one. The first may begin before `stamp`.
     ///
-    /// - Throws: `ObserverError.startOver` where the log does not reach back so far.
+    /// - Throws: `ObserverError.startOver` where the log does not reach back so far, `.beyondEnd` where it does not reach
+    ///   so far at all.
     public func groups(after stamp: Stamp, bytesMax: Int) throws -> [Group] {
+        guard stamp <= stamper.last else { throw ObserverError.beyondEnd(stamp: stamp, newest: stamper.last) }
         guard stamp >= logRows.trimmed else { throw ObserverError.startOver(trimmed: logRows.trimmed) }
         return try database.read { db in
             let statement = try PreparedStatement(db, "SELECT first, bytes FROM log WHERE first > ? ORDER BY first")

@@ -33,6 +33,8 @@ public final class Store {
     /// The log's rows, and how far they are needed no more.
     var logRows: LogRows
     private let checkpoint: Checkpoint
+    /// How far the clock jumped, in microseconds, and nobody has said that it is right: as the file has it.
+    public private(set) var clockJump: UInt64?
 
     /// Opens, or makes, the store of a data directory, which must exist, and begins a new epoch. Throws `StoreError`
     /// for what is wrong with the directory or the file in it.
@@ -42,11 +44,14 @@ public final class Store {
         let database = try Self.openDatabase(path)
         do {
             let tail: LogTail
-            (epochs, tail, statements, logRows) = try database.write { db in
+            (epochs, tail, statements, logRows, clockJump) = try database.write { db in
                 try Schema.create(db)
                 let tail = try LogTail(db)
                 let epochs = try Self.beginEpoch(epoch, after: tail.newest, db)
-                return (epochs, tail, try StateStatements(db), try LogRows(tail, db))
+                let jump = try Int64.fetchOne(db, sql: "SELECT clockJump FROM kept")
+                return (
+                    epochs, tail, try StateStatements(db), try LogRows(tail, db), jump.map { UInt64(bitPattern: $0) }
+                )
             }
             checkpoint = Checkpoint(database)
             // What an earlier process could not sync may be in the cache of the system and not on the disk: written to the
@@ -113,18 +118,24 @@ public final class Store {
     // MARK: writing
 
     /// Stamps the submissions and makes their changes durable: when this returns, they may be acknowledged. A step of
-    /// about `rowsMax` rows of what there is to fold or to trim goes to the disk with them.
-    public func commit(_ submissions: [Submission], now microseconds: UInt64, rowsMax: Int = 0) throws -> Group {
+    /// about `rowsMax` rows of what there is to fold or to trim goes to the disk with them, and whether the clock that
+    /// they are stamped by has jumped.
+    public func commit(
+        _ submissions: [Submission],
+        now microseconds: UInt64,
+        clockJump jump: UInt64?,
+        rowsMax: Int = 0
+    ) throws -> Group {
         let count = submissions.reduce(0) { $0 + ($1.change == nil ? 0 : 1) }
         guard count > 0 else { return Group(first: stamper.last + 1, submissions: submissions) }
         var next = stamper
         let group = Group(first: next.take(count, now: microseconds), submissions: submissions)
         let bytes = group.encoded()
         do {
-            try write(group, bytes, rowsMax: rowsMax)
+            try write(group, bytes, clockJump: jump, rowsMax: rowsMax)
         } catch let error as DatabaseError where error.mayPass && rowsMax > 0 {
             // Perhaps it was the step that the disk had no room for.
-            try write(group, bytes, rowsMax: 0)
+            try write(group, bytes, clockJump: jump, rowsMax: 0)
         }
         // Only now: what failed has used no stamp.
         stamper = next
@@ -134,11 +145,15 @@ public final class Store {
     }
 
     /// One transaction. Where it fails, all is as it was.
-    private func write(_ group: Group?, _ bytes: [UInt8], rowsMax: Int) throws {
+    private func write(_ group: Group?, _ bytes: [UInt8], clockJump jump: UInt64?, rowsMax: Int) throws {
         let statements = statements!
         var (fold, rows) = (fold, logRows)
-        try database.write { _ in
+        try database.write { db in
             if let group { try statements.insert(first: group.first, last: group.last, bytes: bytes) }
+            if jump != clockJump {
+                let value = jump.map { Int64(clamping: $0) }
+                try db.execute(sql: "UPDATE kept SET clockJump = ?", arguments: [value])
+            }
             guard rowsMax > 0 else { return }
             if fold != nil {
                 try fold!.step(rowsMax: rowsMax, statements)
@@ -146,6 +161,7 @@ public final class Store {
                 try rows.trim(rowsMax: rowsMax, statements)
             }
         }
+        clockJump = jump
         logRows = rows
         self.fold = fold
         if let fold, fold.isDone {
@@ -175,7 +191,7 @@ public final class Store {
 
     /// About `rowsMax` rows of the fold under way, or else of trimming.
     public func step(rowsMax: Int) throws {
-        if hasSteps { try write(nil, [], rowsMax: rowsMax) }
+        if hasSteps { try write(nil, [], clockJump: clockJump, rowsMax: rowsMax) }
     }
 
     /// All that is unfolded, and trims the log behind it.
@@ -255,6 +271,38 @@ public final class Store {
 
     // MARK: reading
 
+    /// Accounts that were deleted and forgotten when the directory was loaded.
+    public private(set) var forgottenAccounts = 0
+
+    /// Of accounts that are gone, and that no entry names, nothing stays but that their ids are not given out again. On a
+    /// disk that does not take it they stay until the next start.
+    private func forget(_ users: [UserID]) throws {
+        let users = users.sorted()
+        for start in stride(from: 0, to: users.count, by: Self.forgottenMax) {
+            let part = users[start..<min(start + Self.forgottenMax, users.count)]
+            do {
+                try database.write { db in
+                    let forget = try PreparedStatement(db, "DELETE FROM deleted WHERE id = ?")
+                    for user in part {
+                        forget.bind(1, user)
+                        try forget.run()
+                    }
+                    try db.execute(
+                        sql: "UPDATE kept SET newestUser = max(newestUser, ?)",
+                        arguments: [Int64(bitPattern: part.last!)]
+                    )
+                }
+                forgottenAccounts += part.count
+                try checkpoint.run(.passive)
+            } catch let error as DatabaseError where error.mayPass {
+                return
+            }
+        }
+    }
+
+    /// In one transaction.
+    private static let forgottenMax = 8_192
+
     /// The directory as the log has it.
     public func loadDirectory(
         options: DirectoryOptions = DirectoryOptions(),
@@ -265,13 +313,15 @@ public final class Store {
         do {
             let tail = try self.tail ?? database.read { try LogTail($0) }
             let accounts = try database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM account") ?? 0 }
-            try DirectoryLoader.load(
+            let unnamed = try DirectoryLoader.load(
                 into: &directory,
                 tail,
                 from: database,
                 accounts: accounts,
                 progress: progress
             )
+            // What is not folded yet may rely on any of them.
+            if tail.batch.isEmpty { try forget(unnamed) }
         } catch {
             throw try StoreError(error, path: path)
         }

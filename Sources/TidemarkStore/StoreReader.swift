@@ -23,13 +23,8 @@ public struct StoreReader {
         configuration.busyMode = .timeout(5)
         do {
             database = try DatabaseQueue(path: path, configuration: configuration)
-        } catch let error as DatabaseError {
-            switch error.resultCode {
-            case .SQLITE_NOTADB, .SQLITE_CORRUPT:
-                throw StoreError.damaged(path: path, findings: [error.message ?? "it is not an SQLite database"])
-            default:
-                throw StoreError.cannotOpen(path: path, reason: error.message ?? error.description)
-            }
+        } catch {
+            throw try StoreError(error, path: path)
         }
     }
 

@@ -144,7 +144,8 @@ import TidemarkWire
             _ = try store.loadDirectory()
             _ = try store.commit(
                 [Submission(change: .entryRemoved(owner: 1, contact: 2), origin: 0)],
-                now: 2_000_000
+                now: 2_000_000,
+                clockJump: nil
             )
         }
         let report = try run(edges("a b\n"))

@@ -33,6 +33,9 @@ import TidemarkWire
     @Test(arguments: [
         ("DELETE FROM folded", "folded: is not one stamp"),
         ("UPDATE folded SET stamp = 'x'", "folded: is not one stamp"),
+        ("DELETE FROM kept", "kept: is not one row with a user's id and a time or none"),
+        ("UPDATE kept SET newestUser = 'x'", "kept: is not one row with a user's id and a time or none"),
+        ("UPDATE kept SET clockJump = -1", "kept: is not one row with a user's id and a time or none"),
         ("UPDATE folded SET stamp = 5", "account 1: its name, id or stamp is not valid"),
         ("UPDATE account SET name = '' WHERE id = 2", "account 2: its name, id or stamp is not valid"),
         ("UPDATE account SET created = 0 WHERE id = 2", "account 2: its name, id or stamp is not valid"),
@@ -91,7 +94,7 @@ import TidemarkWire
             "log row 2000001: begins before the row before it ends, or before what is folded"
         ),
         ("UPDATE epoch SET last = 1 << 50", "epoch 1: its number or its end is not valid"),
-        ("PRAGMA user_version = 9", "schema 9; this program knows 3"),
+        ("PRAGMA user_version = 9", "schema 9; this program knows 4"),
         ("PRAGMA application_id = 0", "it is not one of Tidemark's: application id 0"),
         ("DROP TABLE entry", "SQLite: no such table: entry"),
     ])

@@ -50,6 +50,37 @@ import TidemarkWire
         try store.close()
     }
 
+    @Test("a jump of the clock is on disk with the first change that has the new time, until it is confirmed")
+    func clockJump() throws {
+        let directory = try TestDirectory()
+        let day: UInt64 = 86_400_000_000
+        let time = Atomic<UInt64>(10 * day)
+        var user: UserID = 0
+        /// A log's life, with one change in it; what it says of the clock, and what the file does.
+        func run(confirms: Bool = false) throws -> (before: UInt64?, after: UInt64?, stored: UInt64?) {
+            let store = try directory.open()
+            _ = try store.loadDirectory()
+            let clock: WallClock = { time.load(ordering: .relaxed) }
+            let log = ChangeLog(store: store, inboxes: [], clock: clock, failed: { Issue.record("\($0)") })
+            let before = log.lookAtClock().jump
+            if confirms { log.confirmClock() }
+            user += 1
+            #expect(log.append([Submission(change: .accountCreated(user: user, name: "u\(user)"), origin: 0)]))
+            let after = log.lookAtClock().jump
+            log.close()
+            let stored = try directory.sql { try Int64.fetchOne($0, sql: "SELECT clockJump FROM kept") }
+            return (before, after, stored.map { UInt64($0) })
+        }
+        #expect(try run() == (nil, nil, nil))
+        time.store(30 * day, ordering: .relaxed)
+        #expect(try run() == (20 * day, 20 * day, 20 * day))
+        // The newest change has the new time by now.
+        time.add(1, ordering: .relaxed)
+        #expect(try run() == (20 * day, 20 * day, 20 * day))
+        #expect(try run(confirms: true) == (20 * day, nil, nil))
+        #expect(try run() == (nil, nil, nil))
+    }
+
     @Test("waits out a full disk, while committing and while folding, and loses nothing") func fullDisk() throws {
         let directory = try TestDirectory()
         let store = try directory.open()

@@ -1,6 +1,7 @@
 //  A scripted life of a store, on a disk that fails: for every n, the n-th write or sync is where the power goes, or an
 //  error comes, or the disk is full. After each, what was acknowledged is there, nothing is half there, and the file is
-//  sound. The script commits, folds in steps, trims, checkpoints, and opens the store anew.
+//  sound. The script commits, folds in steps, trims, checkpoints, and opens the store anew; an observer follows the log,
+//  and now and then somebody else reads the file meanwhile.
 
 import Foundation
 import GRDB
@@ -144,6 +145,16 @@ final class ScriptedStore {
     /// Committed when the failure came: it may be there, whole, or not.
     private var inDoubt: [Change] = []
     private var clock: UInt64 = 1_000
+    /// All that `applied` is made of, by stamp.
+    private var history: [Logged] = []
+    /// Where the observer was put, and acknowledged; and where it was being put when the failure came.
+    private var cursor: (acknowledged: Stamp, inDoubt: Stamp)?
+    private var reader: SnapshotReader?
+
+    struct Logged: Equatable {
+        var stamp: Stamp
+        var change: Change
+    }
 
     init(seed: UInt64) throws {
         disk = try FaultyDisk()
@@ -151,7 +162,10 @@ final class ScriptedStore {
         source = ChangeSource(Seed(default: seed &+ 1_000))
     }
 
-    deinit { try? store?.abandon() }
+    deinit {
+        reader = nil
+        try? store?.abandon()
+    }
 
     // MARK: the script
 
@@ -164,6 +178,12 @@ final class ScriptedStore {
             source.published = applied.published
             if round % 5 == 2 { store!.beginFold() }
             if random.chance(30) { try again { try $0.step(rowsMax: 8) } }
+            if round % 7 == 1 { try observe() }
+            if round % 11 == 3 { reader = try SnapshotReader(disk.path) }
+            if round % 11 == 7 {
+                try reader?.checkUnchanged()
+                reader = nil
+            }
             if round % 6 == 5 { try again { try $0.checkpointIfDue(framesMin: 1) } }
             if round % 11 == 10 {
                 try again { try $0.close() }
@@ -186,8 +206,25 @@ final class ScriptedStore {
         } catch is StoreError {
             hasStopped = true
         }
+        letGo()
+    }
+
+    private func letGo() {
+        reader = nil
         try? store?.abandon()
         store = nil
+    }
+
+    /// Registers, or moves on to what was committed last.
+    private func observe() throws {
+        let place = applied.published
+        cursor = (cursor?.acknowledged ?? 0, place)
+        if cursor!.acknowledged == 0 {
+            try again { try $0.register(observer: "mirror") }
+        } else {
+            try again { try $0.advance(observer: "mirror", to: place) }
+        }
+        cursor!.acknowledged = place
     }
 
     private func open() throws {
@@ -205,11 +242,21 @@ final class ScriptedStore {
         var group: Group?
         clock += UInt64(random.below(100))
         try again { store in
-            group = try store.commit(changes.map { Submission(change: $0, origin: 0) }, now: clock, rowsMax: rowsMax)
+            group = try store.commit(
+                changes.map { Submission(change: $0, origin: 0) },
+                now: clock,
+                clockJump: nil,
+                rowsMax: rowsMax
+            )
         }
         inDoubt = []
-        group!.forEach { submission, stamp in applied.apply(submission.change!, at: stamp!) }
+        group!.forEach { submission, stamp in apply(submission.change!, at: stamp!) }
         acknowledged += changes.count
+    }
+
+    private func apply(_ change: Change, at stamp: Stamp) {
+        applied.apply(change, at: stamp)
+        history.append(Logged(stamp: stamp, change: change))
     }
 
     /// As the change log does with what may pass.
@@ -233,8 +280,7 @@ final class ScriptedStore {
     // MARK: afterwards
 
     func checkRecovery(_ what: String) throws {
-        try? store?.abandon()
-        store = nil
+        letGo()
         roomOnceOpen = nil
         disk.clearFaults()
         try open()
@@ -243,7 +289,7 @@ final class ScriptedStore {
         if loaded.published > applied.published, !inDoubt.isEmpty {
             let first = loaded.published - UInt64(inDoubt.count) + 1
             #expect(first > applied.published, "\(what): half a group")
-            for (offset, change) in inDoubt.enumerated() { applied.apply(change, at: first + UInt64(offset)) }
+            for (offset, change) in inDoubt.enumerated() { apply(change, at: first + UInt64(offset)) }
         }
         inDoubt = []
         #expect(loaded.published == applied.published, "\(what)")
@@ -251,6 +297,7 @@ final class ScriptedStore {
         #expect(isSame, "\(what): what was acknowledged is not what is there")
         let sound = try store!.database.read { try String.fetchAll($0, sql: "PRAGMA integrity_check") }
         #expect(sound == ["ok"], "\(what)")
+        try checkObserver(what)
         // It goes on, with stamps above all before.
         let next = [Change.accountCreated(user: applied.newestUser + 1, name: "later\(applied.newestUser)")]
         let before = applied.published
@@ -259,5 +306,53 @@ final class ScriptedStore {
         try store!.close()
         store = nil
         #expect(try StoreReader(directory: disk.path).check().findings == [], "\(what)")
+    }
+
+    /// It is where it was put, and the log has all that it has not seen.
+    private func checkObserver(_ what: String) throws {
+        guard let cursor else { return }
+        let place = store!.logRows.observers["mirror"]
+        if place == nil {
+            #expect(cursor.acknowledged == 0, "\(what): an observer is not registered any more")
+            self.cursor = nil
+            return
+        }
+        #expect(place == cursor.acknowledged || place == cursor.inDoubt, "\(what): where an observer is")
+        var later: [Logged] = []
+        for group in try store!.groups(after: place!, bytesMax: .max) {
+            group.forEach { submission, stamp in later.append(Logged(stamp: stamp!, change: submission.change!)) }
+        }
+        let isWhole = later.filter { $0.stamp > place! } == history.filter { $0.stamp > place! }
+        #expect(isWhole, "\(what): what an observer is told of")
+    }
+}
+
+/// Somebody who reads the file while the store writes it, and sees one moment of it.
+private final class SnapshotReader {
+    private let queue: DatabaseQueue
+    private let seen: [Int64?]
+    private static let look =
+        "SELECT max(last) FROM log UNION ALL SELECT stamp FROM folded UNION ALL SELECT count(*) FROM field"
+
+    init(_ directory: String) throws {
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.allowsUnsafeTransactions = true
+        configuration.busyMode = .timeout(5)
+        queue = try DatabaseQueue(path: directory + "/tidemark.db", configuration: configuration)
+        seen = try queue.inDatabase { db in
+            try db.execute(sql: "BEGIN")
+            return try Optional<Int64>.fetchAll(db, sql: Self.look)
+        }
+    }
+
+    deinit {
+        try? queue.inDatabase { try $0.execute(sql: "COMMIT") }
+        try? queue.close()
+    }
+
+    func checkUnchanged() throws {
+        let now = try queue.inDatabase { try Optional<Int64>.fetchAll($0, sql: Self.look) }
+        #expect(now == seen)
     }
 }

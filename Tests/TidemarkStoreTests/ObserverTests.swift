@@ -78,6 +78,9 @@ import TidemarkWire
         #expect(kept <= 2_000)
         let trimmed = store.logRows.trimmed
         #expect(throws: ObserverError.startOver(trimmed: trimmed)) { try store.groups(after: 0, bytesMax: 1_000) }
+        #expect(throws: ObserverError.beyondEnd(stamp: 201, newest: 200)) {
+            try store.groups(after: 201, bytesMax: 1_000)
+        }
         #expect(throws: ObserverError.notRegistered(name: "nobody")) { try store.advance(observer: "nobody", to: 1) }
         // Registering again is starting over: it has read the state.
         #expect(try store.register(observer: "slow") == 200)

@@ -42,7 +42,7 @@ final class TestDirectory: Sendable {
 extension Store {
     @discardableResult
     func commit(_ changes: [Change], now: UInt64 = 0, rowsMax: Int = 0) throws -> Group {
-        try commit(changes.map { Submission(change: $0, origin: 0) }, now: now, rowsMax: rowsMax)
+        try commit(changes.map { Submission(change: $0, origin: 0) }, now: now, clockJump: clockJump, rowsMax: rowsMax)
     }
 }
 
@@ -251,7 +251,45 @@ struct ChangeSource {
         try reopened.close()
     }
 
-    @Test("a file of every released schema is brought up to this one", arguments: [1, 2])
+    @Test("of a deleted account whom nobody has any more only the id stays, and nobody gets it") func forgotten() throws
+    {
+        let directory = try TestDirectory()
+        func open() throws -> (Store, UserID) {
+            let store = try directory.open()
+            return (store, try store.loadDirectory().newestUser)
+        }
+        func deleted() throws -> [Int64] {
+            try directory.sql { try Int64.fetchAll($0, sql: "SELECT id FROM deleted ORDER BY id") }
+        }
+        var (store, newest) = try open()
+        try store.commit([
+            .accountCreated(user: 1, name: "ann"), .accountCreated(user: 2, name: "bob"),
+            .accountCreated(user: 3, name: "carol"),
+            .entrySet(owner: 1, contact: 2, number: 1, annotations: Annotations()),
+            .accountDeleted(user: 2), .accountDeleted(user: 3),
+        ])
+        try store.close()
+        // Ann's entry names Bob; Carol is nobody's contact.
+        (store, newest) = try open()
+        #expect(newest == 3 && store.forgottenAccounts == 1)
+        try store.commit([.tombstonesCollected(owner: 1, through: store.stamper.last)])
+        // As a kill leaves it: the collection is in the log only, and its fold will ask when Bob was deleted.
+        try store.abandon()
+        #expect(try deleted() == [2])
+        (store, newest) = try open()
+        #expect(newest == 3 && store.forgottenAccounts == 0)
+        try store.close()
+        (store, newest) = try open()
+        #expect(newest == 3 && store.forgottenAccounts == 1)
+        try store.close()
+        #expect(try deleted() == [])
+        #expect(try StoreReader(directory: directory.path).check().findings == [])
+        (store, newest) = try open()
+        #expect(newest == 3)
+        try store.close()
+    }
+
+    @Test("a file of every released schema is brought up to this one", arguments: [1, 2, 3])
     func migration(version: Int) throws {
         let directory = try TestDirectory()
         try directory.sql {

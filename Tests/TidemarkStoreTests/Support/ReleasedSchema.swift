@@ -4,7 +4,7 @@ import GRDB
 enum ReleasedSchema {
     /// Two accounts, a field, an entry, and a group of the log that is not folded.
     static func make(version: Int, in db: Database) throws {
-        try db.execute(sql: version == 1 ? first : second)
+        try db.execute(sql: [first, second, third][version - 1])
         try db.execute(
             sql: """
                 PRAGMA application_id = 0x54444D4B;
@@ -75,6 +75,56 @@ enum ReleasedSchema {
             stamp INTEGER NOT NULL               -- the state tables hold all changes up to here
         );
         INSERT INTO folded VALUES (1, 0);
+        CREATE TABLE account(
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            created INTEGER NOT NULL,
+            horizon INTEGER NOT NULL DEFAULT 0   -- tombstones of its roster were collected up to here
+        );
+        CREATE TABLE deleted(
+            id INTEGER PRIMARY KEY,              -- of an account that is gone; never used again
+            stamp INTEGER NOT NULL               -- and so the tombstone in each roster that still has an entry of it
+        );
+        CREATE TABLE field(
+            user INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            value BLOB,                          -- NULL for removed
+            PRIMARY KEY (user, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE entry(
+            owner INTEGER NOT NULL,
+            contact INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            removed INTEGER NOT NULL,
+            favourite INTEGER NOT NULL,
+            annotations BLOB,                    -- alias and groups as on the wire; NULL for none
+            PRIMARY KEY (owner, contact)
+        ) WITHOUT ROWID;
+        """
+
+    private static let third = """
+        CREATE TABLE epoch(
+            sequence INTEGER PRIMARY KEY,
+            epoch INTEGER NOT NULL UNIQUE,
+            last INTEGER                         -- the last stamp of this opening; NULL for the one running
+        );
+        CREATE TABLE log(
+            first INTEGER PRIMARY KEY,
+            last INTEGER NOT NULL,
+            bytes BLOB NOT NULL
+        );
+        CREATE TABLE folded(
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            stamp INTEGER NOT NULL,              -- the state tables hold all changes up to here, and some later ones
+            trimmed INTEGER NOT NULL DEFAULT 0   -- no change up to here is in the log any more
+        );
+        INSERT INTO folded (id, stamp) VALUES (1, 0);
+        CREATE TABLE observer(
+            name TEXT PRIMARY KEY,
+            stamp INTEGER NOT NULL               -- it has dealt with all changes up to here
+        ) WITHOUT ROWID;
         CREATE TABLE account(
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,

@@ -38,7 +38,7 @@ extension Directory {
         accounts[account].profile = accounts[account].profile.changed(by: fields, at: stamp)
         if !accounts[account].isRestampDue {
             accounts[account].isRestampDue = true
-            restamps.add(index, previous: previous)
+            restamps.add(index, previous: previous, tables: accounts[account].tablesToRestamp)
         }
         guard accounts[account].isPopular else { return }
         let slot = accounts[account].popularSlot
@@ -184,6 +184,7 @@ extension Directory {
     /// them as followers. No answer depends on how far it has come. Returns whether there is more to do.
     @discardableResult
     public mutating func maintain(steps: Int) -> Bool {
+        guard dismantling.first != nil else { return false }
         finishChanges()
         var left = steps
         while left > 0, let (index, next) = dismantling.first {

@@ -1,10 +1,11 @@
-//  A profile change moves the contact to the end of each follower's table. That is put off until something looks, or a
-//  change of another kind comes: whoever changes several times within a group is then written once, with the last stamp.
+//  A profile change moves the contact to the end of each follower's table. That is put off until something looks, a change
+//  of another kind comes, or some thousands of tables wait for it: whoever changes several times until then is written
+//  once, with the last stamp.
 //
 //      profile, profile, profile … ──▶ profiles made anew at once; who changed is noted
-//      the group's end, a sync, an entry's change … ──▶ tables restamped, in the order of stamps
+//      a sync, an entry's change, `tablesMax` … ──▶ tables restamped, in the order of stamps
 //
-//  No answer depends on it, because each begins with it.
+//  No answer depends on it, because each begins with it; and none waits long for it.
 
 import CPrefetch
 import TidemarkWire
@@ -20,19 +21,35 @@ struct Restamps {
     }
 
     var due = RawList<Due>()
+    /// Tables that wait, one counted again for each contact of it that changed.
+    var tables = 0
 
-    mutating func add(_ account: UInt32, previous: Stamp) {
+    mutating func add(_ account: UInt32, previous: Stamp, tables: Int) {
         due.append(Due(account: account, previous: previous))
+        self.tables += tables
     }
+
+    /// About a millisecond's worth.
+    static let tablesMax = 8_192
 
     func deallocate() { due.deallocate() }
 }
 
+extension Account {
+    /// Its own, and those of its followers unless they look by themselves.
+    var tablesToRestamp: Int { isPopular ? 1 : 1 + followers.count }
+}
+
 extension Directory {
-    /// Writes to the tables what was put off. Whatever reads does this first; called after each group, no reader waits.
+    /// Writes to the tables what was put off. Whatever reads does this first.
     @inline(__always)
     public mutating func finishChanges() {
         if restamps.due.count > 0 { restampAll() }
+    }
+
+    /// The same where so much is put off that a reader would wait for it. For after each group.
+    public mutating func finishChangesIfMany() {
+        if restamps.tables > Restamps.tablesMax { restampAll() }
     }
 
     @inline(never)
@@ -45,6 +62,7 @@ extension Directory {
             restamp(change)
         }
         restamps.due.removeAll()
+        restamps.tables = 0
     }
 
     private func restamp(_ change: Restamps.Due) {

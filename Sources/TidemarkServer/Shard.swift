@@ -190,7 +190,6 @@ struct Shard: ~Copyable {
             if applyPublished() { try loop.flush() }
         }
         submit(to: changeLog)
-        directory.finishChanges()
     }
 
     private mutating func handle(_ event: Event, _ changeLog: ChangeLog) {
@@ -501,6 +500,7 @@ struct Shard: ~Copyable {
     private mutating func applyPublished() -> Bool {
         let groups = inbox.take()
         guard !groups.isEmpty else { return false }
+        defer { directory.finishChangesIfMany() }
         for group in groups {
             // No closure: what it would capture of this shard cannot be captured.
             var stamp = group.first

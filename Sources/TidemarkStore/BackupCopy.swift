@@ -35,7 +35,7 @@ final class BackupCopy {
     }
 
     /// Pages of one step: 256 KB of the usual ones, read and written in a fraction of a millisecond.
-    static let pagesAStep = 64
+    static let pagesAStep = 128
     /// So often the file goes to the disk on the way, that no fsync has much to write: the last one would hold up the
     /// commits of a server for as long as the whole file takes.
     private static let stepsASync = 4

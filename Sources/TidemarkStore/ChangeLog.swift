@@ -36,8 +36,8 @@ public struct ChangeLogConfiguration: Sendable {
     public var quietMS = 100
     /// Rows that one step of folding writes, or twice its group's changes: about 2 µs each.
     public var stepRows = 1_024
-    /// Pages in the write-ahead file after which they go into the database: about 10 µs each.
-    public var checkpointFrames = 512
+    /// Pages in the write-ahead file after which they go into the database: 2 MB of the usual ones.
+    public var checkpointFrames = 1_024
     /// Unfolded changes, and the bytes that their values hold, beyond which folding goes before the next group.
     public var foldingLagMax = 262_144
     public var foldingLagBytesMax = 64 << 20
@@ -242,13 +242,19 @@ public final class ChangeLog: Sendable {
         let isDue =
             store.waitingChanges >= configuration.foldAt || store.waitingBytes >= configuration.foldAtBytes
         // What is folded is trimmed before the next fold begins.
-        if isDue, !store.hasSteps { store.beginFold() }
+        if isDue, !store.hasSteps { beginFold(store) }
         let isFar =
             store.foldingLag >= configuration.foldingLagMax || store.foldingLagBytes >= configuration.foldingLagBytesMax
         if isFar, !queue.withLock({ $0.isClosing }) {
             // Groups wait, the queue fills, and writes are refused.
-            store.beginFold()
-            if DispatchTime.now() >= pace.stepsAt { try step(store, &pace) } else { pause() }
+            beginFold(store)
+            if DispatchTime.now() < pace.stepsAt {
+                pause()
+            } else if store.hasSteps {
+                try step(store, &pace)
+            } else {
+                arrived.wait()
+            }
             return true
         }
         let isCopying = backups.advance(store.database)
@@ -293,7 +299,7 @@ public final class ChangeLog: Sendable {
         } else if store.hasSteps {
             _ = arrived.wait(timeout: pace.stepsAt)
         } else if store.waitingChanges > 0 {
-            if arrived.wait(timeout: now + .milliseconds(configuration.quietMS)) == .timedOut { store.beginFold() }
+            if arrived.wait(timeout: now + .milliseconds(configuration.quietMS)) == .timedOut { beginFold(store) }
         } else {
             arrived.wait()
         }
@@ -366,6 +372,8 @@ public final class ChangeLog: Sendable {
         }
         try checkpoint(store, &pace)
     }
+
+    private func beginFold(_ store: Store) { store.beginFold { [arrived] in arrived.signal() } }
 
     private func checkpoint(_ store: Store, _ pace: inout Pace) throws {
         guard DispatchTime.now() >= pace.stepsAt else { return }

@@ -78,6 +78,9 @@ enum Schema {
         configuration.busyMode = .timeout(5)
         configuration.prepareDatabase { db in
             try verify(db, path: path)
+            // Of a new file; one that is there keeps its own. A commit has some pages that are written whatever is in it, and a
+            // row that is folded one: half of SQLite's usual size is less to write, a quarter costs commits their speed.
+            try db.execute(sql: "PRAGMA page_size = 2048")
             try db.execute(sql: "PRAGMA journal_mode = WAL")
             // A commit is the acknowledgement's promise, so it must reach the disk.
             try db.execute(sql: "PRAGMA synchronous = FULL")

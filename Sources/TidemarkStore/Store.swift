@@ -29,6 +29,7 @@ public final class Store {
     private var tail: LogTail?
     /// Committed, and not yet in the state tables: what is on its way there, and what is not.
     private var fold: Fold?
+    private var preparation: FoldPreparation?
     private var batch: FoldBatch
     /// The log's rows, and how far they are needed no more.
     var logRows: LogRows
@@ -147,6 +148,7 @@ public final class Store {
     /// One transaction. Where it fails, all is as it was.
     private func write(_ group: Group?, _ bytes: [UInt8], clockJump jump: UInt64?, rowsMax: Int) throws {
         let statements = statements!
+        adoptPrepared()
         var (fold, rows) = (fold, logRows)
         try database.write { db in
             if let group { try statements.insert(first: group.first, last: group.last, bytes: bytes) }
@@ -164,29 +166,48 @@ public final class Store {
         clockJump = jump
         logRows = rows
         self.fold = fold
-        if let fold, fold.isDone {
-            self.fold = nil
-            logRows.folded = fold.last
+        if let done = fold, done.isDone {
+            (fold, self.fold) = (nil, nil)
+            logRows.folded = done.last
+            FoldPreparation.free(done)
         }
     }
 
     // MARK: folding
 
     /// Changes that the state tables do not have yet, or not yet all of.
-    public var foldingLag: Int { batch.changeCount + (fold?.changeCount ?? 0) }
+    public var foldingLag: Int { batch.changeCount + (preparation?.changeCount ?? fold?.changeCount ?? 0) }
     /// The bytes that their values hold in memory.
-    public var foldingLagBytes: Int { batch.valueBytes + (fold?.valueBytes ?? 0) }
+    public var foldingLagBytes: Int { batch.valueBytes + (preparation?.valueBytes ?? fold?.valueBytes ?? 0) }
     /// Of these, what no fold has begun with.
     public var waitingChanges: Int { batch.changeCount }
     public var waitingBytes: Int { batch.valueBytes }
     /// Whether there is something to do for `step`.
-    public var hasSteps: Bool { fold != nil || logRows.hasToTrim }
+    public var hasSteps: Bool { fold != nil || preparation?.isReady == true || logRows.hasToTrim }
 
     /// Takes all that waits, coalesced, to be written step by step. Nothing where a fold is under way.
     public func beginFold() {
+        if let prepared = preparation?.take() { (fold, preparation) = (prepared, nil) }
         guard fold == nil, !batch.isEmpty else { return }
         fold = Fold(batch)
         batch = FoldBatch()
+    }
+
+    /// The same, without waiting where much waits: `ready` is called on another thread once there are steps.
+    public func beginFold(ready: @escaping @Sendable () -> Void) {
+        guard fold == nil, preparation == nil else { return }
+        guard batch.changeCount > Self.foldedAtOnce else { return beginFold() }
+        var taken = FoldBatch()
+        swap(&taken, &batch)
+        preparation = FoldPreparation(taken, ready: ready)
+    }
+
+    /// Half a millisecond.
+    private static let foldedAtOnce = 2_048
+
+    private func adoptPrepared() {
+        guard let ready = preparation, ready.isReady else { return }
+        (fold, preparation) = (ready.take(), nil)
     }
 
     /// About `rowsMax` rows of the fold under way, or else of trimming.

@@ -43,6 +43,29 @@ import TidemarkWire
         #expect(most < Int(users) / 4, "\(most) of \(users) tables were compacted by one change")
     }
 
+    @Test("what is put off is written before it is much, and by whoever looks") func putOff() {
+        let users: UserID = 100
+        var directory = everybody(users, contacts: users)
+        func change(_ user: UserID) {
+            let field = FieldChange(FieldNumber(rawValue: 1), text: "\(directory.published)")
+            directory.apply(.profileChanged(user: user, fields: [field]), at: directory.published + 1)
+            directory.finishChangesIfMany()
+        }
+        var most = 0
+        for user in 1...users {
+            change(user)
+            // Whoever has changed and is not written yet is not counted again.
+            change(user)
+            most = max(most, directory.restamps.tables)
+        }
+        #expect(most > Restamps.tablesMax - 2 * Int(users) && most <= Restamps.tablesMax)
+        #expect(directory.restamps.tables > 0, "something is put off")
+        var writer = ByteWriter(capacity: 1 << 16)
+        _ = directory.writePage(of: directory.index(of: 1)!, for: Sync(token: Sync.TokenBytes([])), into: &writer)
+        #expect(directory.restamps.tables == 0 && directory.restamps.due.count == 0)
+        directory.checkInvariants()
+    }
+
     @Test("what is left of a deleted account's sessions, and a collection that was decided before, do nothing")
     func deleted() {
         var directory = everybody(5, contacts: 5)

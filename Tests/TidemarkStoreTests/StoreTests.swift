@@ -251,6 +251,37 @@ struct ChangeSource {
         try reopened.close()
     }
 
+    @Test("much that waits becomes a fold on another thread, while groups are committed") func foldBeside() throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        func accounts(_ users: ClosedRange<UserID>) -> [Change] {
+            users.map { .accountCreated(user: $0, name: "u\($0)") }
+        }
+        try store.commit(accounts(1...4_000))
+        let ready = DispatchSemaphore(value: 0)
+        store.beginFold { ready.signal() }
+        #expect(store.foldingLag == 4_000 && store.waitingChanges == 0)
+        // Another does not begin meanwhile; what comes now is for the next one.
+        store.beginFold { Issue.record("a second fold") }
+        try store.commit(accounts(4_001...4_100), rowsMax: 10)
+        #expect(store.foldingLag == 4_100 && store.waitingChanges == 100)
+        ready.wait()
+        #expect(store.hasSteps)
+        try store.step(rowsMax: 4_010)
+        #expect(store.foldingLag == 100)
+        // As a kill leaves it, with a fold in preparation.
+        try store.commit(accounts(4_101...8_000))
+        store.beginFold {}
+        try store.abandon()
+        let reopened = try directory.open()
+        #expect(try reopened.loadDirectory().userCount == 8_000)
+        reopened.beginFold {}
+        try reopened.close()
+        #expect(try directory.sql { try Int.fetchOne($0, sql: "SELECT count(*) FROM account") } == 8_000)
+        #expect(try directory.sql { try Int.fetchOne($0, sql: "SELECT count(*) FROM log") } == 0)
+    }
+
     @Test("of a deleted account whom nobody has any more only the id stays, and nobody gets it") func forgotten() throws
     {
         let directory = try TestDirectory()

@@ -33,8 +33,8 @@ public enum Event {
     case accepted(ConnectionID, ListenerID)
     /// A connection that `connect` began is there; it is read from at once. One that fails is reported as closed only.
     case connected(ConnectionID)
-    /// All unconsumed bytes of a connection, old and new, never none. They are valid until the next call of `next()`
-    /// or `wait`; say what was used with `consume`. The rest comes again with the next bytes.
+    /// All unconsumed bytes of a connection, old and new, never none. They are valid until the next call of `next()`,
+    /// `flush` or `wait`; say what was used with `consume`. The rest comes again with the next bytes.
     case received(ConnectionID, UnsafeRawBufferPointer)
     /// The peer will send no more, all it sent was reported, and it may still read. Close when the answers are out.
     case ended(ConnectionID)

@@ -1,4 +1,4 @@
-// What the caller can ask of a connection. Nothing here enters the kernel: requests start at the next `wait`.
+// What the caller can ask of a connection. Nothing here enters the kernel: requests start at the next `wait`, or `flush`.
 //
 // Every call with a dead name, or for a connection that is being closed, does nothing: a connection can die between
 // two events, and its `.closed` event is then on its way.

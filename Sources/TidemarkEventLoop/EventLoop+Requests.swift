@@ -1,4 +1,5 @@
-// What a connection needs from the kernel next. Decided once an iteration, for the connections that were touched in it.
+// What a connection needs from the kernel next. Decided before a wait and when the caller flushes, for the connections that
+// were touched since.
 //
 //   connecting  connect, and nothing else until that has completed
 //   aborting    cancel all requests ─▶ they have completed ─▶ close the descriptor ─▶ report
@@ -10,8 +11,9 @@
 // The wait for the peer after a flushing close is needed on TCP: to close while received bytes are unread, or yet to
 // come, sends a reset, and a reset makes the peer drop an answer that it has not read yet.
 //
-// A receive that found no buffer (ENOBUFS) is armed anew here like any other. That cannot spin: by now every buffer of
-// this iteration is back with the kernel, so the receive finds one, or others have taken them all and got on by it.
+// A receive that found no buffer (ENOBUFS) is armed anew here like any other. That cannot spin: before requests start, the
+// kernel is given every buffer that is back, and before a wait that is all of them; so the receive finds one, or others
+// have taken them all and got on by it.
 
 import CTidemarkLinux
 import Glibc

@@ -132,6 +132,8 @@ public struct EventLoop: ~Copyable {
     public mutating func flush() throws(EventLoopError) {
         takeBackHandedOut()
         guard touched.count > 0 else { return }
+        // As before a wait: a receive that had found no buffer finds one.
+        buffers.publish()
         _ = startTouched()
         try ring.submit()
     }

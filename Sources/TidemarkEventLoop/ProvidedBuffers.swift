@@ -2,7 +2,7 @@
 //
 //   kernel takes the buffer at the front ──▶ completion names it ──▶ parsed in place
 //        ▲                                                              │
-//        └── publish: once an iteration, before the wait ◀── giveBack ──┘
+//        └── publish: before requests are started        ◀── giveBack ──┘
 //
 // The ring of free buffers lies in memory shared with the kernel. Whatever is taken in an iteration comes back in the
 // same, so at its end the kernel has every buffer but those of completions not yet read.

@@ -112,6 +112,7 @@ public final class Server: Sendable {
                 failure.record(error)
             }
         )
+        if configuration.confirmsClock { changeLog.confirmClock() }
         start.changeLog.complete(.success(changeLog))
     }
 

@@ -69,6 +69,9 @@ public struct ServerConfiguration: Sendable {
     public static let defaultTombstoneDays = 90
     public var tombstonesMax = 1_000
 
+    /// The clock is right, although it may be more than a day ahead of where it was: old tombstones are collected.
+    public var confirmsClock = false
+
     /// Takes down what all connections send and receive. Whoever made it finishes it, once the server has stopped.
     public var recorder: Recorder?
 

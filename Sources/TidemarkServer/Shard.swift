@@ -81,7 +81,9 @@ struct Shard: ~Copyable {
     private var hasLeftOver = false
     private var nextCollection: MonotonicTime
     private var collectionCursor = 0
-    /// What was said last of how far the clock jumped.
+    /// What was said last of the disk.
+    private var isStalled = false
+    /// And of how far the clock jumped.
     private var clockJump: UInt64?
     /// Decided in this iteration, not yet handed over.
     private var submissions: [Submission] = []
@@ -578,6 +580,7 @@ struct Shard: ~Copyable {
     /// Now and then a few accounts, so that all have had their turn after some minutes.
     private mutating func collectTombstones(_ changeLog: ChangeLog) {
         nextCollection = loop.now + Self.collectionInterval
+        lookAtDisk(changeLog)
         let now = lookAtClock(changeLog)
         guard submissions.isEmpty, changeLog.hasRoom else { return }
         let age = UInt64(configuration.tombstoneRetention.components.seconds) * 1_000_000
@@ -594,6 +597,23 @@ struct Shard: ~Copyable {
         }
         log.info("collecting tombstones", metadata: ["owners": "\(submissions.count)"])
         submit(to: changeLog)
+    }
+
+    /// Says it when the disk has stopped to take changes, or takes them again.
+    private mutating func lookAtDisk(_ changeLog: ChangeLog) {
+        let before = isStalled
+        isStalled = changeLog.isStalled
+        if isStalled, !before {
+            log.error(
+                """
+                the disk is full or cannot be written: changes that are under way wait, new ones are refused, reads go on; make \
+                room, and it goes on by itself
+                """,
+                metadata: ["directory": "\(configuration.dataDirectory)"]
+            )
+        } else if before, !isStalled {
+            log.notice("the disk takes changes again; nothing was lost")
+        }
     }
 
     /// Says it when what is thought of the clock has changed.

@@ -23,7 +23,8 @@ extension ChangeLog {
     /// to start over. Durable.
     ///
     /// - Parameter name: the same after a restart.
-    /// - Returns: the last change that it has.
+    /// - Returns: the last change that it has, by the log. An observer that knows of later ones has seen a log that is lost:
+    ///   this one was restored, and it reads the state anew.
     /// - Throws: `ChangeLogClosed`, or an error of the disk.
     @discardableResult
     public func register(observer name: String) throws -> Stamp {
@@ -32,7 +33,7 @@ extension ChangeLog {
 
     /// It has dealt with all changes up to `stamp`; never goes back. Durable.
     ///
-    /// - Throws: `ObserverError.notRegistered`, `ChangeLogClosed`, or an error of the disk.
+    /// - Throws: `ObserverError.notRegistered`, `.beyondEnd`, `ChangeLogClosed`, or an error of the disk.
     public func advance(observer name: String, to stamp: Stamp) throws {
         try onLogThread { try $0.advance(observer: name, to: stamp) }
     }

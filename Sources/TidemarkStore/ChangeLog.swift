@@ -120,7 +120,7 @@ public final class ChangeLog: Sendable {
         clockWatch = Mutex(
             ClockWatch(
                 newest: store.stamper.last,
-                jump: store.clockJump,
+                record: store.clock,
                 wall: clock(),
                 at: DispatchTime.now().uptimeNanoseconds
             )
@@ -168,14 +168,19 @@ public final class ChangeLog: Sendable {
     /// The clock, in microseconds since the Unix epoch, and by how many it jumped ahead, where nobody has confirmed that
     /// it is right since: then it is no measure of how old anything is. From any thread.
     public func lookAtClock() -> (now: UInt64, jump: UInt64?) {
+        let (now, record) = readClock()
+        return (now, record.jump)
+    }
+
+    private func readClock() -> (now: UInt64, record: ClockWatch.Record) {
         clockWatch.withLock { watch in
             let now = clock()
             watch.look(wall: now, at: DispatchTime.now().uptimeNanoseconds)
-            return (now, watch.jump)
+            return (now, watch.record)
         }
     }
 
-    /// Says that the clock is right, as it is now. On disk with the next group.
+    /// Says that the clock is right, as it is now. On disk with the next group, or when the log is closed.
     public func confirmClock() {
         clockWatch.withLock { $0.confirm(wall: clock(), at: DispatchTime.now().uptimeNanoseconds) }
     }
@@ -221,7 +226,11 @@ public final class ChangeLog: Sendable {
             var pace = Pace()
             while try turn(store, &pace) {}
             backups.close()
-            try store.close()
+            let record = clockWatch.withLock { watch in
+                watch.end(wall: clock(), at: DispatchTime.now().uptimeNanoseconds)
+                return watch.record
+            }
+            try store.close(clock: record)
         } catch {
             backups.close()
             // What waits will not be done, and nothing more is taken.
@@ -347,16 +356,16 @@ public final class ChangeLog: Sendable {
 
     /// A full disk is waited out: the group is kept, those behind it wait, and new writes are refused meanwhile.
     private func commit(_ submissions: [Submission], rowsMax: Int, to store: Store) throws -> Group {
-        let (now, jump) = lookAtClock()
+        let (now, record) = readClock()
         while true {
             do {
-                let group = try store.commit(submissions, now: now, clockJump: jump, rowsMax: rowsMax)
+                let group = try store.commit(submissions, now: now, clock: record, rowsMax: rowsMax)
                 stalled.store(false, ordering: .relaxed)
                 return group
             } catch let error as DatabaseError where error.mayPass {
                 stalled.store(true, ordering: .relaxed)
                 backups.giveWay(to: error)
-                if queue.withLock({ $0.isClosing }) { throw error }
+                if queue.withLock({ $0.isClosing }) { throw try StoreError(error, path: store.path) }
                 pause()
             }
         }

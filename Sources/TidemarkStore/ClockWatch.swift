@@ -7,41 +7,57 @@ import TidemarkWire
 /// It is looked at before each group is stamped, and a jump is written with the first group that has the new time: so
 /// no restart forgets it.
 ///
-/// A server that was off for more than a day cannot be told from one whose clock jumped: it waits as well.
+/// A clock that steps back and then forth again has not jumped. A server that was off for more than a day cannot be told from
+/// one whose clock jumped: it waits as well.
 struct ClockWatch {
     static let jumpMaxMicroseconds: UInt64 = 86_400_000_000
 
-    /// The clock as it was looked at last, in microseconds since the Unix epoch, and when that was on a clock that does
-    /// not step, in nanoseconds.
+    /// What the store keeps.
+    struct Record: Equatable, Sendable {
+        /// How far the clock jumped, in microseconds; nil while it is believed.
+        var jump: UInt64?
+        /// The clock was believed when it showed this; 0 for never.
+        var believed: UInt64 = 0
+    }
+
+    /// The furthest that the clock can have come by itself, in microseconds since the Unix epoch, when it was looked at
+    /// last, and when that was on a clock that does not step, in nanoseconds.
     private var wall: UInt64
     private var seenAt: UInt64
-    /// How far it jumped, in microseconds; nil while it is believed.
-    private(set) var jump: UInt64?
+    private(set) var record: Record
+    var jump: UInt64? { record.jump }
 
     /// - Parameters:
     ///   - newest: the newest change, whose stamp came from the clock before; 0 for none.
-    ///   - jump: what was found before, and never confirmed.
+    ///   - record: of the opening before.
     ///   - wall: the clock, in microseconds since the Unix epoch.
     ///   - now: on a clock that does not step, in nanoseconds.
-    init(newest: Stamp, jump: UInt64?, wall: UInt64, at now: UInt64) {
-        self.wall = wall
-        self.jump = jump
+    init(newest: Stamp, record: Record, wall: UInt64, at now: UInt64) {
+        let known = max(newest, record.believed)
+        self.wall = max(wall, known)
+        self.record = record
         seenAt = now
-        if jump == nil, newest > 0, wall > newest, wall - newest > Self.jumpMaxMicroseconds {
-            self.jump = wall - newest
+        if record.jump == nil, known > 0, self.wall - known > Self.jumpMaxMicroseconds {
+            self.record.jump = self.wall - known
         }
     }
 
     mutating func look(wall now: UInt64, at time: UInt64) {
         // Threads look in any order.
         let expected = wall + (time > seenAt ? time - seenAt : 0) / 1_000
-        if jump == nil, now > expected, now - expected > Self.jumpMaxMicroseconds { jump = now - expected }
-        (wall, seenAt) = (now, max(time, seenAt))
+        if jump == nil, now > expected, now - expected > Self.jumpMaxMicroseconds { record.jump = now - expected }
+        (wall, seenAt) = (max(now, expected), max(time, seenAt))
     }
 
     /// Somebody says that it is right, as it is now.
     mutating func confirm(wall now: UInt64, at time: UInt64) {
         (wall, seenAt) = (now, time)
-        jump = nil
+        record = Record(believed: now)
+    }
+
+    /// At the end: a server that is started again within a day has not jumped, if nobody wrote either.
+    mutating func end(wall now: UInt64, at time: UInt64) {
+        look(wall: now, at: time)
+        if jump == nil { record.believed = max(record.believed, now) }
     }
 }

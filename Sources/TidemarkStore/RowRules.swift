@@ -27,12 +27,13 @@ extension StoreReader {
         ),
         // kept
         RowRule(
-            finding: "is not one row with a user's id and a time or none",
+            finding: "is not one row with a user's id and times",
             rows: """
                 SELECT 'kept' FROM (SELECT 1) WHERE (SELECT count(*) FROM kept) <> 1
                     OR EXISTS (SELECT 1 FROM kept
                         WHERE typeof(newestUser) <> 'integer' OR newestUser < 0
-                            OR typeof(clockJump) NOT IN ('integer', 'null') OR clockJump < 0)
+                            OR typeof(clockJump) NOT IN ('integer', 'null') OR clockJump < 0
+                            OR typeof(clockBelieved) <> 'integer' OR clockBelieved < 0)
                 """
         ),
         // account

@@ -63,7 +63,8 @@ enum Schema {
         CREATE TABLE kept(
             id INTEGER PRIMARY KEY CHECK (id = 1),
             newestUser INTEGER NOT NULL,         -- ids up to here are not given out again, whatever is in the other tables
-            clockJump INTEGER                    -- microseconds that the clock jumped ahead, unconfirmed; NULL while believed
+            clockJump INTEGER,                   -- microseconds that the clock jumped ahead, unconfirmed; NULL while believed
+            clockBelieved INTEGER NOT NULL DEFAULT 0  -- the clock was right when it showed this
         );
         INSERT INTO kept (id, newestUser) VALUES (1, 0);
         """

@@ -9,8 +9,9 @@ public enum ObserverError: Error, Equatable, CustomStringConvertible, Sendable {
     /// Changes up to `trimmed` are not in the log any more, and the observer has not seen all of them: it registers again,
     /// and then reads the state anew, so that nothing falls between.
     case startOver(trimmed: Stamp)
-    /// The observer has changes up to `stamp`, and the log ends with `newest`: it is an older one, restored. Both have gone
-    /// different ways since; the observer registers again and reads the state anew.
+    /// The observer says that it has changes up to `stamp`, and the log ends with `newest`: it is an older one, restored, and
+    /// the two have gone different ways. The observer reads the state anew. A log that has gone on since cannot tell; an
+    /// observer can, when it registers.
     case beyondEnd(stamp: Stamp, newest: Stamp)
     case notRegistered(name: String)
 
@@ -19,7 +20,7 @@ public enum ObserverError: Error, Equatable, CustomStringConvertible, Sendable {
         case .startOver(let trimmed):
             "the log begins after \(trimmed): register again, then read the state anew"
         case .beyondEnd(let stamp, let newest):
-            "the log ends with \(newest), before \(stamp): it was restored; register again, then read the state anew"
+            "the log ends with \(newest), before \(stamp): it was restored; read the state anew"
         case .notRegistered(let name):
             "no observer is registered as \(name)"
         }
@@ -36,11 +37,11 @@ extension Store {
         return stamper.last
     }
 
-    /// It has dealt with all changes up to `stamp`. Durable when this returns; it never goes back.
+    /// It has dealt with all changes up to `stamp`, which the log has. Durable when this returns; it never goes back.
     public func advance(observer name: String, to stamp: Stamp) throws {
         guard let before = logRows.observers[name] else { throw ObserverError.notRegistered(name: name) }
-        guard stamp > before else { return }
-        try write(observer: name, stamp: min(stamp, stamper.last))
+        guard stamp <= stamper.last else { throw ObserverError.beyondEnd(stamp: stamp, newest: stamper.last) }
+        if stamp > before { try write(observer: name, stamp: stamp) }
     }
 
     public func remove(observer name: String) throws {

@@ -34,8 +34,10 @@ public final class Store {
     /// The log's rows, and how far they are needed no more.
     var logRows: LogRows
     private let checkpoint: Checkpoint
-    /// How far the clock jumped, in microseconds, and nobody has said that it is right: as the file has it.
-    public private(set) var clockJump: UInt64?
+    /// What is known of the clock, as the file has it.
+    private(set) var clock: ClockWatch.Record
+    /// A transaction failed in a way that does not pass, so the file stays open: see `leaveOpen`.
+    private var hasFailed = false
 
     /// Opens, or makes, the store of a data directory, which must exist, and begins a new epoch. Throws `StoreError`
     /// for what is wrong with the directory or the file in it.
@@ -45,14 +47,11 @@ public final class Store {
         let database = try Self.openDatabase(path)
         do {
             let tail: LogTail
-            (epochs, tail, statements, logRows, clockJump) = try database.write { db in
+            (epochs, tail, statements, logRows, clock) = try database.write { db in
                 try Schema.create(db)
                 let tail = try LogTail(db)
                 let epochs = try Self.beginEpoch(epoch, after: tail.newest, db)
-                let jump = try Int64.fetchOne(db, sql: "SELECT clockJump FROM kept")
-                return (
-                    epochs, tail, try StateStatements(db), try LogRows(tail, db), jump.map { UInt64(bitPattern: $0) }
-                )
+                return (epochs, tail, try StateStatements(db), try LogRows(tail, db), try Self.clock(db))
             }
             checkpoint = Checkpoint(database)
             // What an earlier process could not sync may be in the cache of the system and not on the disk: written to the
@@ -73,6 +72,8 @@ public final class Store {
         let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
         let logSize = try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int
         if size == 0, logSize ?? 0 == 0 { throw StoreError.empty(path: path) }
+        // SQLite would make a new database, and delete what the log of the one before has.
+        if size == nil, logSize ?? 0 > 0 { throw StoreError.orphaned(path: path) }
         // Made here, so that it is its owner's alone; SQLite gives the files beside it the same mode.
         if !FileManager.default.fileExists(atPath: path) {
             _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
@@ -106,6 +107,20 @@ public final class Store {
         return EpochHistory(current: epoch, ends: ends)
     }
 
+    private static func clock(_ db: GRDB.Database) throws -> ClockWatch.Record {
+        guard let row = try Row.fetchOne(db, sql: "SELECT clockJump, clockBelieved FROM kept"),
+            let believed = row[1] as? Int64, believed >= 0, row[0] == nil || (row[0] as? Int64).map({ $0 >= 0 }) == true
+        else { throw StateReader.Inconsistency(description: "'kept' is not one row with times") }
+        return ClockWatch.Record(jump: (row[0] as? Int64).map { UInt64($0) }, believed: UInt64(believed))
+    }
+
+    private static func write(_ clock: ClockWatch.Record, _ db: GRDB.Database) throws {
+        try db.execute(
+            sql: "UPDATE kept SET clockJump = ?, clockBelieved = ?",
+            arguments: [clock.jump.map { Int64(clamping: $0) }, Int64(clamping: clock.believed)]
+        )
+    }
+
     /// The newest change in a database.
     static func lastStamp(_ db: GRDB.Database) throws -> Stamp {
         let logged = try Int64.fetchOne(db, sql: "SELECT max(last) FROM log") ?? 0
@@ -119,12 +134,12 @@ public final class Store {
     // MARK: writing
 
     /// Stamps the submissions and makes their changes durable: when this returns, they may be acknowledged. A step of
-    /// about `rowsMax` rows of what there is to fold or to trim goes to the disk with them, and whether the clock that
-    /// they are stamped by has jumped.
-    public func commit(
+    /// about `rowsMax` rows of what there is to fold or to trim goes to the disk with them, and what is known of the clock
+    /// that they are stamped by; nil: nothing new.
+    func commit(
         _ submissions: [Submission],
         now microseconds: UInt64,
-        clockJump jump: UInt64?,
+        clock: ClockWatch.Record? = nil,
         rowsMax: Int = 0
     ) throws -> Group {
         let count = submissions.reduce(0) { $0 + ($1.change == nil ? 0 : 1) }
@@ -133,10 +148,10 @@ public final class Store {
         let group = Group(first: next.take(count, now: microseconds), submissions: submissions)
         let bytes = group.encoded()
         do {
-            try write(group, bytes, clockJump: jump, rowsMax: rowsMax)
+            try write(group, bytes, clock, rowsMax: rowsMax)
         } catch let error as DatabaseError where error.mayPass && rowsMax > 0 {
             // Perhaps it was the step that the disk had no room for.
-            try write(group, bytes, clockJump: jump, rowsMax: 0)
+            try write(group, bytes, clock, rowsMax: 0)
         }
         // Only now: what failed has used no stamp.
         stamper = next
@@ -146,16 +161,14 @@ public final class Store {
     }
 
     /// One transaction. Where it fails, all is as it was.
-    private func write(_ group: Group?, _ bytes: [UInt8], clockJump jump: UInt64?, rowsMax: Int) throws {
+    private func write(_ group: Group?, _ bytes: [UInt8], _ clock: ClockWatch.Record?, rowsMax: Int) throws {
+        let clock = clock ?? self.clock
         let statements = statements!
         adoptPrepared()
         var (fold, rows) = (fold, logRows)
         try database.write { db in
             if let group { try statements.insert(first: group.first, last: group.last, bytes: bytes) }
-            if jump != clockJump {
-                let value = jump.map { Int64(clamping: $0) }
-                try db.execute(sql: "UPDATE kept SET clockJump = ?", arguments: [value])
-            }
+            if clock != self.clock { try Self.write(clock, db) }
             guard rowsMax > 0 else { return }
             if fold != nil {
                 try fold!.step(rowsMax: rowsMax, statements)
@@ -163,7 +176,7 @@ public final class Store {
                 try rows.trim(rowsMax: rowsMax, statements)
             }
         }
-        clockJump = jump
+        self.clock = clock
         logRows = rows
         self.fold = fold
         if let done = fold, done.isDone {
@@ -212,7 +225,7 @@ public final class Store {
 
     /// About `rowsMax` rows of the fold under way, or else of trimming.
     public func step(rowsMax: Int) throws {
-        if hasSteps { try write(nil, [], clockJump: clockJump, rowsMax: rowsMax) }
+        if hasSteps { try write(nil, [], nil, rowsMax: rowsMax) }
     }
 
     /// All that is unfolded, and trims the log behind it.
@@ -235,20 +248,14 @@ public final class Store {
         precondition(first > stamper.last && foldingLag == 0)
         var next = stamper
         precondition(next.take(changes.count, now: first) == first)
-        let statements = statements!
-        try database.write { _ in
-            let step = 10_000
-            for start in stride(from: 0, to: changes.count, by: step) {
-                let part = changes[start..<min(start + step, changes.count)]
-                var batch = FoldBatch()
-                for (offset, change) in part.enumerated() { batch.add(change, at: first + UInt64(start + offset)) }
-                var fold = Fold(batch)
-                try fold.step(rowsMax: .max, statements)
-                try progress(start + part.count)
-            }
-            // Observers start over: what an import brings is in no row of the log.
-            try statements.setTrimmed(next.last)
+        // Stamped by a clock that nobody has watched.
+        let watch = ClockWatch(newest: stamper.last, record: clock, wall: first, at: 0)
+        do {
+            try database.write { db in try writeAtOnce(changes, first: first, next: next, watch.record, db, progress) }
+        } catch let error as DatabaseError where error.mayPass {
+            throw try StoreError(error, path: path)
         }
+        clock = watch.record
         stamper = next
         logRows.skip(to: next.last)
         // It is committed; a checkpoint that somebody's reading is in the way of can come later.
@@ -256,6 +263,29 @@ public final class Store {
             try checkpoint.run(.truncate)
         } catch let error as DatabaseError where error.mayPass {
         }
+    }
+
+    private func writeAtOnce(
+        _ changes: [Change],
+        first: Stamp,
+        next: Stamper,
+        _ clock: ClockWatch.Record,
+        _ db: GRDB.Database,
+        _ progress: (Int) throws -> Void
+    ) throws {
+        let statements = statements!
+        let step = 10_000
+        for start in stride(from: 0, to: changes.count, by: step) {
+            let part = changes[start..<min(start + step, changes.count)]
+            var batch = FoldBatch()
+            for (offset, change) in part.enumerated() { batch.add(change, at: first + UInt64(start + offset)) }
+            var fold = Fold(batch)
+            try fold.step(rowsMax: .max, statements)
+            try progress(start + part.count)
+        }
+        // Observers start over: what an import brings is in no row of the log.
+        try statements.setTrimmed(next.last)
+        try Self.write(clock, db)
     }
 
     // MARK: checkpoints
@@ -266,8 +296,12 @@ public final class Store {
     }
 
     /// Folds what is left, if the disk takes it (the log has it anyway), and closes the file.
-    public func close() throws {
+    public func close() throws { try close(clock: nil) }
+
+    func close(clock: ClockWatch.Record?) throws {
+        if hasFailed { return leaveOpen() }
         do {
+            if let clock, clock != self.clock { try write(nil, [], clock, rowsMax: 0) }
             try foldAll()
             try checkpoint.run(.truncate)
         } catch let error as DatabaseError where error.mayPass {
@@ -317,6 +351,10 @@ public final class Store {
                 try checkpoint.run(.passive)
             } catch let error as DatabaseError where error.mayPass {
                 return
+            } catch {
+                hasFailed = true
+                leaveOpen()
+                throw error
             }
         }
     }

@@ -13,6 +13,8 @@ public enum StoreError: Error, Equatable, CustomStringConvertible, Sendable {
     case busy(path: String)
     case empty(path: String)
     case readOnly(path: String)
+    /// The write-ahead file is there, and the database that it belongs to is not.
+    case orphaned(path: String)
 
     /// Where the database said so itself. What is no error of the file's stays what it was.
     init(_ error: any Error, path: String) throws {
@@ -59,6 +61,9 @@ public enum StoreError: Error, Equatable, CustomStringConvertible, Sendable {
         case .readOnly(let path):
             "cannot write to \(path): the file or its file system is read-only; make it writable, or choose another "
                 + "directory with --data"
+        case .orphaned(let path):
+            "\(path) is not there, but \(path)-wal is, with changes that belong to it: put the database back beside it, or "
+                + "restore a backup into another directory; a new database would be the end of them"
         case .notTidemark(let path):
             "\(path) is an SQLite database, but not one of Tidemark's; choose another directory with --data"
         case .damaged(let path, let findings):

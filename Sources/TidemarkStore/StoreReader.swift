@@ -15,7 +15,10 @@ public struct StoreReader {
 
     init(file: String) throws {
         path = file
-        guard FileManager.default.fileExists(atPath: path) else { throw StoreError.missing(path: path) }
+        if access(path, R_OK) != 0 {
+            guard errno != ENOENT else { throw StoreError.missing(path: path) }
+            throw StoreError.cannotOpen(path: path, reason: String(cString: strerror(errno)))
+        }
         var configuration = Configuration()
         configuration.readonly = true
         configuration.label = "tidemark-reader"

@@ -57,7 +57,7 @@ struct ExitStatus {
         switch error {
         case .inUse, .busy: .unavailable
         case .missing: .noInput
-        case .damaged, .empty, .notTidemark, .newerSchema: .badData
+        case .damaged, .empty, .orphaned, .notTidemark, .newerSchema: .badData
         case .cannotOpen, .full, .readOnly: .failure
         }
     }

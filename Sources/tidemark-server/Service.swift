@@ -38,6 +38,7 @@ struct Service {
             ticketKeys: try KeyFile(setting: settings.keyFile).loadOrMake(log: log)
         )
         configuration.allowsInsecure = settings.insecure.value
+        configuration.confirmsClock = confirmsClock
         configuration.recorder = try recorder()
         configuration.popularFollowers = settings.popularFollowers.value
         configuration.tombstoneRetention = .seconds(settings.tombstoneDays.value * 86_400)
@@ -47,7 +48,6 @@ struct Service {
         nonisolated(unsafe) let bar = ProgressBar()
         let server = try Server(configuration, log: log) { bar.show("loading", $0, of: $1) }
         bar.clear()
-        if confirmsClock { server.confirmClock() }
         server.onFailure { tell.yield(.failure($0)) }
         announce(server)
         for await event in events {

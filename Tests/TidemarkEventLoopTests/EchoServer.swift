@@ -16,6 +16,8 @@ struct EchoServer: ~Copyable {
     var messageBytes = 1
     var copies = 1
     var closesEnded = true
+    /// Between two events.
+    var flushes = false
     /// What was reported, `.received` as its bytes.
     var accepted: [ConnectionID] = []
     var connected: [ConnectionID] = []
@@ -52,7 +54,7 @@ struct EchoServer: ~Copyable {
         let end = MonotonicTime.readClock() + .seconds(20)
         while true {
             try loop.wait(until: MonotonicTime.readClock() + .milliseconds(1))
-            while let event = loop.next() { handle(event) }
+            try handleAll()
             if try condition(&self) { return }
             if loop.now > end {
                 Issue.record("the condition did not come true in 20 s", sourceLocation: sourceLocation)
@@ -67,7 +69,14 @@ struct EchoServer: ~Copyable {
     mutating func runIterations(_ count: Int) throws {
         for _ in 0..<count {
             try loop.wait(until: MonotonicTime(nanoseconds: 0))
-            while let event = loop.next() { handle(event) }
+            try handleAll()
+        }
+    }
+
+    private mutating func handleAll() throws {
+        while let event = loop.next() {
+            handle(event)
+            if flushes { try loop.flush() }
         }
     }
 

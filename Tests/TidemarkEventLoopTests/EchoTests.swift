@@ -29,6 +29,28 @@ extension EventLoopTests {
             #expect(server.inputBytesMost == 5)
         }
 
+        @Test func aFlushSendsBeforeTheNextWait() throws {
+            var server = try EchoServer()
+            server.messageBytes = 2
+            var peer = try server.connect()
+            try server.run { $0.accepted.count == 1 }
+            peer.send(pattern(3))
+            try server.run { $0.received.count == 1 }
+            peer.receive()
+            #expect(peer.received.isEmpty, "nothing is sent without a flush or a wait")
+            try server.loop.flush()
+            let end = MonotonicTime.readClock() + .seconds(20)
+            while peer.received.count < 2, MonotonicTime.readClock() < end { peer.receive() }
+            #expect(peer.received == pattern(2))
+            // What was not used is still there, in front of what comes.
+            peer.send(pattern(4).dropFirst(3))
+            try server.run { _ in
+                peer.receive()
+                return peer.received.count == 4
+            }
+            #expect(peer.received == pattern(4))
+        }
+
         @Test func thousandsOfMessagesInOneSegment() throws {
             var server = try EchoServer()
             server.messageBytes = 10

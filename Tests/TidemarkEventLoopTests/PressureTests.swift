@@ -30,18 +30,20 @@ extension EventLoopTests {
             #expect(descriptors(boundTo: server.port) == 1)
         }
 
-        @Test func stormOfConnections() throws {
+        @Test(arguments: [false, true]) func stormOfConnections(flushes: Bool) throws {
             var server = try EchoServer()
+            server.flushes = flushes
             server.messageBytes = 0
             try burst(&server, connections: 500, bytes: 1000)
             #expect(server.loop.statistics.accepted == 500)
         }
 
-        @Test func receiveBuffersRunOut() throws {
+        @Test(arguments: [false, true]) func receiveBuffersRunOut(flushes: Bool) throws {
             var server = try EchoServer {
                 $0.receiveBuffers = 2
                 $0.receiveBufferBytes = 64
             }
+            server.flushes = flushes
             server.messageBytes = 0
             try burst(&server, connections: 30, bytes: 20_000)
             #expect(server.loop.statistics.receivesWithoutBuffer > 0)
@@ -49,17 +51,18 @@ extension EventLoopTests {
         }
 
         /// More completions at once than their queue holds, and more requests than theirs.
-        @Test func queuesOverflow() throws {
+        @Test(arguments: [false, true]) func queuesOverflow(flushes: Bool) throws {
             var server = try EchoServer {
                 $0.submissions = 8
                 $0.completions = 32
             }
+            server.flushes = flushes
             server.messageBytes = 0
             server.messageBytes = 0
             try burst(&server, connections: 300, bytes: 2000)
         }
 
-        @Test func allLimitsTinyAtOnce() throws {
+        @Test(arguments: [false, true]) func allLimitsTinyAtOnce(flushes: Bool) throws {
             var server = try EchoServer {
                 $0.submissions = 8
                 $0.completions = 32
@@ -70,6 +73,7 @@ extension EventLoopTests {
                 $0.outputLowWater = 0
                 $0.sendBytesMax = 4096
             }
+            server.flushes = flushes
             server.messageBytes = 100
             try burst(&server, connections: 20, bytes: 2000)
         }

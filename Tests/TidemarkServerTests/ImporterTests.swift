@@ -1,9 +1,9 @@
 import Testing
 import TidemarkDirectory
-import TidemarkStore
 import TidemarkWire
 
 @testable import TidemarkServer
+@testable import TidemarkStore
 
 @Suite struct ImporterTests {
     private let directory: TemporaryDirectory
@@ -144,8 +144,7 @@ import TidemarkWire
             _ = try store.loadDirectory()
             _ = try store.commit(
                 [Submission(change: .entryRemoved(owner: 1, contact: 2), origin: 0)],
-                now: 2_000_000,
-                clockJump: nil
+                now: 2_000_000
             )
         }
         let report = try run(edges("a b\n"))

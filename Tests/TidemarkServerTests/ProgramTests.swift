@@ -174,7 +174,7 @@ import TidemarkWire
         #expect(sound.output.hasPrefix("\(data)/tidemark.db: sound\n  users          3\n  entries        4\n"))
         let file = URL(fileURLWithPath: data + "/tidemark.db")
         var bytes = try Data(contentsOf: file)
-        bytes[4_096] ^= 0xFF
+        bytes[2_048] ^= 0xFF
         try bytes.write(to: file)
         let damaged = try Program.run("check", "--data", data)
         #expect(damaged.status == 1)

@@ -33,9 +33,9 @@ import TidemarkWire
     @Test(arguments: [
         ("DELETE FROM folded", "folded: is not one stamp"),
         ("UPDATE folded SET stamp = 'x'", "folded: is not one stamp"),
-        ("DELETE FROM kept", "kept: is not one row with a user's id and a time or none"),
-        ("UPDATE kept SET newestUser = 'x'", "kept: is not one row with a user's id and a time or none"),
-        ("UPDATE kept SET clockJump = -1", "kept: is not one row with a user's id and a time or none"),
+        ("DELETE FROM kept", "kept: is not one row with a user's id and times"),
+        ("UPDATE kept SET newestUser = 'x'", "kept: is not one row with a user's id and times"),
+        ("UPDATE kept SET clockJump = -1", "kept: is not one row with a user's id and times"),
         ("UPDATE folded SET stamp = 5", "account 1: its name, id or stamp is not valid"),
         ("UPDATE account SET name = '' WHERE id = 2", "account 2: its name, id or stamp is not valid"),
         ("UPDATE account SET created = 0 WHERE id = 2", "account 2: its name, id or stamp is not valid"),

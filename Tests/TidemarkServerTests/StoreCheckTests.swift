@@ -1,10 +1,10 @@
 import Testing
 import TidemarkDirectory
 import TidemarkRandom
-import TidemarkStore
 import TidemarkWire
 
 @testable import TidemarkServer
+@testable import TidemarkStore
 
 @Suite struct StoreCheckTests {
     private let directory: TemporaryDirectory
@@ -39,8 +39,7 @@ import TidemarkWire
                 Submission(change: .accountCreated(user: 41, name: "new"), origin: 0),
                 Submission(change: .entryRemoved(owner: 1, contact: 2), origin: 0),
             ],
-            now: 2_000_000,
-            clockJump: nil
+            now: 2_000_000
         )
         let reader = try StoreReader(directory: directory.path)
         let check = try reader.check()
@@ -53,8 +52,7 @@ import TidemarkWire
         // It has not come into the writer's way.
         _ = try store.commit(
             [Submission(change: .entryRemoved(owner: 1, contact: 3), origin: 0)],
-            now: 3_000_000,
-            clockJump: nil
+            now: 3_000_000
         )
         try store.close()
         #expect(try reader.check().entries == 78)
@@ -78,7 +76,7 @@ import TidemarkWire
 
     @Test(arguments: [1, 2, 3, 5])
     func `truncated to so many pages`(pages: Int) throws {
-        try directory.setBytes(of: "tidemark.db", Array(directory.bytes(of: "tidemark.db").prefix(pages * 4_096)))
+        try directory.setBytes(of: "tidemark.db", Array(directory.bytes(of: "tidemark.db").prefix(pages * 2_048)))
         #expect(isFound())
     }
 
@@ -118,11 +116,11 @@ import TidemarkWire
         let sound = try directory.bytes(of: "tidemark.db")
         // Of tables and indices; free pages and overflowing values have none.
         let kinds: Set<UInt8> = [0x02, 0x05, 0x0A, 0x0D]
-        for page in 1..<(sound.count / 4_096) where kinds.contains(sound[page * 4_096]) {
+        for page in 1..<(sound.count / 2_048) where kinds.contains(sound[page * 2_048]) {
             // The kind of page, and how many cells it has.
             for offset in [0, 4] {
                 var bytes = sound
-                bytes[page * 4_096 + offset] ^= 0x10
+                bytes[page * 2_048 + offset] ^= 0x10
                 try directory.setBytes(of: "tidemark.db", bytes)
                 #expect(isFound(), "page \(page), byte \(offset)")
             }

@@ -57,15 +57,20 @@ import TidemarkWire
         let time = Atomic<UInt64>(10 * day)
         var user: UserID = 0
         /// A log's life, with one change in it; what it says of the clock, and what the file does.
-        func run(confirms: Bool = false) throws -> (before: UInt64?, after: UInt64?, stored: UInt64?) {
+        func run(
+            confirms: Bool = false,
+            writes: Bool = true
+        ) throws -> (before: UInt64?, after: UInt64?, stored: UInt64?) {
             let store = try directory.open()
             _ = try store.loadDirectory()
             let clock: WallClock = { time.load(ordering: .relaxed) }
             let log = ChangeLog(store: store, inboxes: [], clock: clock, failed: { Issue.record("\($0)") })
             let before = log.lookAtClock().jump
             if confirms { log.confirmClock() }
-            user += 1
-            #expect(log.append([Submission(change: .accountCreated(user: user, name: "u\(user)"), origin: 0)]))
+            if writes {
+                user += 1
+                #expect(log.append([Submission(change: .accountCreated(user: user, name: "u\(user)"), origin: 0)]))
+            }
             let after = log.lookAtClock().jump
             log.close()
             let stored = try directory.sql { try Int64.fetchOne($0, sql: "SELECT clockJump FROM kept") }
@@ -79,6 +84,14 @@ import TidemarkWire
         #expect(try run() == (20 * day, 20 * day, 20 * day))
         #expect(try run(confirms: true) == (20 * day, nil, nil))
         #expect(try run() == (nil, nil, nil))
+        // Found, and then confirmed, while nobody writes.
+        time.store(60 * day, ordering: .relaxed)
+        #expect(try run(writes: false) == (30 * day - 3, 30 * day - 3, 30 * day - 3))
+        #expect(try run(confirms: true, writes: false) == (30 * day - 3, nil, nil))
+        time.store(60 * day + day / 2, ordering: .relaxed)
+        #expect(try run(writes: false) == (nil, nil, nil))
+        time.store(61 * day, ordering: .relaxed)
+        #expect(try run() == (nil, nil, nil), "it was looked at half a day ago")
     }
 
     @Test("waits out a full disk, while committing and while folding, and loses nothing") func fullDisk() throws {

@@ -29,7 +29,7 @@ import TidemarkWire
     }
 
     @Test("the power goes at every write and sync") func powerCuts() throws {
-        var (cuts, acknowledged) = (0, 0)
+        var (cuts, acknowledged, forgotten) = (0, 0, 0)
         for script in 0..<(Self.isLong ? 8 : 2) as Range<UInt64> {
             let whole = try ScriptedStore(seed: script)
             try whole.run()
@@ -41,8 +41,10 @@ import TidemarkWire
                 _ = store.disk.turnPowerOn()
                 try store.checkRecovery("power cut at \(n) of script \(script)")
                 acknowledged += store.acknowledged
+                forgotten += store.forgotten
             }
         }
+        #expect(forgotten > cuts, "accounts are forgotten in each script")
         print("power cuts: \(cuts) survived, \(acknowledged) acknowledged changes, 0 lost")
     }
 
@@ -150,6 +152,10 @@ final class ScriptedStore {
     /// Where the observer was put, and acknowledged; and where it was being put when the failure came.
     private var cursor: (acknowledged: Stamp, inDoubt: Stamp)?
     private var reader: SnapshotReader?
+    /// What the log said of its clock, acknowledged; and with the group that is in doubt.
+    private var record = (acknowledged: ClockWatch.Record(), inDoubt: ClockWatch.Record())
+    /// Deleted accounts that were forgotten.
+    private(set) var forgotten = 0
 
     struct Logged: Equatable {
         var stamp: Stamp
@@ -173,7 +179,11 @@ final class ScriptedStore {
         try open()
         for round in 0..<24 {
             source.round = round
-            let changes = (0..<random.below(12) + 1).map { _ in source.next() }
+            var changes = (0..<random.below(12) + 1).map { _ in source.next() }
+            // Somebody whom nobody had, to be forgotten at the next opening.
+            let passing = UserID(500 + round)
+            if round % 5 == 0 { changes.append(.accountCreated(user: passing, name: "passing\(round)")) }
+            if round % 5 == 0 { changes.append(.accountDeleted(user: passing)) }
             try commit(changes, rowsMax: random.chance(50) ? random.below(20) + 1 : 0)
             source.published = applied.published
             if round % 5 == 2 { store!.beginFold() }
@@ -230,6 +240,7 @@ final class ScriptedStore {
     private func open() throws {
         store = try Store(directory: disk.path, epoch: .random(in: 1 ... .max, using: &random))
         _ = try store!.loadDirectory()
+        forgotten += store!.forgottenAccounts
         limitRoom()
     }
 
@@ -241,15 +252,20 @@ final class ScriptedStore {
         inDoubt = changes
         var group: Group?
         clock += UInt64(random.below(100))
+        if random.chance(20) {
+            let jump = random.chance(50) ? UInt64(random.below(1_000)) : nil
+            record.inDoubt = ClockWatch.Record(jump: jump, believed: clock)
+        }
         try again { store in
             group = try store.commit(
                 changes.map { Submission(change: $0, origin: 0) },
                 now: clock,
-                clockJump: nil,
+                clock: record.inDoubt,
                 rowsMax: rowsMax
             )
         }
         inDoubt = []
+        record.acknowledged = record.inDoubt
         group!.forEach { submission, stamp in apply(submission.change!, at: stamp!) }
         acknowledged += changes.count
     }
@@ -290,8 +306,12 @@ final class ScriptedStore {
             let first = loaded.published - UInt64(inDoubt.count) + 1
             #expect(first > applied.published, "\(what): half a group")
             for (offset, change) in inDoubt.enumerated() { apply(change, at: first + UInt64(offset)) }
+            record.acknowledged = record.inDoubt
         }
         inDoubt = []
+        record.inDoubt = record.acknowledged
+        #expect(store!.clock == record.acknowledged, "\(what): the clock's record goes with its group")
+        #expect(loaded.newestUser == applied.newestUser, "\(what): ids are not given out again")
         #expect(loaded.published == applied.published, "\(what)")
         let isSame = loaded.picture() == applied.picture()
         #expect(isSame, "\(what): what was acknowledged is not what is there")

@@ -81,6 +81,9 @@ import TidemarkWire
         #expect(throws: ObserverError.beyondEnd(stamp: 201, newest: 200)) {
             try store.groups(after: 201, bytesMax: 1_000)
         }
+        #expect(throws: ObserverError.beyondEnd(stamp: 201, newest: 200)) {
+            try store.advance(observer: "slow", to: 201)
+        }
         #expect(throws: ObserverError.notRegistered(name: "nobody")) { try store.advance(observer: "nobody", to: 1) }
         // Registering again is starting over: it has read the state.
         #expect(try store.register(observer: "slow") == 200)

@@ -116,7 +116,7 @@ import TidemarkWire
         try attempt("cut", sound.prefix(sound.count / 2))
         for page in [1, 3, 5] {
             var damaged = sound
-            for offset in 0..<64 { damaged[page * 4_096 + offset] ^= 0xFF }
+            for offset in 0..<64 { damaged[page * 2_048 + offset] ^= 0xFF }
             try attempt("page \(page)", damaged)
         }
         let foreign = try TestDirectory()

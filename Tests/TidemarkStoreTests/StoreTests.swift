@@ -42,7 +42,7 @@ final class TestDirectory: Sendable {
 extension Store {
     @discardableResult
     func commit(_ changes: [Change], now: UInt64 = 0, rowsMax: Int = 0) throws -> Group {
-        try commit(changes.map { Submission(change: $0, origin: 0) }, now: now, clockJump: clockJump, rowsMax: rowsMax)
+        try commit(changes.map { Submission(change: $0, origin: 0) }, now: now, rowsMax: rowsMax)
     }
 }
 
@@ -320,6 +320,42 @@ struct ChangeSource {
         try store.close()
     }
 
+    @Test("a write-ahead file without its database is not thrown away") func orphaned() throws {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        try store.commit([.accountCreated(user: 1, name: "a")])
+        let killed = try directory.copy()
+        try store.close()
+        try FileManager.default.moveItem(atPath: killed.database, toPath: killed.path + "/aside")
+        let log = try Data(contentsOf: URL(filePath: killed.database + "-wal"))
+        #expect(!log.isEmpty)
+        #expect(throws: StoreError.orphaned(path: killed.database)) { try killed.open() }
+        #expect(try Data(contentsOf: URL(filePath: killed.database + "-wal")) == log)
+        try FileManager.default.moveItem(atPath: killed.path + "/aside", toPath: killed.database)
+        let again = try killed.open()
+        #expect(try again.loadDirectory().userCount == 1)
+        try again.close()
+    }
+
+    @Test("an import does not hide that the clock jumped before it") func importAfterJump() throws {
+        let directory = try TestDirectory()
+        let day: UInt64 = 86_400_000_000
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        try store.commitAtOnce([.accountCreated(user: 1, name: "a")], first: 10 * day)
+        #expect(store.clock.jump == nil, "the first")
+        try store.commitAtOnce([.accountCreated(user: 2, name: "b")], first: 10 * day + day / 2)
+        #expect(store.clock.jump == nil)
+        try store.commitAtOnce([.accountCreated(user: 3, name: "c")], first: 30 * day)
+        #expect(store.clock.jump == 19 * day + day / 2 - 1 || store.clock.jump == 19 * day + day / 2)
+        let found = store.clock
+        try store.close()
+        let again = try directory.open()
+        #expect(again.clock == found)
+        try again.close()
+    }
+
     @Test("a file of every released schema is brought up to this one", arguments: [1, 2, 3])
     func migration(version: Int) throws {
         let directory = try TestDirectory()
@@ -349,11 +385,11 @@ struct ChangeSource {
             configuration: Schema.configuration(path: directory.database)
         )
         let values = try queue.writeWithoutTransaction { db in
-            try ["journal_mode", "synchronous", "wal_autocheckpoint"].map {
+            try ["journal_mode", "synchronous", "wal_autocheckpoint", "page_size"].map {
                 try String.fetchOne(db, sql: "PRAGMA \($0)")
             }
         }
-        #expect(values == ["wal", "2", "0"])
+        #expect(values == ["wal", "2", "0", "2048"])
     }
 
     @Test("stamps are unique and rise, whatever the clock does and across restarts (naive error 2)") func stamps()

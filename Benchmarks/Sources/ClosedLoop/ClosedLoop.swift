@@ -82,6 +82,14 @@ public struct ClosedLoop: Sendable {
         try driver.answerPreambles()
         return try driver.measure()
     }
+
+    /// Connects all, has their preambles answered, and leaves them alone while `body` runs.
+    public func idle(_ body: () throws -> Void) throws {
+        var driver = try Driver(self)
+        try driver.answerPreambles()
+        try body()
+        driver.close()
+    }
 }
 
 /// Why a load was broken off. Connections are named by their index in `plans`.

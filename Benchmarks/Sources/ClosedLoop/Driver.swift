@@ -43,9 +43,12 @@ struct Driver: ~Copyable {
         for index in slots.indices { try connect(index) }
     }
 
+    /// Nothing more is asked of the connections. To be called, so that they are not gone before.
+    consuming func close() {}
+
     deinit {
-        for slot in slots where slot.descriptor >= 0 { close(slot.descriptor) }
-        close(epoll)
+        for slot in slots where slot.descriptor >= 0 { Glibc.close(slot.descriptor) }
+        Glibc.close(epoll)
         space.deallocate()
     }
 

@@ -44,6 +44,23 @@ final class Exchange {
         return try messages.map { _ in try receive() }
     }
 
+    /// Sends bytes of any protocol, and waits for just these.
+    func exchange(_ bytes: [UInt8], expecting answer: [UInt8]) throws {
+        guard send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+            throw BenchError("cannot send: errno \(errno)")
+        }
+        var got: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: answer.count)
+        while got.count < answer.count {
+            let count = recv(descriptor, &buffer, answer.count - got.count, 0)
+            guard count > 0 else { throw BenchError("the server closed") }
+            got += buffer[..<count]
+        }
+        guard got == answer else {
+            throw BenchError("an answer was not expected: \(String(decoding: got, as: UTF8.self))")
+        }
+    }
+
     private func receive() throws -> Message {
         while true {
             let found: (UInt8, Int)? = received.withUnsafeBytes {
@@ -68,12 +85,13 @@ final class Exchange {
     }
 
     /// Pages until the last; returns them.
-    func sync(after first: SyncPage? = nil, token: [UInt8] = []) throws -> [SyncPage] {
+    func sync(after first: SyncPage? = nil, token: [UInt8] = [], options: Sync.Options = []) throws -> [SyncPage] {
         var pages: [SyncPage] = []
         if let first { pages.append(first) }
         while pages.last?.summary == nil {
             let from = pages.last?.token ?? token
-            guard case .syncPage(let page)? = try exchange([.sync(Sync(token: Sync.TokenBytes(from)))]).first else {
+            let sync = Sync(token: Sync.TokenBytes(from), options: options)
+            guard case .syncPage(let page)? = try exchange([.sync(sync)]).first else {
                 throw BenchError("not a page")
             }
             pages.append(page)

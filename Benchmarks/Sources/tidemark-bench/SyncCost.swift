@@ -1,138 +1,213 @@
-// What a nothing-new sync costs the server, against a raw io_uring echo of the same byte counts. The two take turns, so
-// that a machine whose speed drifts drifts for both; server on core 0, load on core 1.
+// What a sync costs the server: one with nothing new against a raw io_uring echo of the same byte counts and against Redis
+// asked for the same, one with five changes against Redis. All take turns, so that a machine whose speed drifts drifts for
+// all; servers on core 0, load on core 1.
 
 import ClosedLoop
 import Glibc
 import TidemarkWire
 
 struct SyncCost {
+    enum Job: String, Encodable { case nothingNew, fiveChanged }
+    enum Program: String, Encodable { case tidemark, echo, redis }
+
     struct Run: Encodable {
+        var job: Job
+        var connections: Int
         var depth: Int
-        var program: String
+        var program: Program
         var requestsPerSecond: Double
         var cpuMicroseconds: Double
     }
 
     struct Series: Encodable {
-        var connections: Int
         var requestBytes: Int
-        /// Rounded mean over the connections; presence makes answers differ a little.
-        var responseBytes: Int
+        /// Rounded means over the connections; presence and details make answers differ.
+        var nothingNewBytes: Int
+        var fiveChangedBytes: Int
         var contactsMean: Double
         var runs: [Run]
     }
 
-    static func run(_ programs: Programs, small: Bool) throws {
-        let connections = 64
-        let server = try GraphServer(programs)
-        // Users spread over the graph; all of them online and visible, as in life.
-        let ids = server.rosterSizes.keys.sorted()
-        let users = (0..<connections).map { ids[$0 * ids.count / connections] }
-        let sessions = try users.map { user in
-            let session = try server.connect()
-            let answers = try session.exchange([
-                .hello(Hello()), .authenticate(.ticket(server.ticket(user))), .sync(Sync()),
-            ])
-            return (session, answers)
-        }
-        var plans: [ConnectionPlan] = []
-        for (user, (session, answers)) in zip(users, sessions) {
-            guard case .syncPage(let first)? = answers.last, let token = try session.sync(after: first).last?.token
-            else {
-                throw BenchError("not a page")
-            }
-            let sync = Message.sync(Sync(token: Sync.TokenBytes(token)))
-            let before = session.bytesReceived
-            guard case .syncPage(let page)? = try session.exchange([sync]).first, page.answer == .upToDate else {
-                throw BenchError("nothing new was expected")
-            }
-            let preamble = try [Message.hello(Hello()), .authenticate(.ticket(server.ticket(user)))]
-            let preambleAnswers = [
-                Message.helloOK(HelloOK(version: 1, frameLog2: 17, idleSeconds: 0, features: [])),
-                .authenticateOK(AuthenticateOK(user: user)),
-            ]
-            plans.append(
-                ConnectionPlan(
-                    preamble: preamble.enumerated().flatMap { $1.frame(request: UInt16($0 + 1)) },
-                    preambleAnswerBytes: preambleAnswers.reduce(0) { $0 + $1.frame(request: 0).count },
-                    request: sync.frame(request: 9),
-                    answerBytes: session.bytesReceived - before,
-                    answerPrefix: []
-                )
-            )
-        }
-        let request = plans[0].request.count
-        let response = plans.reduce(0) { $0 + $1.answerBytes } / plans.count
-        try pinCurrentThread(toCore: 1)
+    /// Who is measured, and what each connection asks of it.
+    private struct Contender {
+        var program: Program
+        var port: UInt16
+        var process: pid_t
+        var plans: [ConnectionPlan]
+    }
 
+    static func run(_ programs: Programs, small: Bool) throws {
+        let many = small ? 64 : 512
+        let server = try GraphServer(programs)
+        let logins = try Logins(server, count: many)
+        let response = logins.nothingNew.reduce(0) { $0 + $1.answerBytes } / many
+        try pinCurrentThread(toCore: 1)
         let echoPort = try freePort()
+        let request = logins.nothingNew[0].request
         let echo = try ServerProcess(
             path: programs.echo,
-            arguments: [String(echoPort), String(request), String(response)],
+            arguments: [String(echoPort), String(request.count), String(response)],
             core: 0
         )
         try echo.waitUntilListening(on: echoPort)
         let echoPlans = [ConnectionPlan](
-            repeating: ConnectionPlan(request: plans[0].request, answerBytes: response),
-            count: connections
+            repeating: ConnectionPlan(request: request, answerBytes: response),
+            count: many
         )
+        let redis = try RedisServer.start(sets: small ? 1_000 : 20_000)
+
+        var nothingNew = [
+            Contender(program: .tidemark, port: server.port, process: server.process, plans: logins.nothingNew),
+            Contender(program: .echo, port: echoPort, process: echo.id, plans: echoPlans),
+        ]
+        var fiveChanged = [
+            Contender(program: .tidemark, port: server.port, process: server.process, plans: logins.fiveChanged)
+        ]
+        if let redis {
+            func plans(_ changed: Int) -> [ConnectionPlan] { RedisServer.plans(many, changed: changed) }
+            nothingNew.append(Contender(program: .redis, port: redis.port, process: redis.process, plans: plans(0)))
+            fiveChanged.append(Contender(program: .redis, port: redis.port, process: redis.process, plans: plans(5)))
+        }
 
         var runs: [Run] = []
-        let seconds = small ? 0.2 : 3.0
-        for depth in [1, 16] {
-            for turn in 0..<(small ? 1 : 5) {
-                for (program, port, process, plans) in [
-                    ("tidemark", server.port, server.process, plans), ("echo", echoPort, echo.id, echoPlans),
-                ] {
-                    let result = try ClosedLoop(
-                        port: port,
-                        plans: plans,
-                        depth: depth,
-                        seconds: seconds,
-                        server: process
-                    ).run()
-                    let cpu = result.cpuMicrosecondsPerAnswer ?? 0
-                    say(
-                        "depth \(depth), turn \(turn + 1), \(program): "
-                            + "\(Int(result.answersPerSecond)) requests/s, \(rounded(cpu)) µs CPU each"
-                    )
-                    runs.append(
-                        Run(
-                            depth: depth,
-                            program: program,
-                            requestsPerSecond: result.answersPerSecond.rounded(),
-                            cpuMicroseconds: rounded(cpu)
-                        )
-                    )
-                }
+        for turn in 1...(small ? 1 : 5) {
+            say("turn \(turn)")
+            for connections in Set([64, many]).sorted() {
+                for depth in [1, 16] { runs += try measure(.nothingNew, nothingNew, connections, depth, small) }
             }
+            runs += try measure(.fiveChanged, fiveChanged, 64, 1, small)
         }
-        func median(_ depth: Int, _ program: String) -> Double {
-            let values = runs.filter { $0.depth == depth && $0.program == program }.map(\.cpuMicroseconds).sorted()
-            return values[values.count / 2]
+        func median(_ job: Job, _ connections: Int, _ depth: Int, _ program: Program) -> Double? {
+            let values = runs.filter {
+                $0.job == job && $0.connections == connections && $0.depth == depth && $0.program == program
+            }
+            return values.isEmpty ? nil : values.map(\.cpuMicroseconds).sorted()[values.count / 2]
         }
-        let contacts = users.reduce(0) { $0 + server.rosterSizes[$1]! }
+        func goal(_ limit: Double, _ job: Job, _ connections: Int, _ depth: Int, _ against: Program) -> Goal? {
+            guard let ours = median(job, connections, depth, .tidemark),
+                let theirs = median(job, connections, depth, against)
+            else { return nil }
+            let what = job == .nothingNew ? "a nothing-new sync" : "a sync with five changes"
+            let whom = against == .echo ? "a raw io_uring echo" : "Redis's ZRANGEBYSCORE"
+            return .ratioAtMost(
+                limit,
+                "CPU of \(what) against \(whom), \(connections) connections, depth \(depth)",
+                measured: ours,
+                against: theirs,
+                unit: "µs"
+            )
+        }
         Report(
             bench: "sync",
             machine: .this(),
-            goals: [(1, 1.5), (16, 4.0)].map { depth, limit in
-                .ratioAtMost(
-                    limit,
-                    "CPU of a nothing-new sync against a raw io_uring echo, depth \(depth)",
-                    measured: median(depth, "tidemark"),
-                    against: median(depth, "echo"),
-                    unit: "µs"
-                )
-            },
+            goals: [
+                goal(1.15, .nothingNew, 64, 1, .echo), small ? nil : goal(1.15, .nothingNew, many, 1, .echo),
+                goal(2, .nothingNew, 64, 16, .echo), small ? nil : goal(2, .nothingNew, many, 16, .echo),
+                goal(0.75, .nothingNew, 64, 1, .redis), goal(0.4, .nothingNew, 64, 16, .redis),
+                goal(0.75, .fiveChanged, 64, 1, .redis),
+            ].compactMap { $0 },
             series: Series(
-                connections: connections,
-                requestBytes: request,
-                responseBytes: response,
-                contactsMean: Double(contacts) / Double(connections),
+                requestBytes: request.count,
+                nothingNewBytes: response,
+                fiveChangedBytes: logins.fiveChanged.reduce(0) { $0 + $1.answerBytes } / many,
+                contactsMean: logins.contactsMean,
                 runs: runs
             )
         ).print()
     }
 
-    private static func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
+    private static func measure(
+        _ job: Job,
+        _ contenders: [Contender],
+        _ connections: Int,
+        _ depth: Int,
+        _ small: Bool
+    ) throws -> [Run] {
+        try contenders.map { contender in
+            let result = try ClosedLoop(
+                port: contender.port,
+                plans: Array(contender.plans.prefix(connections)),
+                depth: depth,
+                seconds: small ? 0.2 : 2,
+                server: contender.process
+            ).run()
+            let cpu = ((result.cpuMicrosecondsPerAnswer ?? 0) * 1000).rounded() / 1000
+            say(
+                "\(job.rawValue), \(connections) connections, depth \(depth), \(contender.program.rawValue): "
+                    + "\(Int(result.answersPerSecond)) requests/s, \(cpu) µs CPU each"
+            )
+            return Run(
+                job: job,
+                connections: connections,
+                depth: depth,
+                program: contender.program,
+                requestsPerSecond: result.answersPerSecond.rounded(),
+                cpuMicroseconds: cpu
+            )
+        }
+    }
+}
+
+/// Users spread over the graph, each with a session that stays: all of them are online and visible, as in life.
+private struct Logins {
+    private(set) var nothingNew: [ConnectionPlan] = []
+    private(set) var fiveChanged: [ConnectionPlan] = []
+    let contactsMean: Double
+    private var sessions: [Exchange] = []
+
+    init(_ server: GraphServer, count: Int) throws {
+        // Whoever has five contacts can see five changed.
+        let ids = server.rosterSizes.filter { $0.value > 5 }.keys.sorted()
+        let users = (0..<count).map { ids[$0 * ids.count / count] }
+        contactsMean = Double(users.reduce(0) { $0 + server.rosterSizes[$1]! }) / Double(count)
+        var before: [Stamp] = []
+        var epoch: Epoch = 0
+        for user in users {
+            let session = try server.connect()
+            let answers = try session.exchange([
+                .hello(Hello()), .authenticate(.ticket(server.ticket(user))), .sync(Sync(options: .stamps)),
+            ])
+            guard case .syncPage(let first)? = answers.last else { throw BenchError("not a page") }
+            let pages = try session.sync(after: first, options: .stamps)
+            guard let token = pages.last?.token.withUnsafeBytes({ SyncToken($0) }) else { throw BenchError("no token") }
+            epoch = token.epoch
+            let stamps = pages.flatMap(\.items).compactMap(\.stamp)
+            before.append(stamps[stamps.count - 6])
+            sessions.append(session)
+        }
+        // Only now, when all are online, is what they are told what they will be told.
+        for (index, user) in users.enumerated() {
+            let newest = try sessions[index].sync().last!.token
+            nothingNew.append(try plan(server, user, sessions[index], newest, items: 0))
+            var writer = ByteWriter()
+            writer.token(SyncToken(settledAt: before[index], epoch: epoch))
+            fiveChanged.append(try plan(server, user, sessions[index], Array(writer.array.dropFirst()), items: 5))
+        }
+    }
+
+    private func plan(
+        _ server: GraphServer,
+        _ user: UserID,
+        _ session: Exchange,
+        _ token: [UInt8],
+        items: Int
+    ) throws -> ConnectionPlan {
+        let sync = Message.sync(Sync(token: Sync.TokenBytes(token)))
+        let before = session.bytesReceived
+        guard case .syncPage(let page)? = try session.exchange([sync]).first, page.items.count == items else {
+            throw BenchError("\(items) items were expected")
+        }
+        let preamble = try [Message.hello(Hello()), .authenticate(.ticket(server.ticket(user)))]
+        let answers = [
+            Message.helloOK(HelloOK(version: 1, frameLog2: 17, idleSeconds: 0, features: [])),
+            .authenticateOK(AuthenticateOK(user: user)),
+        ]
+        return ConnectionPlan(
+            preamble: preamble.enumerated().flatMap { $1.frame(request: UInt16($0 + 1)) },
+            preambleAnswerBytes: answers.reduce(0) { $0 + $1.frame(request: 0).count },
+            request: sync.frame(request: 9),
+            answerBytes: session.bytesReceived - before,
+            answerPrefix: []
+        )
+    }
 }

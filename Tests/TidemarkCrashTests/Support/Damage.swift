@@ -5,7 +5,7 @@ enum Damage: CustomStringConvertible {
     case flipped(byte: Int, bit: Int)
     case cut(to: Int)
 
-    static let pageBytes = 4_096
+    static let pageBytes = 2_048
 
     /// Half of the flipped bits are where SQLite's own structure is: the file's header, the beginning of each page with
     /// the page's kind, its counts and the places of its cells. A bit anywhere else is mostly one of a value.

@@ -29,7 +29,7 @@ struct Restamps {
         self.tables += tables
     }
 
-    /// About a millisecond's worth.
+    /// One or two milliseconds' worth, where each table is a load from memory.
     static let tablesMax = 8_192
 
     func deallocate() { due.deallocate() }

@@ -81,10 +81,7 @@ struct Shard: ~Copyable {
     private var hasLeftOver = false
     private var nextCollection: MonotonicTime
     private var collectionCursor = 0
-    /// What was said last of the disk.
-    private var isStalled = false
-    /// And of how far the clock jumped.
-    private var clockJump: UInt64?
+    private var conditions = Conditions()
     /// Decided in this iteration, not yet handed over.
     private var submissions: [Submission] = []
     private var scratch = ByteWriter(capacity: 1 << 16)
@@ -171,7 +168,7 @@ struct Shard: ~Copyable {
 
     /// Until it is drained.
     mutating func run(_ changeLog: ChangeLog) throws {
-        _ = lookAtClock(changeLog)
+        _ = conditions.look(at: changeLog, log)
         while !draining.isSet {
             // What the log did not take is offered again soon; a decision cannot be taken back.
             try loop.wait(until: hasLeftOver ? loop.now : submissions.isEmpty ? nextCollection : soon)
@@ -580,13 +577,12 @@ struct Shard: ~Copyable {
     /// Now and then a few accounts, so that all have had their turn after some minutes.
     private mutating func collectTombstones(_ changeLog: ChangeLog) {
         nextCollection = loop.now + Self.collectionInterval
-        lookAtDisk(changeLog)
-        let now = lookAtClock(changeLog)
+        let now = conditions.look(at: changeLog, log)
         guard submissions.isEmpty, changeLog.hasRoom else { return }
         let age = UInt64(configuration.tombstoneRetention.components.seconds) * 1_000_000
         let retention = TombstoneRetention(
             // Nothing for its age while the clock is not believed.
-            through: clockJump == nil ? min(now > age ? now - age : 0, directory.published) : 0,
+            through: conditions.clockJump == nil ? min(now > age ? now - age : 0, directory.published) : 0,
             ownerMax: configuration.tombstonesMax
         )
         let changes = directory.collections(retention, from: &collectionCursor, accounts: Self.collectionAccounts)
@@ -597,42 +593,6 @@ struct Shard: ~Copyable {
         }
         log.info("collecting tombstones", metadata: ["owners": "\(submissions.count)"])
         submit(to: changeLog)
-    }
-
-    /// Says it when the disk has stopped to take changes, or takes them again.
-    private mutating func lookAtDisk(_ changeLog: ChangeLog) {
-        let before = isStalled
-        isStalled = changeLog.isStalled
-        if isStalled, !before {
-            log.error(
-                """
-                the disk is full or cannot be written: changes that are under way wait, new ones are refused, reads go on; make \
-                room, and it goes on by itself
-                """,
-                metadata: ["directory": "\(configuration.dataDirectory)"]
-            )
-        } else if before, !isStalled {
-            log.notice("the disk takes changes again; nothing was lost")
-        }
-    }
-
-    /// Says it when what is thought of the clock has changed.
-    private mutating func lookAtClock(_ changeLog: ChangeLog) -> UInt64 {
-        let (now, jump) = changeLog.lookAtClock()
-        defer { clockJump = jump }
-        guard let jump else {
-            if clockJump != nil { log.notice("the clock is confirmed; old tombstones are collected again") }
-            return now
-        }
-        if jump == clockJump { return now }
-        let days = jump / 86_400_000_000
-        log.warning(
-            """
-            the clock is \(days) days ahead of where it was: did it jump, or was the server off for so long? What tells of \
-            removed contacts is kept, however old, until a start with --confirm-clock says that the clock is right
-            """
-        )
-        return now
     }
 
     // MARK: draining

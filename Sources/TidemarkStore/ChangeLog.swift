@@ -95,8 +95,8 @@ public final class ChangeLog: Sendable {
     private let hasFailedFlag = Atomic<Bool>(false)
     let backups: BackupSlot
     private let configuration: ChangeLogConfiguration
-    private let clock: WallClock
-    private let clockWatch: Mutex<ClockWatch>
+    let clock: WallClock
+    let clockWatch: Mutex<ClockWatch>
     private let inboxes: [GroupInbox]
     private let failed: @Sendable (any Error) -> Void
 
@@ -165,26 +165,6 @@ public final class ChangeLog: Sendable {
             }
     }
 
-    /// The clock, in microseconds since the Unix epoch, and by how many it jumped ahead, where nobody has confirmed that
-    /// it is right since: then it is no measure of how old anything is. From any thread.
-    public func lookAtClock() -> (now: UInt64, jump: UInt64?) {
-        let (now, record) = readClock()
-        return (now, record.jump)
-    }
-
-    private func readClock() -> (now: UInt64, record: ClockWatch.Record) {
-        clockWatch.withLock { watch in
-            let now = clock()
-            watch.look(wall: now, at: DispatchTime.now().uptimeNanoseconds)
-            return (now, watch.record)
-        }
-    }
-
-    /// Says that the clock is right, as it is now. On disk with the next group, or when the log is closed.
-    public func confirmClock() {
-        clockWatch.withLock { $0.confirm(wall: clock(), at: DispatchTime.now().uptimeNanoseconds) }
-    }
-
     /// Whether the store could not go on: what was taken and is not published never will be.
     public var hasFailed: Bool { hasFailedFlag.load(ordering: .acquiring) }
 
@@ -226,11 +206,7 @@ public final class ChangeLog: Sendable {
             var pace = Pace()
             while try turn(store, &pace) {}
             backups.close()
-            let record = clockWatch.withLock { watch in
-                watch.end(wall: clock(), at: DispatchTime.now().uptimeNanoseconds)
-                return watch.record
-            }
-            try store.close(clock: record)
+            try store.close(clock: endClock())
         } catch {
             backups.close()
             // What waits will not be done, and nothing more is taken.

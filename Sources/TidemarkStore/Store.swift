@@ -70,10 +70,9 @@ public final class Store {
 
     private static func openDatabase(_ path: String) throws -> DatabaseQueue {
         let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
-        let logSize = try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int
-        if size == 0, logSize ?? 0 == 0 { throw StoreError.empty(path: path) }
+        if size == 0, !hasLog(path) { throw StoreError.empty(path: path) }
         // SQLite would make a new database, and delete what the log of the one before has.
-        if size == nil, logSize ?? 0 > 0 { throw StoreError.orphaned(path: path) }
+        if size == nil, hasLog(path) { throw StoreError.orphaned(path: path) }
         // Made here, so that it is its owner's alone; SQLite gives the files beside it the same mode.
         if !FileManager.default.fileExists(atPath: path) {
             _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
@@ -83,6 +82,12 @@ public final class Store {
         } catch {
             throw try StoreError(error, path: path)
         }
+    }
+
+    /// Whether there is something in its write-ahead file.
+    static func hasLog(_ path: String) -> Bool {
+        let size = try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int
+        return size ?? 0 > 0
     }
 
     /// Records where the opening before this one ended. What a restored or copied file never had is beyond that end.

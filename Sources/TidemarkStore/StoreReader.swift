@@ -10,13 +10,15 @@ public struct StoreReader {
     public let path: String
     let database: DatabaseQueue
 
-    /// - Throws: `StoreError.missing` where there is no database, `.damaged` where the file is no database at all.
+    /// - Throws: `StoreError.missing` or `.orphaned` where there is no database, `.damaged` where the file is no database at all.
     public init(directory: String) throws { try self.init(file: directory + "/tidemark.db") }
 
     init(file: String) throws {
         path = file
         if access(path, R_OK) != 0 {
-            guard errno != ENOENT else { throw StoreError.missing(path: path) }
+            guard errno != ENOENT else {
+                throw Store.hasLog(path) ? StoreError.orphaned(path: path) : StoreError.missing(path: path)
+            }
             throw StoreError.cannotOpen(path: path, reason: String(cString: strerror(errno)))
         }
         var configuration = Configuration()

@@ -331,6 +331,7 @@ struct ChangeSource {
         let log = try Data(contentsOf: URL(filePath: killed.database + "-wal"))
         #expect(!log.isEmpty)
         #expect(throws: StoreError.orphaned(path: killed.database)) { try killed.open() }
+        #expect(throws: StoreError.orphaned(path: killed.database)) { try StoreReader(directory: killed.path) }
         #expect(try Data(contentsOf: URL(filePath: killed.database + "-wal")) == log)
         try FileManager.default.moveItem(atPath: killed.path + "/aside", toPath: killed.database)
         let again = try killed.open()

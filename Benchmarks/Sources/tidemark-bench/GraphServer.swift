@@ -102,5 +102,20 @@ final class GraphServer {
         return Array(bytes)
     }
 
+    /// A connection that logs the user in and then asks one thing again and again.
+    func plan(_ user: UserID, request: [UInt8], answerBytes: Int) throws -> ConnectionPlan {
+        let preamble = try [Message.hello(Hello()), .authenticate(.ticket(ticket(user)))]
+        let answers = [
+            Message.helloOK(HelloOK(version: 1, frameLog2: 17, idleSeconds: 0, features: [])),
+            .authenticateOK(AuthenticateOK(user: user)),
+        ]
+        return ConnectionPlan(
+            preamble: preamble.enumerated().flatMap { $1.frame(request: UInt16($0 + 1)) },
+            preambleAnswerBytes: answers.reduce(0) { $0 + $1.frame(request: 0).count },
+            request: request,
+            answerBytes: answerBytes
+        )
+    }
+
     func connect() throws -> Exchange { try Exchange(port: port) }
 }

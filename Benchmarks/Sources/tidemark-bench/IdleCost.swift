@@ -27,18 +27,7 @@ struct IdleCost {
         let half = small ? 500 : 5_000
         // A few users with many devices: what a connection costs does not depend on whose it is.
         let users = Array(server.rosterSizes.keys.sorted().prefix(64))
-        let plans = try users.map { user in
-            ConnectionPlan(
-                preamble: try [Message.hello(Hello()), .authenticate(.ticket(server.ticket(user)))].enumerated()
-                    .flatMap { $1.frame(request: UInt16($0 + 1)) },
-                preambleAnswerBytes: [
-                    Message.helloOK(HelloOK(version: 1, frameLog2: 17, idleSeconds: 0, features: [])),
-                    .authenticateOK(AuthenticateOK(user: user)),
-                ].reduce(0) { $0 + $1.frame(request: 0).count },
-                request: [0],
-                answerBytes: 1
-            )
-        }
+        let plans = try users.map { try server.plan($0, request: [0], answerBytes: 1) }
         let load = ClosedLoop(
             port: server.port,
             plans: (0..<half).map { plans[$0 % plans.count] },

@@ -197,17 +197,6 @@ private struct Logins {
         guard case .syncPage(let page)? = try session.exchange([sync]).first, page.items.count == items else {
             throw BenchError("\(items) items were expected")
         }
-        let preamble = try [Message.hello(Hello()), .authenticate(.ticket(server.ticket(user)))]
-        let answers = [
-            Message.helloOK(HelloOK(version: 1, frameLog2: 17, idleSeconds: 0, features: [])),
-            .authenticateOK(AuthenticateOK(user: user)),
-        ]
-        return ConnectionPlan(
-            preamble: preamble.enumerated().flatMap { $1.frame(request: UInt16($0 + 1)) },
-            preambleAnswerBytes: answers.reduce(0) { $0 + $1.frame(request: 0).count },
-            request: sync.frame(request: 9),
-            answerBytes: session.bytesReceived - before,
-            answerPrefix: []
-        )
+        return try server.plan(user, request: sync.frame(request: 9), answerBytes: session.bytesReceived - before)
     }
 }

@@ -1,0 +1,41 @@
+import Logging
+import TidemarkStore
+
+/// What the server depends on and cannot mend: its disk and its clock. Each change of either is said once.
+struct Conditions {
+    private var isStalled = false
+    /// How far the clock jumped, in microseconds; nil while it is believed.
+    private(set) var clockJump: UInt64?
+
+    /// Returns the clock, in microseconds since the Unix epoch.
+    mutating func look(at changeLog: ChangeLog, _ log: Logger) -> UInt64 {
+        let (now, jump) = changeLog.lookAtClock()
+        tellOfDisk(changeLog.isStalled, log)
+        tellOfClock(jump, log)
+        return now
+    }
+
+    private mutating func tellOfDisk(_ isStalled: Bool, _ log: Logger) {
+        guard isStalled != self.isStalled else { return }
+        self.isStalled = isStalled
+        guard isStalled else { return log.notice("the disk takes changes again; nothing was lost") }
+        log.error(
+            """
+            the disk is full or cannot be written: changes that are under way wait, new ones are refused, reads go on; make \
+            room, and it goes on by itself
+            """
+        )
+    }
+
+    private mutating func tellOfClock(_ jump: UInt64?, _ log: Logger) {
+        guard jump != clockJump else { return }
+        clockJump = jump
+        guard let jump else { return log.notice("the clock is confirmed; old tombstones are collected again") }
+        log.warning(
+            """
+            the clock is \(jump / 86_400_000_000) days ahead of where it was: did it jump, or was the server off for so long? \
+            What tells of removed contacts is kept, however old, until a start with --confirm-clock says that the clock is right
+            """
+        )
+    }
+}

@@ -77,6 +77,8 @@ struct SyncCost {
             }
             runs += try measure(.fiveChanged, fiveChanged, 64, 1, small)
         }
+        // Both end with their values.
+        withExtendedLifetime((server, redis)) {}
         func median(_ job: Job, _ connections: Int, _ depth: Int, _ program: Program) -> Double? {
             let values = runs.filter {
                 $0.job == job && $0.connections == connections && $0.depth == depth && $0.program == program

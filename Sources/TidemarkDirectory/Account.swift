@@ -12,10 +12,13 @@ struct Account {
     var isDeleted = false
     /// Its newest profile change is not in the tables yet: see `Restamps`.
     var isRestampDue = false
+    /// This shard's: its roster is here, and it is in the followers of its contacts.
+    let isOwn: Bool
 
-    init(id: UserID, profile: Profile) {
+    init(id: UserID, profile: Profile, isOwn: Bool) {
         self.id = id
         self.profile = profile
+        self.isOwn = isOwn
     }
 
     var isPopular: Bool { popularSlot != PopularContacts.none }

@@ -50,9 +50,9 @@ struct AccountSlab {
 
     var allocatedBytes: Int { chunks.count * Self.chunkCount * MemoryLayout<Account>.stride }
 
-    func deallocate() {
+    func deallocate(withProfiles: Bool) {
         for index in 0..<count {
-            self[index].profile.deallocate()
+            if withProfiles { self[index].profile.deallocate() }
             self[index].roster.deallocate()
             self[index].followers.deallocate()
         }

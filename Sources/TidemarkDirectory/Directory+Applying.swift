@@ -4,41 +4,60 @@
 import TidemarkWire
 
 extension Directory {
-    /// Each stamp is newer than all before.
-    public mutating func apply(_ change: Change, at stamp: Stamp) {
+    /// Each stamp is newer than all before. Where there are other shards, `place` is the change's, for all of them the same.
+    public mutating func apply(_ change: Change, at stamp: Stamp, sharing place: ProfilePlace? = nil) {
         precondition(stamp > published, "the log's stamps rise")
+        precondition(map.count == 1 || place != nil, "profiles are shared with the other shards")
         published = stamp
         if case .profileChanged(let user, let fields) = change {
-            return changeProfile(of: find(user)!, by: fields, at: stamp)
+            return changeProfile(of: find(user)!, by: fields, at: stamp, sharing: place)
         }
         finishChanges()
         switch change {
         case .accountCreated(let user, let name):
-            let index = addAccount(user, name: name, fields: [])
-            accounts[Int(index)].roster.set(0, contact: index, user: user, flags: [], previous: 0, at: stamp)
+            createAccount(user, name, at: stamp, sharing: place)
         case .accountDeleted(let user):
-            deleteAccount(find(user)!, at: stamp)
+            deleteAccount(find(user)!, at: stamp, sharing: place)
         case .profileChanged:
             break
         case .entrySet(let owner, let contact, let number, let annotations):
-            setEntry(find(owner)!, find(contact)!, number: Int(number), annotations, at: stamp)
+            guard let owner = findOwn(owner) else { return }
+            setEntry(owner, find(contact)!, number: Int(number), annotations, at: stamp)
         case .entryRemoved(let owner, let contact):
-            removeEntry(find(owner)!, find(contact)!, at: stamp)
+            guard let owner = findOwn(owner) else { return }
+            removeEntry(owner, find(contact)!, at: stamp)
         case .tombstonesCollected(let owner, let through):
             // Decided before the owner's deletion was applied, perhaps.
-            if let owner = find(owner) { collect(owner, through: through) }
+            if map.shard(of: owner) == shard, let owner = find(owner) { collect(owner, through: through) }
         }
     }
 
+    /// Nil for an owner whose roster is another shard's.
+    private func findOwn(_ owner: UserID) -> UInt32? { map.shard(of: owner) == shard ? find(owner)! : nil }
+
     // MARK: profiles
 
-    private mutating func changeProfile(of index: UInt32, by fields: [FieldChange], at stamp: Stamp) {
+    /// Puts another profile in the place of an account's. The one before is gone once no shard has it any more.
+    @inline(__always)
+    private mutating func replaceProfile(_ account: Int, sharing place: ProfilePlace?, by make: (Profile) -> Profile) {
+        let before = accounts[account].profile
+        accounts[account].profile = place.map { $0.profile { make(before) } } ?? make(before)
+        if place?.leave() != false { before.deallocate() }
+    }
+
+    private mutating func changeProfile(
+        of index: UInt32,
+        by fields: [FieldChange],
+        at stamp: Stamp,
+        sharing place: ProfilePlace?
+    ) {
         let account = Int(index)
         let previous = accounts[account].profile.newest
-        accounts[account].profile = accounts[account].profile.changed(by: fields, at: stamp)
-        if !accounts[account].isRestampDue {
+        replaceProfile(account, sharing: place) { $0.changed(by: fields, at: stamp) }
+        let tables = accounts[account].tablesToRestamp
+        if !accounts[account].isRestampDue, tables > 0 {
             accounts[account].isRestampDue = true
-            restamps.add(index, previous: previous, tables: accounts[account].tablesToRestamp)
+            restamps.add(index, previous: previous, tables: tables)
         }
         guard accounts[account].isPopular else { return }
         let slot = accounts[account].popularSlot
@@ -140,9 +159,22 @@ extension Directory {
         }
     }
 
-    // MARK: accounts that go
+    // MARK: accounts
 
-    private mutating func deleteAccount(_ index: UInt32, at stamp: Stamp) {
+    private mutating func createAccount(
+        _ user: UserID,
+        _ name: String,
+        at stamp: Stamp,
+        sharing place: ProfilePlace?
+    ) {
+        let make = { Profile(name: name, fields: []) }
+        let index = addAccount(user, place.map { $0.profile(make) } ?? make())
+        _ = place?.leave()
+        guard accounts[Int(index)].isOwn else { return }
+        accounts[Int(index)].roster.set(0, contact: index, user: user, flags: [], previous: 0, at: stamp)
+    }
+
+    private mutating func deleteAccount(_ index: UInt32, at stamp: Stamp, sharing place: ProfilePlace?) {
         let account = Int(index)
         unlist(index)
         accounts[account].isDeleted = true
@@ -162,9 +194,8 @@ extension Directory {
             for follower in all { bury(follower.owner, Int(follower.number), index, at: stamp) }
             accounts[account].followers.deallocate()
         }
-        accounts[account].profile.deallocate()
-        accounts[account].profile = Profile(name: "", fields: [])
-        dismantling.add(index)
+        replaceProfile(account, sharing: place) { _ in Profile(name: "", fields: []) }
+        if accounts[account].isOwn { dismantling.add(index) }
     }
 
     /// The owner was the follower of a popular contact that was deleted. With the last one, nothing is left of it.

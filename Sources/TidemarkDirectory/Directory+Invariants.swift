@@ -7,7 +7,7 @@ extension Directory {
     public mutating func checkInvariants() {
         finishChanges()
         var entries = 0
-        for owner in 0..<accounts.count where !accounts[owner].isDeleted {
+        for owner in 0..<accounts.count where accounts[owner].isOwn && !accounts[owner].isDeleted {
             entries += checkRoster(UInt32(owner))
         }
         for index in 0..<accounts.count where !accounts[index].isDeleted { checkFollowers(UInt32(index)) }
@@ -87,6 +87,7 @@ extension Directory {
         contact.followers.forEach { follower in
             precondition(owners.insert(follower.owner).inserted, "a follower is there once")
             let owner = accounts[Int(follower.owner)]
+            precondition(owner.isOwn, "a follower is this shard's")
             // A deleted account's roster is taken apart step by step.
             guard !owner.isDeleted else { return }
             precondition(owner.roster.isLive(Int(follower.number)), "a follower has a live entry")

@@ -31,18 +31,25 @@ extension Directory {
 
     /// First all accounts, each once; the fields' numbers rise.
     public mutating func load(account user: UserID, name: String, created: Stamp, fields: [StoredField]) {
-        let index = addAccount(
-            user,
-            name: name,
-            fields: fields.map { Profile.Field(number: $0.number, stamp: $0.stamp, value: $0.value) }
-        )
+        let fields = fields.map { Profile.Field(number: $0.number, stamp: $0.stamp, value: $0.value) }
+        let index = addAccount(user, Profile(name: name, fields: fields))
         accounts[Int(index)].roster.begin(at: created)
+    }
+
+    /// Instead, all accounts of another shard of the same server, which has them loaded, but no rosters yet.
+    public mutating func load(accountsOf other: borrowing Directory) {
+        precondition(accounts.count == 0 && other.entryCount == 0 && profileHolders === other.profileHolders)
+        for index in 0..<other.accounts.count {
+            addAccount(other.accounts[index].id, other.accounts[index].profile)
+            accounts[index].roster.begin(at: other.accounts[index].roster.watermark)
+        }
+        newestUser = other.newestUser
     }
 
     /// Ids up to this one, of accounts that are gone, are not given to anybody again.
     public mutating func load(newestUser user: UserID) { newestUser = max(newestUser, user) }
 
-    /// Then each account's roster, once, also where it is empty. Tombstones were collected up to `horizon`; `deleted` says
+    /// Then the roster of each account of this shard, once, also where it is empty. Tombstones were collected up to `horizon`; `deleted` says
     /// when those contacts were deleted that are no account any more, and `found` is told of each that an entry names.
     ///
     /// - Returns: false, with nothing loaded, where a contact is neither an account nor a deleted one, or two of the items
@@ -56,6 +63,7 @@ extension Directory {
         found: (UserID) -> Void = { _ in }
     ) -> Bool {
         let owner = find(user)!
+        precondition(accounts[Int(owner)].isOwn)
         prefetchContacts(of: entries)
         let account = Int(owner)
         let created = accounts[account].roster.watermark

@@ -32,19 +32,34 @@ struct UserPresence {
 extension Directory {
     public func presence(of user: AccountIndex) -> PresenceState { presence[Int(user.raw)] }
 
-    /// A session of the user begins (`from` nil), ends (`to` nil) or changes its mind.
-    public mutating func movePresence(of user: AccountIndex, from: PresenceSet.Wish?, to: PresenceSet.Wish?) {
+    /// A session of one of this shard's users begins (`from` nil), ends (`to` nil) or changes its mind. Returns what the user
+    /// is now, where that is another than before: the other shards are to be told.
+    @discardableResult
+    public mutating func movePresence(
+        of user: AccountIndex,
+        from: PresenceSet.Wish?,
+        to: PresenceSet.Wish?
+    ) -> PresenceState? {
+        precondition(isOwn(user))
         // Its sessions were forgotten with it.
-        guard !isDeleted(user) else { return }
+        guard !isDeleted(user) else { return nil }
         var sessions = presentUsers[user.raw] ?? UserPresence()
         if let from { sessions.count(from, by: -1) }
         if let to { sessions.count(to, by: 1) }
-        let was = presence[Int(user.raw)]
-        let state = sessions.merged
-        presence[Int(user.raw)] = state
-        if was == .offline, state != .offline { onlineUsers += 1 }
-        if was != .offline, state == .offline { onlineUsers -= 1 }
         presentUsers[user.raw] = sessions.isNobody ? nil : sessions
+        let state = sessions.merged
+        return setPresence(of: user, to: state) ? state : nil
+    }
+
+    /// What another shard says of one of its users. Returns whether it is another state than before.
+    @discardableResult
+    public mutating func setPresence(of user: AccountIndex, to state: PresenceState) -> Bool {
+        let was = presence[Int(user.raw)]
+        guard was != state, !isDeleted(user) else { return false }
+        presence[Int(user.raw)] = state
+        if was == .offline { onlineUsers += 1 }
+        if state == .offline { onlineUsers -= 1 }
+        return true
     }
 
     /// Every contact that is online, changed or not (claims 3 and 13).

@@ -36,8 +36,8 @@ struct Restamps {
 }
 
 extension Account {
-    /// Its own, and those of its followers unless they look by themselves.
-    var tablesToRestamp: Int { isPopular ? 1 : 1 + followers.count }
+    /// In this shard: its own, and those of its followers unless they look by themselves.
+    var tablesToRestamp: Int { (isOwn ? 1 : 0) + (isPopular ? 0 : followers.count) }
 }
 
 extension Directory {
@@ -68,7 +68,9 @@ extension Directory {
     private func restamp(_ change: Restamps.Due) {
         let account = Int(change.account)
         let term = Digest.term(user: accounts[account].id)
-        accounts[account].roster.restamp(0, from: change.previous, term: term, at: change.stamp)
+        if accounts[account].isOwn {
+            accounts[account].roster.restamp(0, from: change.previous, term: term, at: change.stamp)
+        }
         guard !accounts[account].isPopular else { return }
         let accounts = accounts
         accounts[account].followers.forEachBucket { owners, numbers, count in

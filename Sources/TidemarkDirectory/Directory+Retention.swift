@@ -36,7 +36,7 @@ extension Directory {
             if cursor >= accounts.count { cursor = 0 }
             let account = cursor
             cursor += 1
-            guard !accounts[account].isDeleted else { continue }
+            guard accounts[account].isOwn, !accounts[account].isDeleted else { continue }
             accounts[account].roster.refreshPopular(popular)
             let roster = accounts[account].roster
             guard roster.tombstoneCount > 0 else { continue }

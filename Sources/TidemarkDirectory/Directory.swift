@@ -8,11 +8,13 @@
 //                       │ followers: owner, number    │    a sync: this account's roster, then the profiles of what is
 //                       └────────────────────────────┘    newer
 //
-//  +Applying.swift has what each change does, +Loading.swift the way in from the store, +Sync.swift the answers.
+//  +Applying.swift has what each change does, +Loading.swift the way in from the store, +Sync.swift the answers. A server has
+//  one of these for each loop: see ShardMap.swift.
 
 import TidemarkWire
 
-/// A user's place in the directory's slab. Stable for the life of the directory.
+/// A user's place in the directory's slab. Stable for the life of the directory, and the same in all shards that have
+/// applied the user's creation.
 public struct AccountIndex: Hashable, Sendable {
     @usableFromInline let raw: UInt32
     @inlinable init(_ raw: UInt32) { self.raw = raw }
@@ -33,6 +35,10 @@ public struct DirectoryOptions: Sendable {
 
 public struct Directory: ~Copyable {
     let options: DirectoryOptions
+    /// Which shard this is, and of how many.
+    public let shard: Int
+    public let map: ShardMap
+    let profileHolders: ProfileHolders
     var accounts = AccountSlab()
     /// Merged over a user's devices, by account index. Apart from the accounts: a sync reads many of these at once.
     var presence = RawList<PresenceState>()
@@ -63,13 +69,30 @@ public struct Directory: ~Copyable {
 
     var presenceScratch = RawList<ContactPresence>()
 
+    /// All of a server.
     public init(epochs: EpochHistory, options: DirectoryOptions = DirectoryOptions()) {
+        self.init(epochs: epochs, options: options, shard: 0, of: ShardMap(count: 1), sharing: ProfileHolders())
+    }
+
+    /// One shard of a server, whose others are made with the same `sharing`.
+    public init(
+        epochs: EpochHistory,
+        options: DirectoryOptions,
+        shard: Int,
+        of map: ShardMap,
+        sharing profileHolders: ProfileHolders
+    ) {
+        precondition(shard >= 0 && shard < map.count)
         self.epochs = epochs
         self.options = options
+        self.shard = shard
+        self.map = map
+        self.profileHolders = profileHolders
+        profileHolders.join()
     }
 
     deinit {
-        accounts.deallocate()
+        accounts.deallocate(withProfiles: profileHolders.leave())
         byID.deallocate()
         byName.deallocate()
         presence.deallocate()
@@ -91,6 +114,8 @@ public struct Directory: ~Copyable {
     public func id(of index: AccountIndex) -> UserID { accounts[Int(index.raw)].id }
     public func name(of index: AccountIndex) -> String { accounts[Int(index.raw)].profile.name }
     public func isDeleted(_ index: AccountIndex) -> Bool { accounts[Int(index.raw)].isDeleted }
+    /// Whether the user's roster is here.
+    public func isOwn(_ index: AccountIndex) -> Bool { accounts[Int(index.raw)].isOwn }
 
     @inline(__always)
     func find(_ user: UserID) -> UInt32? { byID.find(Digest.mix(user ^ secret)) { accounts[Int($0)].id == user } }
@@ -111,10 +136,10 @@ public struct Directory: ~Copyable {
     // MARK: accounts
 
     @discardableResult
-    mutating func addAccount(_ user: UserID, name: String, fields: [Profile.Field]) -> UInt32 {
-        precondition(user != 0 && find(user) == nil && !isNameTaken(name), "user ids and names are unique")
+    mutating func addAccount(_ user: UserID, _ profile: Profile) -> UInt32 {
+        precondition(user != 0 && find(user) == nil && !isNameTaken(profile.name), "user ids and names are unique")
         let index = UInt32(accounts.count)
-        accounts.append(Account(id: user, profile: Profile(name: name, fields: fields)))
+        accounts.append(Account(id: user, profile: profile, isOwn: map.shard(of: user) == shard))
         presence.append(.offline)
         byID.insert(Digest.mix(user ^ secret), index)
         byName.insert(nameHash(accounts[Int(index)].profile.nameBytes), index)

@@ -143,6 +143,13 @@ struct Profile {
 
     func deallocate() { base.deallocate() }
 
+    /// Where it is, for others to find it; nil for 0.
+    var address: UInt { UInt(bitPattern: base) }
+    init?(address: UInt) {
+        guard let base = UnsafeMutableRawPointer(bitPattern: address) else { return nil }
+        self.base = base
+    }
+
     /// Asks for as many lines as most profiles have.
     @inline(__always)
     func prefetch() {
@@ -265,21 +272,18 @@ struct Profile {
         return found
     }
 
-    /// The same profile with these fields, numbers rising, changed at `stamp`, and this one freed.
-    consuming func changed(by changes: [FieldChange], at stamp: Stamp) -> Profile {
+    /// The same profile with these fields, numbers rising, changed at `stamp`: a block of its own.
+    func changed(by changes: [FieldChange], at stamp: Stamp) -> Profile {
         if changes.count == 1, let value = changes[0].value, let next = changedAgain(changes[0].number, value, stamp) {
-            deallocate()
             return next
         }
         let values = changes.count == 1 ? changes[0].value ?? [] : changes.flatMap { $0.value ?? [] }
-        let next = values.withUnsafeBytes { values in
+        return values.withUnsafeBytes { values in
             withUnsafeTemporaryAllocation(of: Item.self, capacity: fieldCount + changes.count) { items in
                 let count = merge(changes, values, at: stamp, into: items)
                 return Profile(name: nameBytes, items: UnsafeBufferPointer(rebasing: items[..<count]))
             }
         }
-        deallocate()
-        return next
     }
 
     /// Who writes a line about what they do, writes it again and again. Where the field changed last of all, and no other

@@ -57,6 +57,10 @@ struct Connection: BitwiseCopyable {
         static let stoppingConnect = Flags(rawValue: 1 << 18)
         /// The caller sends no more: once the output is out, our side is shut down.
         static let endingOutput = Flags(rawValue: 1 << 19)
+        /// To be handed to another loop once no request of the kernel refers to it.
+        static let detaching = Flags(rawValue: 1 << 20)
+        /// The caller knows that it can be.
+        static let detachReported = Flags(rawValue: 1 << 21)
 
         /// No more events but `closed`, and no more calls have an effect.
         static let closing: Flags = [.flushing, .aborting, .finished]

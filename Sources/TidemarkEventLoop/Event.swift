@@ -1,9 +1,9 @@
 // What the loop tells its caller, and the names it uses for connections and listeners.
 //
-//   accepted or connected ─▶ received* ─▶ [drained | deadline]* ─▶ [ended] ─▶ closed
+//   accepted or connected ─▶ received* ─▶ [drained | deadline]* ─▶ [ended] ─▶ closed, or detached
 //
-// Every connection that was reported as accepted, or that `connect` or `adopt` named, is reported as closed exactly
-// once, and nothing follows. A name (slot, generation) is never used twice, so a late call with a dead name does
+// Every connection that was reported as accepted, or that `connect`, `adopt` or `attach` named, is reported as closed, or
+// taken once it is detached, exactly once, and nothing follows. A name (slot, generation) is never used twice, so a late call with a dead name does
 // nothing.
 
 /// The name of a connection of one loop. Never reused.
@@ -27,6 +27,11 @@ public struct ListenerID: Hashable, Sendable {
     public let index: UInt32
 }
 
+/// An IPv4 address, or the first 64 bits of an IPv6 address: the rest of it is its owner's to choose.
+public struct PeerNetwork: Hashable, Sendable {
+    let bits: UInt64
+}
+
 /// Something that happened. Read with `EventLoop.next()`.
 public enum Event {
     /// A new connection; it is read from at once.
@@ -42,6 +47,8 @@ public enum Event {
     case drained(ConnectionID)
     /// The deadline set with `setDeadline` has passed; it is no longer set.
     case deadline(ConnectionID)
+    /// No request refers to the connection any more: it can be taken with `takeDetached`.
+    case detached(ConnectionID)
     /// The connection is gone and its descriptor closed. Its name is dead.
     case closed(ConnectionID, CloseReason)
     /// Another thread called `Waker.wake()`, once or more. First of its iteration.

@@ -66,12 +66,13 @@ extension EventLoop {
         switch -completion.result {
         case 0:
             connection.pointee.flags.insert(.ended)
+            if connection.pointee.has(.detaching) { return endIfLast(slot) }
             return reportEnd(slot)
         case ENOBUFS:
             statistics.receivesWithoutBuffer &+= 1
-            return closeIfLast(slot)
+            return endIfLast(slot)
         case ECANCELED, EINTR, EAGAIN:
-            return closeIfLast(slot)
+            return endIfLast(slot)
         case let code:
             return abort(slot, code: code)
         }
@@ -86,7 +87,7 @@ extension EventLoop {
         statistics.bytesReceived &+= UInt64(count)
         if connection.pointee.has(.closing) {
             buffers.giveBack(buffer)
-            return closeIfLast(slot)
+            return endIfLast(slot)
         }
         let id = ConnectionID(slot: slot, generation: connection.pointee.generation)
         let bytes = buffers.contents(of: buffer, count: count)
@@ -145,7 +146,7 @@ extension EventLoop {
         let connection = connections[slot]
         if connection.pointee.has(.closing) {
             touch(slot)
-            return closeIfLast(slot)
+            return endIfLast(slot)
         }
         // First the bytes that are yet to be reported: see `reportReady` and `resumeReading`.
         if connection.pointee.has([.paused, .reportTail, .endReported]) { return nil }
@@ -163,7 +164,7 @@ extension EventLoop {
         guard completion.result > 0 else {
             if completion.result == -EINTR || completion.result == -EAGAIN {
                 touch(slot)
-                return closeIfLast(slot)
+                return endIfLast(slot)
             }
             return abort(slot, code: completion.result == 0 ? EPIPE : -completion.result)
         }
@@ -176,11 +177,12 @@ extension EventLoop {
                 deadlines.set(Int(slot), at: (now + closeTimeout).nanoseconds)
             }
             touch(slot)
-            return closeIfLast(slot)
+            return endIfLast(slot)
         }
         let left = connection.pointee.outputBytes
         if left == 0 { blocks.give(&connection.pointee.filling) }
         if left > 0 || connection.pointee.has(.endingOutput) { touch(slot) }
+        if connection.pointee.has(.detaching) { return endIfLast(slot) }
         guard connection.pointee.has(.aboveHighWater), left <= outputLowWater else { return nil }
         connection.pointee.flags.remove(.aboveHighWater)
         return .drained(ConnectionID(slot: slot, generation: generation))
@@ -194,13 +196,14 @@ extension EventLoop {
             connection.pointee.failure = code
             touch(slot)
         }
-        return closeIfLast(slot)
+        return endIfLast(slot)
     }
 
-    /// Closes an aborting connection once its last request has completed.
-    mutating func closeIfLast(_ slot: UInt32) -> Event? {
+    /// Closes an aborting connection, or gives up a detaching one, once its last request has completed.
+    mutating func endIfLast(_ slot: UInt32) -> Event? {
         let connection = connections[slot]
-        guard connection.pointee.has(.aborting), !connection.pointee.has(.requests) else { return nil }
+        guard !connection.pointee.has(.requests) else { return nil }
+        guard connection.pointee.has(.aborting) else { return reportDetached(slot) }
         finish(slot)
         return reportClosed(slot)
     }
@@ -227,6 +230,7 @@ extension EventLoop {
         connection.pointee.flags.remove(.ready)
         guard connections.isOwned(slot) else { return nil }
         if connection.pointee.has(.finished) { return reportClosed(slot) }
+        if isDetaching(connection) { return reportDetached(slot) }
         if connection.pointee.has(.closing) || connection.pointee.has(.paused) { return nil }
         if connection.pointee.has(.reportTail), !connection.pointee.tail.isEmpty {
             if connection.pointee.has(.ended) { makeReady(slot) }
@@ -246,6 +250,6 @@ extension EventLoop {
             connection.pointee.flags.insert([.aborting, .timedOut])
             touch(slot)
         }
-        return closeIfLast(slot)
+        return endIfLast(slot)
     }
 }

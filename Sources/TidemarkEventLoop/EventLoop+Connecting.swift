@@ -109,12 +109,12 @@ extension EventLoop {
         touch(slot)
         guard completion.result == 0 else {
             // Interrupted: the address is still there, and the next `wait` tries again.
-            if completion.result == -EINTR { return closeIfLast(slot) }
+            if completion.result == -EINTR { return endIfLast(slot) }
             return abort(slot, code: -completion.result)
         }
         blocks.give(&connection.pointee.tail)
         connection.pointee.flags.remove(.connecting)
-        if connection.pointee.has(.closing) { return closeIfLast(slot) }
+        if connection.pointee.has(.closing) { return endIfLast(slot) }
         return .connected(ConnectionID(slot: slot, generation: generation))
     }
 }

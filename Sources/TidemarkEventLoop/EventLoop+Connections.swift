@@ -95,7 +95,9 @@ extension EventLoop {
     /// Undoes `pauseReading`. Unconsumed bytes are reported again in the next iteration, even without new ones; so
     /// pausing and resuming at once puts the rest of a long input behind the other connections.
     public mutating func resumeReading(_ id: ConnectionID) {
-        guard let connection = live(id), connection.pointee.has(.paused) else { return }
+        guard let connection = live(id), connection.pointee.has(.paused), !connection.pointee.has(.detaching) else {
+            return
+        }
         connection.pointee.flags.remove(.paused)
         if handedOut.id == id {
             handedOut.reportAgain = true
@@ -137,6 +139,16 @@ extension EventLoop {
         var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
         guard tidemark_host(&address, &text, socklen_t(text.count)) else { return nil }
         return text.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    /// Where the peer is, as far as it can be told from others; nil for a Unix socket or a dead name.
+    public func peerNetwork(_ id: ConnectionID) -> PeerNetwork? {
+        guard let connection = live(id) else { return nil }
+        var address = sockaddr_storage()
+        var bits: UInt64 = 0
+        guard tidemark_getpeername(connection.pointee.descriptor, &address) == 0, tidemark_network(&address, &bits)
+        else { return nil }
+        return PeerNetwork(bits: bits)
     }
 
     /// The peer's TCP port; 0 for a Unix socket or a dead name.

@@ -4,16 +4,26 @@ import CTidemarkLinux
 import Glibc
 
 extension EventLoop {
+    /// How a port is shared with other loops; the kernel spreads the connections over them (SO_REUSEPORT).
+    public enum PortSharing: Sendable {
+        /// With nobody.
+        case none
+        /// This is the first of those that will. Fails where a stranger listens, who would share it as well: the kernel lets
+        /// in whoever is of the same user and asks for it.
+        case first
+        /// With the first.
+        case another
+    }
+
     /// Listens on a numeric IPv4 or IPv6 address; "::" serves both families. Port 0: one that is free, see `port(of:)`.
-    /// With `sharingPort` several loops or processes of one user may listen on it, and the kernel spreads the
-    /// connections over them (SO_REUSEPORT); each of them has to ask for it.
     public mutating func listen(
         tcp host: String,
         port: UInt16,
-        sharingPort: Bool = false
+        sharingPort: PortSharing = .none
     ) throws(EventLoopError) -> ListenerID {
         try checkListenerCount()
-        return add(try Listener.open(host: host, port: port, sharingPort: sharingPort), path: nil)
+        if sharingPort == .first { try Listener.checkFree(host: host, port: port) }
+        return add(try Listener.open(host: host, port: port, sharingPort: sharingPort != .none), path: nil)
     }
 
     /// Listens on a Unix socket of 1 to 107 bytes of path, with mode 0600. The socket file of a server that is gone is

@@ -3,6 +3,7 @@
 //
 //   connecting  connect, and nothing else until that has completed
 //   aborting    cancel all requests ─▶ they have completed ─▶ close the descriptor ─▶ report
+//   detaching   cancel the receive ─▶ it and the last send have completed ─▶ report
 //   output      send in flight? wait. Else the block being filled becomes the block being sent
 //   ending      all is sent ─▶ shut our side down, once; input goes on
 //   flushing    the same, and input is dropped until the peer closes its side ─▶ aborting
@@ -50,7 +51,10 @@ extension EventLoop {
             if connection.pointee.has(.connecting) { return startConnect(slot, connection) }
             startOutput(slot, connection)
         }
-        if connection.pointee.has(.aborting) {
+        if isDetaching(connection) {
+            cancelReceive(slot)
+            if !connection.pointee.has([.requests, .detachReported]) { makeReady(slot) }
+        } else if connection.pointee.has(.aborting) {
             cancel(.connect, slot, inFlight: .connectInFlight, stopping: .stoppingConnect)
             cancelReceive(slot)
             cancel(.send, slot, inFlight: .sendInFlight, stopping: .stoppingSend)
@@ -66,7 +70,7 @@ extension EventLoop {
     }
 
     private mutating func startOutput(_ slot: UInt32, _ connection: UnsafeMutablePointer<Connection>) {
-        if connection.pointee.has(.sendInFlight) { return }
+        if connection.pointee.has(.sendInFlight) || isDetaching(connection) { return }
         if connection.pointee.sending.isEmpty, !connection.pointee.filling.isEmpty {
             swap(&connection.pointee.sending, &connection.pointee.filling)
         }
@@ -144,15 +148,19 @@ extension EventLoop {
         let connection = connections[slot]
         assert(!connection.pointee.has(.requests))
         closeDescriptor(connection.pointee.descriptor)
-        blocks.give(&connection.pointee.tail)
-        blocks.give(&connection.pointee.filling)
-        blocks.give(&connection.pointee.sending)
+        giveBlocks(of: connection)
         deadlines.clear(Int(slot))
         connection.pointee.flags.insert([.aborting, .finished])
         // A descriptor is free: a listener that rests for want of one can go on.
         if listenersNeedCare {
             for index in 0..<listenerCount { listeners[index].retryAt = 0 }
         }
+    }
+
+    mutating func giveBlocks(of connection: UnsafeMutablePointer<Connection>) {
+        blocks.give(&connection.pointee.tail)
+        blocks.give(&connection.pointee.filling)
+        blocks.give(&connection.pointee.sending)
     }
 
     /// Has the kernel read the event descriptor. False if it takes no more requests for now.

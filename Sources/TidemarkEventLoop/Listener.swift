@@ -45,6 +45,11 @@ struct Listener: BitwiseCopyable {
         }
     }
 
+    /// Fails where somebody listens, who may share the port with others of his own, but not with us.
+    static func checkFree(host: String, port: UInt16) throws(EventLoopError) {
+        if port != 0 { closeDescriptor(try open(host: host, port: port, sharingPort: false)) }
+    }
+
     /// Opens a Unix listener at `path`, for this user only. The file of a server that is gone is replaced.
     static func open(path: String) throws(EventLoopError) -> Int32 {
         var address = sockaddr_storage()

@@ -2,9 +2,47 @@ import Synchronization
 import TidemarkDirectory
 import TidemarkWire
 
-/// What a server has done since it started. Each counter is written by one loop and may be read from anywhere.
+/// What a server has done since it started. May be read from anywhere.
 public final class Counters: Sendable {
+    private let shards: [ShardCounters]
+
+    init(shards count: Int) { shards = (0..<count).map { _ in ShardCounters() } }
+
+    func shard(_ index: Int) -> ShardCounters { shards[index] }
+
+    public struct Snapshot: Equatable, Sendable {
+        /// Connections accepted.
+        public var connections: UInt64 = 0
+        /// Connections that went to another loop once their user was known.
+        public var moves: UInt64 = 0
+        /// Sync requests answered, one a page; of these up to date, and those that belong to a full sync.
+        public var syncs: UInt64 = 0
+        public var upToDate: UInt64 = 0
+        public var full: UInt64 = 0
+        /// Slots of owners' tables looked at to answer syncs.
+        public var slotsRead: UInt64 = 0
+        /// Popular contacts looked at, because one of them had changed.
+        public var popularRead: UInt64 = 0
+        /// Items sent.
+        public var items: UInt64 = 0
+        /// Writes submitted to the change log.
+        public var writes: UInt64 = 0
+        /// Owners whose old tombstones were collected.
+        public var collections: UInt64 = 0
+        public var errors: UInt64 = 0
+    }
+
+    public var snapshot: Snapshot {
+        var snapshot = Snapshot()
+        for shard in shards { shard.add(to: &snapshot) }
+        return snapshot
+    }
+}
+
+/// What one shard has done. Its loop alone writes.
+final class ShardCounters: Sendable {
     private let connections = Atomic<UInt64>(0)
+    private let moves = Atomic<UInt64>(0)
     private let syncs = Atomic<UInt64>(0)
     private let upToDate = Atomic<UInt64>(0)
     private let full = Atomic<UInt64>(0)
@@ -15,40 +53,19 @@ public final class Counters: Sendable {
     private let collections = Atomic<UInt64>(0)
     private let errors = Atomic<UInt64>(0)
 
-    public struct Snapshot: Equatable, Sendable {
-        /// Connections accepted.
-        public var connections: UInt64
-        /// Sync requests answered, one a page; of these up to date, and those that belong to a full sync.
-        public var syncs: UInt64
-        public var upToDate: UInt64
-        public var full: UInt64
-        /// Slots of owners' tables looked at to answer syncs.
-        public var slotsRead: UInt64
-        /// Popular contacts looked at, because one of them had changed.
-        public var popularRead: UInt64
-        /// Items sent.
-        public var items: UInt64
-        /// Writes submitted to the change log.
-        public var writes: UInt64
-        /// Owners whose old tombstones were collected.
-        public var collections: UInt64
-        public var errors: UInt64
-    }
-
-    public var snapshot: Snapshot {
+    func add(to snapshot: inout Counters.Snapshot) {
         func read(_ value: borrowing Atomic<UInt64>) -> UInt64 { value.load(ordering: .relaxed) }
-        return Snapshot(
-            connections: read(connections),
-            syncs: read(syncs),
-            upToDate: read(upToDate),
-            full: read(full),
-            slotsRead: read(slotsRead),
-            popularRead: read(popularRead),
-            items: read(items),
-            writes: read(writes),
-            collections: read(collections),
-            errors: read(errors)
-        )
+        snapshot.connections += read(connections)
+        snapshot.moves += read(moves)
+        snapshot.syncs += read(syncs)
+        snapshot.upToDate += read(upToDate)
+        snapshot.full += read(full)
+        snapshot.slotsRead += read(slotsRead)
+        snapshot.popularRead += read(popularRead)
+        snapshot.items += read(items)
+        snapshot.writes += read(writes)
+        snapshot.collections += read(collections)
+        snapshot.errors += read(errors)
     }
 
     /// One writer, so a load and a store do: no locked instruction.
@@ -57,6 +74,7 @@ public final class Counters: Sendable {
     }
 
     func countConnection() { add(1, to: connections) }
+    func countMove() { add(1, to: moves) }
     func countWrite() { add(1, to: writes) }
     func countCollection() { add(1, to: collections) }
     func countError() { add(1, to: errors) }

@@ -1,4 +1,4 @@
-//  A whole server in a process: opens the store, loads the directory, runs a shard and the change log on threads of
+//  A whole server in a process: opens the store, loads the directory, runs the shards and the change log on threads of
 //  their own, and stops them in order. Takes no signal and calls no exit.
 
 import Dispatch
@@ -42,8 +42,7 @@ public final class Server: Sendable {
 
     private let changeLog: ChangeLog
     private let draining: DrainFlag
-    private let waker: Waker
-    private let shardEnded: DispatchGroup
+    private let shards: [ShardThread]
     private let failure: Failure
 
     /// Opens, loads and listens; returns once clients can connect. `progress` is told, on the calling thread, how far
@@ -53,6 +52,7 @@ public final class Server: Sendable {
         log: Logger,
         progress: LoadProgress = { _, _ in }
     ) throws {
+        precondition((1...ServerConfiguration.loopsMax).contains(configuration.loops))
         guard !configuration.listen.isEmpty else { throw ServerError.nothingToListenOn }
         if let open = configuration.listen.first(where: { !$0.isLocal }), !configuration.allowsInsecure {
             throw ServerError.insecure(open)
@@ -60,11 +60,12 @@ public final class Server: Sendable {
         let begin = DispatchTime.now()
         let store = try Server.openStore(configuration.dataDirectory)
         let options = DirectoryOptions(popularFollowers: configuration.popularFollowers)
-        let directory = try store.loadDirectory(options: options, progress: progress)
+        let map = ShardMap(count: configuration.loops)
+        let directories = try store.loadDirectories(map, options: options, progress: progress)
         loaded = Loaded(
-            users: directory.userCount,
-            entries: directory.entryCount,
-            newestStamp: directory.published,
+            users: directories.userCount,
+            entries: directories.entryCount,
+            newestStamp: directories[0].published,
             seconds: Double(DispatchTime.now().uptimeNanoseconds - begin.uptimeNanoseconds) / 1e9
         )
         if store.forgottenAccounts > 0 {
@@ -74,37 +75,31 @@ public final class Server: Sendable {
             )
         }
 
-        counters = Counters()
+        counters = Counters(shards: map.count)
         draining = DrainFlag()
-        shardEnded = DispatchGroup()
         failure = Failure()
-
-        // The loop is made on its own thread; this one waits for where it listens, then gives it the change log.
-        let start = ShardStart(directory: directory)
-        shardEnded.enter()
-        startThread("tidemark-loop-0") { [counters, draining, shardEnded, failure] in
-            defer { shardEnded.leave() }
-            do {
-                try start.run(
-                    configuration: configuration,
-                    counters: counters,
-                    draining: draining,
-                    log: log
-                )
-            } catch {
-                start.listening.complete(.failure(error))
-                failure.record(error)
-            }
-        }
+        let admission = Admission(
+            connectionsMax: configuration.connectionsMax,
+            perAddressMax: configuration.connectionsPerAddressMax
+        )
+        let common = Shard.Common(
+            configuration: configuration,
+            counters: counters,
+            draining: draining,
+            admission: admission,
+            log: log
+        )
         do {
-            (addresses, waker) = try start.listening.wait().get()
+            shards = try Self.startShards(map.count, common, directories, failure)
         } catch {
             try? store.close()
             throw error
         }
+        addresses = Array(shards[0].listeners.prefix(configuration.listen.count))
+        let inboxes = shards.map { shard in GroupInbox(wake: { [waker = shard.waker] in waker.wake() }) }
         changeLog = ChangeLog(
             store: store,
-            inboxes: [start.inbox(waker: waker)],
+            inboxes: inboxes,
             clock: configuration.clock,
             configuration: configuration.changeLog,
             failed: { [failure] error in
@@ -113,7 +108,37 @@ public final class Server: Sendable {
             }
         )
         if configuration.confirmsClock { changeLog.confirmClock() }
-        start.changeLog.complete(.success(changeLog))
+        let team = ShardTeam(wakers: shards.map(\.waker))
+        for (shard, inbox) in zip(shards, inboxes) {
+            shard.begin(ShardThread.Surroundings(team: team, inbox: inbox, changeLog: changeLog))
+        }
+    }
+
+    /// They listen, and serve nobody yet.
+    private static func startShards(
+        _ count: Int,
+        _ common: Shard.Common,
+        _ directories: ShardDirectories,
+        _ failure: Failure
+    ) throws -> [ShardThread] {
+        var shards: [ShardThread] = []
+        do {
+            for index in 0..<count {
+                shards.append(
+                    try ShardThread(
+                        index,
+                        common,
+                        directories: directories,
+                        first: shards.first,
+                        failed: { [failure] in failure.record($0) }
+                    )
+                )
+            }
+            return shards
+        } catch {
+            for shard in shards { shard.giveUp() }
+            throw error
+        }
     }
 
     /// Makes the directory, and those above it, where they are missing; its owner's alone.
@@ -140,9 +165,10 @@ public final class Server: Sendable {
     /// Answers what was accepted, commits, closes. Returns when all is on disk.
     public func stop() throws {
         draining.set()
-        waker.wake()
-        shardEnded.wait()
+        for shard in shards { shard.waker.wake() }
+        for shard in shards { shard.waitUntilDrained() }
         changeLog.close()
+        for shard in shards { shard.finish() }
         if let error = failure.first { throw error }
     }
 
@@ -151,67 +177,6 @@ public final class Server: Sendable {
 
     /// Called once, from a thread of the server, if it can no longer serve; `stop` throws the error.
     public func onFailure(_ body: @escaping @Sendable (any Error) -> Void) { failure.observe(body) }
-}
-
-/// What passes between the starting thread and a shard's own.
-private final class ShardStart: @unchecked Sendable {
-    let listening = Promise<([ListenAddress], Waker)>()
-    let changeLog = Promise<ChangeLog>()
-    private let inboxReady = Promise<GroupInbox>()
-    /// Taken by the shard's thread, once.
-    private var directory: Directory?
-
-    init(directory: consuming Directory) { self.directory = consume directory }
-
-    func inbox(waker: Waker) -> GroupInbox {
-        let inbox = GroupInbox(wake: { waker.wake() })
-        inboxReady.complete(.success(inbox))
-        return inbox
-    }
-
-    func run(
-        configuration: ServerConfiguration,
-        counters: Counters,
-        draining: DrainFlag,
-        log: Logger
-    ) throws {
-        var loop = try EventLoop(configuration.eventLoop)
-        let all = try Shard.listen(configuration, on: &loop, log: log)
-        listening.complete(.success((Array(all.listeners.prefix(configuration.listen.count)), loop.waker)))
-        var shard = Shard(
-            index: 0,
-            configuration: configuration,
-            listening: all,
-            directory: directory.take()!,
-            inbox: try inboxReady.wait().get(),
-            counters: counters,
-            draining: draining,
-            loop: loop,
-            log: log
-        )
-        try shard.run(try changeLog.wait().get())
-    }
-}
-
-/// A value that one thread completes and another waits for.
-private final class Promise<Value: Sendable>: Sendable {
-    private let completed = DispatchSemaphore(value: 0)
-    private let result = Mutex<Result<Value, any Error>?>(nil)
-
-    func complete(_ value: Result<Value, any Error>) {
-        let isFirst = result.withLock { result in
-            guard result == nil else { return false }
-            result = value
-            return true
-        }
-        if isFirst { completed.signal() }
-    }
-
-    func wait() -> Result<Value, any Error> {
-        completed.wait()
-        defer { completed.signal() }
-        return result.withLock { $0! }
-    }
 }
 
 private final class Failure: Sendable {

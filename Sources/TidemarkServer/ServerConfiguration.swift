@@ -1,3 +1,4 @@
+import Foundation
 import TidemarkDirectory
 import TidemarkEventLoop
 import TidemarkRecording
@@ -55,13 +56,29 @@ public struct ServerConfiguration: Sendable {
     /// Listen beyond this machine although nothing is encrypted yet.
     public var allowsInsecure = false
 
+    /// Event loops, each on a thread of its own with the rosters of its share of the users: 1 to 256. By default one for each
+    /// core that this process may use.
+    public var loops = defaultLoops
+    public static let defaultLoops = min(loopsMax, ProcessInfo.processInfo.activeProcessorCount)
+    public static let loopsMax = 256
+
     /// How long a connection may take to authenticate, and to complete a frame once it began one.
     public var authenticateTimeout: Duration = .seconds(10)
     public var frameTimeout: Duration = .seconds(30)
+    /// How long a client may say nothing, in whole seconds; zero for ever. It is asked for a sign of life after half of it.
+    /// Whether a peer is there at all the kernel finds out by itself, with probes that no device has to wake up for.
+    public var idleTimeout: Duration = .seconds(defaultIdleSeconds)
+    public static let defaultIdleSeconds = 600
     /// How long a connection whose answers have filled its share of memory may go without reading enough of them.
     public var readTimeout: Duration = .seconds(30)
     /// How long a draining server waits for its clients to take their last answers.
     public var drainTimeout: Duration = .seconds(5)
+
+    /// Connections in all, and those from one IPv4 address or one /64 network of IPv6. One more is told to come later.
+    public var connectionsMax = defaultConnectionsMax
+    public static let defaultConnectionsMax = 1_000_000
+    public var connectionsPerAddressMax = defaultConnectionsPerAddressMax
+    public static let defaultConnectionsPerAddressMax = 20_000
 
     /// How long it is remembered that a contact was removed, so that a client that was away for less needs no full sync;
     /// and how many of that an owner may have. At least 2 of them.

@@ -30,6 +30,9 @@ public struct SessionPolicy: Equatable, Sendable {
         self.isAdministrator = isAdministrator
     }
 
+    /// Of no listener.
+    public static let nothing = SessionPolicy(allowsTrusted: false, allowsTickets: false, idleSeconds: 0)
+
     /// Of the administrator's socket, where there are no users.
     public static let administrator = SessionPolicy(
         allowsTrusted: false,

@@ -2,7 +2,7 @@
 //  publishes each group to every shard, in stamp order, after it is on disk. Each shard applies a group before it
 //  acknowledges any of it.
 //
-//      shard ──append──▶ queue ──▶ group ──▶ commit (FULL) ──▶ every shard's inbox ──▶ apply, acknowledge
+//      shard ──append──▶ queue ──▶ group ──▶ commit (FULL) ──▶ all shards' inboxes at once ──▶ apply, acknowledge
 //                                               │
 //                                               └── with it, a step of folding or trimming; by themselves when it is quiet
 //
@@ -41,38 +41,14 @@ public struct ChangeLogConfiguration: Sendable {
     /// Unfolded changes, and the bytes that their values hold, beyond which folding goes before the next group.
     public var foldingLagMax = 262_144
     public var foldingLagBytesMax = 64 << 20
+    /// Changes that a shard may have before it, beyond which the log waits for it.
+    public var appliedLagMax = 65_536
     /// Pages that a backup copies between two groups.
     public var backupStep = BackupCopy.pagesAStep
     /// How long the disk is left alone after it was full or could not be written, in milliseconds.
     public var fullRetryMS = 200
 
     public init() {}
-}
-
-/// Where a shard finds what has been committed.
-public final class GroupInbox: Sendable {
-    private let hasGroups = Atomic<Bool>(false)
-    private let groups = Mutex<[Group]>([])
-    private let wake: @Sendable () -> Void
-
-    /// `wake` is called on the log's thread after each group.
-    public init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
-
-    func put(_ group: Group) {
-        groups.withLock { $0.append(group) }
-        hasGroups.store(true, ordering: .releasing)
-        wake()
-    }
-
-    /// All committed since the last call, in stamp order. One atomic load when there is nothing.
-    public func take() -> [Group] {
-        guard hasGroups.load(ordering: .acquiring) else { return [] }
-        return groups.withLock { waiting in
-            hasGroups.store(false, ordering: .relaxed)
-            defer { waiting = [] }
-            return waiting
-        }
-    }
 }
 
 public final class ChangeLog: Sendable {
@@ -97,7 +73,6 @@ public final class ChangeLog: Sendable {
     private let configuration: ChangeLogConfiguration
     let clock: WallClock
     let clockWatch: Mutex<ClockWatch>
-    private let inboxes: [GroupInbox]
     private let failed: @Sendable (any Error) -> Void
 
     /// Starts the log's thread.
@@ -125,11 +100,11 @@ public final class ChangeLog: Sendable {
                 at: DispatchTime.now().uptimeNanoseconds
             )
         )
-        self.inboxes = inboxes
         self.failed = failed
         backups = BackupSlot(pagesAStep: configuration.backupStep)
         nonisolated(unsafe) let store = store
-        startThread("tidemark-log") { [self] in run(store) }
+        let groups = GroupList(inboxes)
+        startThread("tidemark-log") { [self] in run(store, groups) }
     }
 
     /// Hands changes over, in order. False when too much waits already, or the disk does not take any more: then none
@@ -198,12 +173,14 @@ public final class ChangeLog: Sendable {
         var stepsAt = DispatchTime(uptimeNanoseconds: 0)
         /// Changes in the last group.
         var lastGroup = 0
+        /// Where the shards find what is committed.
+        var groups: GroupList
     }
 
-    private func run(_ store: Store) {
+    private func run(_ store: Store, _ groups: GroupList) {
         defer { ended.signal() }
         do {
-            var pace = Pace()
+            var pace = Pace(groups: groups)
             while try turn(store, &pace) {}
             backups.close()
             try store.close(clock: endClock())
@@ -242,6 +219,10 @@ public final class ChangeLog: Sendable {
             }
             return true
         }
+        if pace.groups.changesBehind > configuration.appliedLagMax, !queue.withLock({ $0.isClosing }) {
+            Thread.sleep(forTimeInterval: 0.001)
+            return true
+        }
         let isCopying = backups.advance(store.database)
         switch waiting(pace) {
         case .none:
@@ -255,7 +236,7 @@ public final class ChangeLog: Sendable {
             pace.lastGroup = submissions.count
             let canStep = store.hasSteps && DispatchTime.now() >= pace.stepsAt
             let rows = canStep ? max(configuration.stepRows, 2 * submissions.count) : 0
-            publish(try commit(submissions, rowsMax: rows, to: store))
+            pace.groups.publish(try commit(submissions, rowsMax: rows, to: store))
             try checkpoint(store, &pace)
         }
         return true
@@ -373,10 +354,6 @@ public final class ChangeLog: Sendable {
     func wake() { arrived.signal() }
 
     private func pause() { Thread.sleep(forTimeInterval: Double(configuration.fullRetryMS) / 1000) }
-
-    private func publish(_ group: Group) {
-        for inbox in inboxes { inbox.put(group) }
-    }
 }
 
 extension DatabaseError {

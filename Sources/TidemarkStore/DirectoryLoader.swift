@@ -1,6 +1,6 @@
-//  Makes a directory of what a reader finds:
+//  Makes the shards' directories of what a reader finds:
 //
-//      reader, a thread of its own ──▶ a few chunks ──▶ this thread: the directory
+//      reader, a thread of its own ──▶ a few chunks ──▶ this thread: the directories
 //
 //  Each side waits for memory or for SQLite about as long as the other, so on two cores it takes half as long.
 
@@ -25,15 +25,15 @@ enum DirectoryLoader {
     }
 
     /// On this thread alone, for a reader that is inside a transaction already.
-    static func load(into directory: inout Directory, _ tail: LogTail, from db: Database) throws {
+    static func load(into directories: ShardDirectories, _ tail: LogTail, from db: Database) throws {
         var deleted = Deleted()
-        try StateReader.read(tail, from: db) { try add($0, to: &directory, &deleted) }
-        directory.finishLoading(at: tail.newest)
+        try StateReader.read(tail, from: db) { try add($0, to: directories, &deleted) }
+        directories.finishLoading(at: tail.newest)
     }
 
     /// With a thread that reads ahead. Returns the accounts that are gone and that no entry names any more.
     static func load(
-        into directory: inout Directory,
+        into directories: ShardDirectories,
         _ tail: LogTail,
         from database: DatabaseQueue,
         accounts: Int,
@@ -54,28 +54,29 @@ enum DirectoryLoader {
         var deleted = Deleted()
         var done = 0
         while let chunk = try chunks.take() {
-            try add(chunk, to: &directory, &deleted)
+            try add(chunk, to: directories, &deleted)
             done += chunk.accountCount
             progress(min(done, 2 * accounts), 2 * accounts)
         }
-        directory.finishLoading(at: tail.newest)
+        directories.finishLoading(at: tail.newest)
         return deleted.unnamed
     }
 
     private static func add(
         _ chunk: StateChunk,
-        to directory: inout Directory,
+        to directories: ShardDirectories,
         _ deleted: inout Deleted
     ) throws {
         switch chunk {
         case .accounts(let accounts):
             for account in accounts {
-                guard directory.index(of: account.id) == nil, directory.index(named: account.name) == nil else {
+                guard directories[0].index(of: account.id) == nil, directories[0].index(named: account.name) == nil
+                else {
                     throw StateReader.Inconsistency(
                         description: "account \(account.id): its id or name is another's too"
                     )
                 }
-                directory.load(
+                directories[0].load(
                     account: account.id,
                     name: account.name,
                     created: account.created,
@@ -85,16 +86,19 @@ enum DirectoryLoader {
         case .deleted(let all, let newestUser):
             deleted.at = all
             for user in all.keys {
-                guard directory.index(of: user) == nil else {
+                guard directories[0].index(of: user) == nil else {
                     throw StateReader.Inconsistency(description: "account \(user) is deleted, and is there")
                 }
-                directory.load(newestUser: user)
+                directories[0].load(newestUser: user)
             }
-            directory.load(newestUser: newestUser)
+            directories[0].load(newestUser: newestUser)
+            // All accounts are there.
+            directories.shareAccounts()
         case .rosters(let rosters):
             for roster in rosters {
+                let shard = directories.map.shard(of: roster.owner)
                 guard
-                    directory.load(
+                    directories[shard].load(
                         rosterOf: roster.owner,
                         horizon: roster.horizon,
                         entries: roster.entries,

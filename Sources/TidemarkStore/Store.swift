@@ -367,18 +367,27 @@ public final class Store {
     /// In one transaction.
     private static let forgottenMax = 8_192
 
-    /// The directory as the log has it.
+    /// The directory as the log has it, for a server of one shard.
     public func loadDirectory(
         options: DirectoryOptions = DirectoryOptions(),
         progress: LoadProgress = { _, _ in }
     ) throws -> Directory {
-        var directory = Directory(epochs: epochs, options: options)
+        try loadDirectories(ShardMap(count: 1), options: options, progress: progress).take(0)
+    }
+
+    /// The same for a server of several.
+    public func loadDirectories(
+        _ map: ShardMap,
+        options: DirectoryOptions = DirectoryOptions(),
+        progress: LoadProgress = { _, _ in }
+    ) throws -> ShardDirectories {
+        let directories = ShardDirectories(map, epochs: epochs, options: options)
         defer { tail = nil }
         do {
             let tail = try self.tail ?? database.read { try LogTail($0) }
             let accounts = try database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM account") ?? 0 }
             let unnamed = try DirectoryLoader.load(
-                into: &directory,
+                into: directories,
                 tail,
                 from: database,
                 accounts: accounts,
@@ -389,6 +398,6 @@ public final class Store {
         } catch {
             throw try StoreError(error, path: path)
         }
-        return directory
+        return directories
     }
 }

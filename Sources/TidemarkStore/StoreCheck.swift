@@ -67,17 +67,17 @@ extension StoreReader {
     }
 
     private static func load(_ db: GRDB.Database, _ check: inout StoreCheck) throws {
-        var directory = Directory(epochs: EpochHistory(current: 0))
+        let directories = ShardDirectories(ShardMap(count: 1), epochs: EpochHistory(current: 0))
         do {
             let tail = try LogTail(db)
             check.newestStamp = tail.newest
             check.unfoldedChanges = tail.batch.changeCount
-            try DirectoryLoader.load(into: &directory, tail, from: db)
+            try DirectoryLoader.load(into: directories, tail, from: db)
         } catch let error as StateReader.Inconsistency {
             check.findings.append(error.description)
             return
         }
-        check.users = directory.userCount
-        check.entries = directory.entryCount
+        check.users = directories.userCount
+        check.entries = directories.entryCount
     }
 }

@@ -26,9 +26,16 @@ public struct ErrorMessage: Error, Equatable, Sendable {
     /// For people, in English: what happened and what to do. Encoded, it is cut at `Limits.detailBytesMax`.
     public var detail: String
 
-    public init(_ code: ErrorCode, detail: String = "", retryAfterMS: UInt32 = 0, decode: DecodeError? = nil) {
+    /// `closes` is what the code says, unless the server closes all the same.
+    public init(
+        _ code: ErrorCode,
+        detail: String = "",
+        retryAfterMS: UInt32 = 0,
+        decode: DecodeError? = nil,
+        closes: Bool? = nil
+    ) {
         self.code = code.rawValue
-        closes = code.closes
+        self.closes = closes ?? code.closes
         self.retryAfterMS = retryAfterMS
         self.decode = decode
         self.detail = detail

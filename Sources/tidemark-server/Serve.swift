@@ -16,8 +16,9 @@ struct Serve: AsyncParsableCommand {
               tidemark-server serve --config /etc/tidemark.json
 
             A setting is taken from the flag, else from the environment (TIDEMARK_LISTEN, TIDEMARK_UNIX, TIDEMARK_DATA, \
-            TIDEMARK_KEY_FILE, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_POPULAR_FOLLOWERS, \
-            TIDEMARK_TOMBSTONE_DAYS, TIDEMARK_CONFIG), else from the \
+            TIDEMARK_KEY_FILE, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_LOOPS, \
+            TIDEMARK_CONNECTIONS_MAX, TIDEMARK_CONNECTIONS_PER_ADDRESS, TIDEMARK_IDLE_SECONDS, \
+            TIDEMARK_POPULAR_FOLLOWERS, TIDEMARK_TOMBSTONE_DAYS, TIDEMARK_CONFIG), else from the \
             file of --config; --show-config says what it comes to.
 
             A recording is a pcap file of all connections, above any encryption, with made-up packet headers. \
@@ -76,6 +77,50 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
+            Serve with so many event loops, each a thread with its share of the users (default: one for each core that \
+            this process may use, \(ServerConfiguration.defaultLoops) here).
+            """,
+            valueName: "count"
+        )
+    )
+    var loops: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Take so many connections (default: \(ServerConfiguration.defaultConnectionsMax)); one more is told to come \
+            later.
+            """,
+            valueName: "count"
+        )
+    )
+    var connectionsMax: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Take so many connections from one IPv4 address or one /64 network of IPv6 (default: \
+            \(ServerConfiguration.defaultConnectionsPerAddressMax)). Give more where clients come through a proxy.
+            """,
+            valueName: "count"
+        )
+    )
+    var connectionsPerAddress: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Close a connection that says nothing for so long (default: \(ServerConfiguration.defaultIdleSeconds); 0 for \
+            never). It is asked for a sign of life after half of it.
+            """,
+            valueName: "seconds"
+        )
+    )
+    var idleSeconds: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
             Merge a contact into answers when they are read, rather than write its changes to every follower, where it \
             has more followers than this (default: \(ServerConfiguration.defaultPopularFollowers)). Answers are the same.
             """,
@@ -114,6 +159,10 @@ struct Serve: AsyncParsableCommand {
         if insecure { flags[.insecure] = .bool(true) }
         if let logLevel { flags[.logLevel] = .string(logLevel) }
         if let record { flags[.record] = .string(record) }
+        if let loops { flags[.loops] = .int(loops) }
+        if let connectionsMax { flags[.connectionsMax] = .int(connectionsMax) }
+        if let connectionsPerAddress { flags[.connectionsPerAddress] = .int(connectionsPerAddress) }
+        if let idleSeconds { flags[.idleSeconds] = .int(idleSeconds) }
         if let popularFollowers { flags[.popularFollowers] = .int(popularFollowers) }
         if let tombstoneDays { flags[.tombstoneDays] = .int(tombstoneDays) }
         let settings = try ServeSettings(try await place.settings(flags))

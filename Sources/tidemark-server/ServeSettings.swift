@@ -11,6 +11,10 @@ struct ServeSettings {
     var insecure: Setting<Bool>
     var logLevel: Setting<Logger.Level>
     var record: Setting<String>?
+    var loops: Setting<Int>
+    var connectionsMax: Setting<Int>
+    var connectionsPerAddress: Setting<Int>
+    var idleSeconds: Setting<Int>
     var popularFollowers: Setting<Int>
     var tombstoneDays: Setting<Int>
 
@@ -23,6 +27,18 @@ struct ServeSettings {
                 "a level: trace, debug, info, notice, warning, error or critical"
             ) { Logger.Level(rawValue: $0.lowercased()) } ?? Setting(value: .info, origin: .builtIn)
         record = try settings.text(.record)
+        loops =
+            try settings.number(.loops, in: 1...ServerConfiguration.loopsMax)
+            ?? Setting(value: ServerConfiguration.defaultLoops, origin: .builtIn)
+        connectionsMax =
+            try settings.number(.connectionsMax, in: 1...Int(Int32.max))
+            ?? Setting(value: ServerConfiguration.defaultConnectionsMax, origin: .builtIn)
+        connectionsPerAddress =
+            try settings.number(.connectionsPerAddress, in: 1...Int(Int32.max))
+            ?? Setting(value: ServerConfiguration.defaultConnectionsPerAddressMax, origin: .builtIn)
+        idleSeconds =
+            try settings.number(.idleSeconds, in: 0...Int(Int32.max))
+            ?? Setting(value: ServerConfiguration.defaultIdleSeconds, origin: .builtIn)
         popularFollowers =
             try settings.number(.popularFollowers, in: 1...Int(Int32.max))
             ?? Setting(value: ServerConfiguration.defaultPopularFollowers, origin: .builtIn)
@@ -75,6 +91,10 @@ struct ServeSettings {
             row(.insecure, insecure.value, insecure.origin),
             row(.logLevel, logLevel.value.rawValue, logLevel.origin),
             row(.record, record?.value ?? "", record?.origin ?? .builtIn),
+            row(.loops, loops.value, loops.origin),
+            row(.connectionsMax, connectionsMax.value, connectionsMax.origin),
+            row(.connectionsPerAddress, connectionsPerAddress.value, connectionsPerAddress.origin),
+            row(.idleSeconds, idleSeconds.value, idleSeconds.origin),
             row(.popularFollowers, popularFollowers.value, popularFollowers.origin),
             row(.tombstoneDays, tombstoneDays.value, tombstoneDays.origin),
         ].joined(separator: "\n")

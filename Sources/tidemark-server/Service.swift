@@ -40,6 +40,10 @@ struct Service {
         configuration.allowsInsecure = settings.insecure.value
         configuration.confirmsClock = confirmsClock
         configuration.recorder = try recorder()
+        configuration.loops = settings.loops.value
+        configuration.connectionsMax = settings.connectionsMax.value
+        configuration.connectionsPerAddressMax = settings.connectionsPerAddress.value
+        configuration.idleTimeout = .seconds(settings.idleSeconds.value)
         configuration.popularFollowers = settings.popularFollowers.value
         configuration.tombstoneRetention = .seconds(settings.tombstoneDays.value * 86_400)
         defer { configuration.recorder?.finish() }

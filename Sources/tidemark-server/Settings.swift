@@ -17,6 +17,10 @@ enum Key: String, CaseIterable {
     case insecure
     case logLevel = "log-level"
     case record
+    case loops
+    case connectionsMax = "connections-max"
+    case connectionsPerAddress = "connections-per-address"
+    case idleSeconds = "idle-seconds"
     case popularFollowers = "popular-followers"
     case tombstoneDays = "tombstone-days"
 }

@@ -137,19 +137,31 @@ extension Directory {
     /// A million in all by TIDEMARK_OPERATIONS=1000000, which `tools/test --long` sets; a tenth otherwise.
     static let operations = ProcessInfo.processInfo.environment["TIDEMARK_OPERATIONS"].flatMap(Int.init) ?? 100_000
 
-    @Test("every answer to every token is the model's, and every invariant holds", arguments: Shape.all)
-    func answers(shape: Shape) throws {
-        var driver = Driver(shape, seed: 2_026)
+    /// Of each kind of run, so many with shards in these numbers. Those with several share what one has.
+    static let shardCounts = [1, 2, 4]
+
+    @Test(
+        "every answer to every token is the model's, and every invariant holds",
+        arguments: Shape.all,
+        shardCounts
+    )
+    func answers(shape: Shape, shards: Int) throws {
+        var driver = Driver(shape, seed: 2_026 + UInt64(shards - 1))
         let options = DirectoryOptions(popularFollowers: shape.popularFollowers)
-        var directory = Directory(epochs: EpochHistory(current: 9), options: options)
+        var directory = ShardedDirectory(shards: shards, epochs: EpochHistory(current: 9), options: options)
         var stamps: [Stamp] = [0]
-        let steps = Self.operations / Shape.all.count
+        let steps = Self.operations / Shape.all.count / (shards == 1 ? 1 : 2)
         for step in 0..<steps {
             let change = driver.change()
             let stamp = driver.nextStamp()
-            let isAccepted = directory.accepts(change)
+            let isAccepted = directory.accepts(change, owner: change.owner)
             try #require(isAccepted, "step \(step), \(change), \(driver.random)")
-            directory.apply(change, at: stamp)
+            directory.append(change, at: stamp)
+            if shards == 1 {
+                directory.advanceAll()
+            } else {
+                directory.advanceSome(&driver.random, behindMax: 40)
+            }
             driver.model.apply(change, at: stamp)
             stamps.append(stamp)
             // Whatever is left undone, no answer shows it.
@@ -160,15 +172,16 @@ extension Directory {
             if shape.users > 100, step % 50 != 0 { continue }
             try compare(&directory, &driver, stamps, step)
         }
+        directory.advanceAll()
         while directory.maintain(steps: 1) {}
         directory.checkInvariants()
         let wrong = directory.entryCount - driver.model.entryCount
         #expect(wrong == 0)
-        print("model: \(shape.name), \(steps) operations, seed \(driver.random.value)")
+        print("model: \(shape.name), shards \(shards), \(steps) operations, seed \(driver.random.value)")
     }
 
     private func compare(
-        _ directory: inout Directory,
+        _ directory: inout ShardedDirectory,
         _ driver: inout Driver,
         _ stamps: [Stamp],
         _ step: Int
@@ -302,7 +315,10 @@ extension Directory {
             #expect(book == Self.book(driver.model, owner), "\(replay(driver))")
         }
     }
-    @Test("the same log gives byte-identical answers, whatever is popular and however it is kept", arguments: Shape.all)
+    @Test(
+        "the same log gives byte-identical answers, whatever is popular, however it is kept, on however many shards",
+        arguments: Shape.all
+    )
     func replays(shape: Shape) throws {
         var driver = Driver(shape, seed: 77)
         var log: [(change: Change, stamp: Stamp)] = []
@@ -314,41 +330,43 @@ extension Directory {
         }
         let owners = driver.model.names.keys.sorted().prefix(40)
         let stamps = stride(from: 0, to: log.count, by: 397).map { log[$0].stamp }
+        let syncs = stamps.flatMap { from in
+            [(Sync.Options.stamps, Limits.pageBytesMax), ([], 100)].map { options, pageBytes in
+                var token = ByteWriter()
+                if from != stamps[0] { token.token(SyncToken(settledAt: from, epoch: 9)) }
+                return Sync(
+                    token: Sync.TokenBytes(Array(token.array.dropFirst())),
+                    options: options,
+                    pageBytes: pageBytes
+                )
+            }
+        }
         /// All answers, one behind the other. Hashes have secrets of their own in each directory.
-        func answers(popularFollowers: Int, maintains: Bool) -> [UInt8] {
-            var directory = Directory(
+        func answers(popularFollowers: Int, maintains: Bool, shards: Int = 1) -> [UInt8] {
+            var directory = ShardedDirectory(
+                shards: shards,
                 epochs: EpochHistory(current: 9),
                 options: DirectoryOptions(popularFollowers: popularFollowers)
             )
-            for (change, stamp) in log {
-                directory.apply(change, at: stamp)
+            for (position, entry) in log.enumerated() {
+                directory.append(entry.change, at: entry.stamp)
+                if position % shards == 0 { directory.advanceAll() }
                 if maintains { directory.maintain(steps: 3) }
             }
             var writer = ByteWriter()
-            for owner in owners {
-                guard let index = directory.index(of: owner) else { continue }
-                for from in stamps {
-                    for (options, pageBytes) in [(Sync.Options.stamps, Limits.pageBytesMax), ([], 100)] {
-                        var token = ByteWriter()
-                        if from != stamps[0] { token.token(SyncToken(settledAt: from, epoch: 9)) }
-                        let sync = Sync(
-                            token: Sync.TokenBytes(Array(token.array.dropFirst())),
-                            options: options,
-                            pageBytes: pageBytes
-                        )
-                        _ = directory.writePage(of: index, for: sync, into: &writer)
-                    }
-                }
-            }
+            for owner in owners { _ = directory.write(owner, syncs, into: &writer) }
             return writer.array
         }
         let first = answers(popularFollowers: shape.popularFollowers, maintains: false)
         #expect(first.count > 5_000, "there is something to compare")
         // Not by ==, which would print megabytes.
-        let ways = [(shape.popularFollowers, true), (1, false), (3, true), (1_000_000, false)]
-        for (popularFollowers, maintains) in ways {
-            let isSame = answers(popularFollowers: popularFollowers, maintains: maintains) == first
-            #expect(isSame, "popular above \(popularFollowers), maintained: \(maintains), \(driver.random)")
+        let ways = [
+            (shape.popularFollowers, true, 1), (1, false, 1), (3, true, 1), (1_000_000, false, 1),
+            (shape.popularFollowers, true, 2), (3, false, 5),
+        ]
+        for (popularFollowers, maintains, shards) in ways {
+            let isSame = answers(popularFollowers: popularFollowers, maintains: maintains, shards: shards) == first
+            #expect(isSame, "popular above \(popularFollowers), maintained: \(maintains), \(shards), \(driver.random)")
         }
     }
 }

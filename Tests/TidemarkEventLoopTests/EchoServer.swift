@@ -25,6 +25,7 @@ struct EchoServer: ~Copyable {
     var ended: [ConnectionID] = []
     var drained: [ConnectionID] = []
     var deadlines: [ConnectionID] = []
+    var detached: [ConnectionID] = []
     var closed: [ConnectionID: CloseReason] = [:]
     var wakes = 0
     /// The most unsent bytes of any connection, and the most bytes handed out at once.
@@ -45,6 +46,17 @@ struct EchoServer: ~Copyable {
     var port: UInt16 { loop.port(of: listener) }
 
     func connect() throws -> Peer { try Peer(port: port) }
+
+    /// The peer's descriptor, for where peers are in an array.
+    func connectDescriptor() throws -> Int32 {
+        var peer = try connect()
+        return peer.release()
+    }
+
+    mutating func takeDetached(_ id: ConnectionID) throws -> DetachedConnection {
+        let taken = loop.takeDetached(id)
+        return try #require(taken)
+    }
 
     /// Runs iterations until `condition` holds after one; an issue is recorded if it does not within 20 s.
     mutating func run(
@@ -100,6 +112,8 @@ struct EchoServer: ~Copyable {
         case .closed(let id, let reason):
             #expect(closed[id] == nil, "closed twice")
             closed[id] = reason
+        case .detached(let id):
+            detached.append(id)
         case .woken:
             wakes += 1
         }

@@ -84,12 +84,17 @@ extension EventLoopTests {
             var second = try EventLoop()
             let alone = try first.listen(tcp: "127.0.0.1", port: 0)
             #expect(throws: EventLoopError.self) {
-                _ = try second.listen(tcp: "127.0.0.1", port: first.port(of: alone), sharingPort: true)
+                _ = try second.listen(tcp: "127.0.0.1", port: first.port(of: alone), sharingPort: .another)
             }
-            let shared = try first.listen(tcp: "127.0.0.1", port: 0, sharingPort: true)
+            let shared = try first.listen(tcp: "127.0.0.1", port: 0, sharingPort: .first)
             let port = first.port(of: shared)
-            let same = try second.listen(tcp: "127.0.0.1", port: port, sharingPort: true)
+            let same = try second.listen(tcp: "127.0.0.1", port: port, sharingPort: .another)
             #expect(second.port(of: same) == port)
+            // The kernel would let it in.
+            var stranger = try EventLoop()
+            #expect(throws: EventLoopError.self) {
+                _ = try stranger.listen(tcp: "127.0.0.1", port: port, sharingPort: .first)
+            }
         }
 
         @Test func acceptedConnectionsInheritNoDelay() throws {

@@ -1,4 +1,5 @@
 import Testing
+import TidemarkServer
 
 /// Of `tidemark-server serve --show-config`, which says each setting and where it is from.
 @Suite struct SettingsTests {
@@ -18,6 +19,10 @@ import Testing
                 insecure = false   (default)
                 log-level = info   (default)
                 record =    (default)
+                loops = \(ServerConfiguration.defaultLoops)   (default)
+                connections-max = 1000000   (default)
+                connections-per-address = 20000   (default)
+                idle-seconds = 600   (default)
                 popular-followers = 2048   (default)
                 tombstone-days = 90   (default)
 
@@ -33,7 +38,7 @@ import Testing
             """
             {"listen": ["127.0.0.1:1", "127.0.0.1:2"], "unix": "/file.sock", "data": "/file",
              "key-file": "/file.keys", "insecure": true, "log-level": "debug", "record": "/file.pcap",
-             "popular-followers": 7, "tombstone-days": 30}
+             "loops": 3, "connections-max": 9, "idle-seconds": 0, "popular-followers": 7, "tombstone-days": 30}
             """
         )
         let environment = [
@@ -60,6 +65,10 @@ import Testing
                 insecure = false   (TIDEMARK_INSECURE in the environment)
                 log-level = debug   (\(file): "log-level")
                 record = /environment.pcap   (TIDEMARK_RECORD in the environment)
+                loops = 3   (\(file): "loops")
+                connections-max = 9   (\(file): "connections-max")
+                connections-per-address = 20000   (default)
+                idle-seconds = 0   (\(file): "idle-seconds")
                 popular-followers = 8   (TIDEMARK_POPULAR_FOLLOWERS in the environment)
                 tombstone-days = 30   (\(file): "tombstone-days")
 
@@ -80,7 +89,7 @@ import Testing
         (
             "{\"lisen\": []}",
             ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level, record, "
-                + "popular-followers, tombstone-days"
+                + "loops, connections-max, connections-per-address, idle-seconds, popular-followers, tombstone-days"
         ),
         ("{\"tombstone-days\": 0}", ": \"tombstone-days\": \"0\" is not a number from 1 to 36500"),
         ("{\"popular-followers\": \"many\"}", ": \"popular-followers\": is not a whole number"),

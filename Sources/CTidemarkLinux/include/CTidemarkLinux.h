@@ -241,6 +241,22 @@ static inline uint16_t tidemark_port(const struct sockaddr_storage *address) {
     return 0;
 }
 
+/* Tells networks apart that different people have: an IPv4 address, also where it is mapped into IPv6, or the first half of an
+ * IPv6 address, of which a single subscriber has the second half. False for families without either. */
+static inline bool tidemark_network(const struct sockaddr_storage *address, uint64_t *network) {
+    if (address->ss_family == AF_INET) {
+        *network = UINT64_C(0xffff00000000) | ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr);
+        return true;
+    }
+    if (address->ss_family != AF_INET6) return false;
+    const uint8_t *bytes = ((const struct sockaddr_in6 *)address)->sin6_addr.s6_addr;
+    /* ::ffff:a.b.c.d has its address in the second half; no network of the world begins with 0000:ffff. */
+    int first = IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *)address)->sin6_addr) ? 8 : 0;
+    *network = 0;
+    for (int i = first; i < first + 8; i++) *network = *network << 8 | bytes[i];
+    return true;
+}
+
 /* Writes the numeric host of `address` and a terminating zero; false for families without one. */
 static inline bool tidemark_host(const struct sockaddr_storage *address, char *text, socklen_t bytes) {
     socklen_t length = address->ss_family == AF_INET    ? sizeof(struct sockaddr_in)

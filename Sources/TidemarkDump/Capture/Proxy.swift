@@ -128,7 +128,7 @@ public struct Proxy: ~Copyable {
         case .ended(let id): end(id, &sink)
         case .closed(let id, let reason): close(id, reason, &sink, report)
         case .woken: isStopping = true
-        case .deadline: break
+        case .deadline, .detached: break
         }
     }
 

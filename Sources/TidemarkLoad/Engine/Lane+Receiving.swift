@@ -21,7 +21,7 @@ extension Lane {
                 clients[index].isPaused = false
                 offer(index)
             }
-        case .accepted, .drained, .woken:
+        case .accepted, .drained, .detached, .woken:
             break
         }
     }

@@ -23,10 +23,17 @@ final class TestServer: Sendable {
     let directory: URL
     let clock: TestClock
     private let recorder: Recorder?
+    private let adjust: @Sendable (inout ServerConfiguration) -> Void
     private let running = Mutex<Server?>(nil)
 
     /// The changes are what the store holds before the server starts.
-    init(_ changes: [Change] = [], clock: TestClock = TestClock(), recorder: Recorder? = nil) throws {
+    init(
+        _ changes: [Change] = [],
+        clock: TestClock = TestClock(),
+        recorder: Recorder? = nil,
+        adjust: @escaping @Sendable (inout ServerConfiguration) -> Void = { _ in }
+    ) throws {
+        self.adjust = adjust
         directory = FileManager.default.temporaryDirectory.appending(path: "tidemark-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         self.clock = clock
@@ -54,6 +61,7 @@ final class TestServer: Sendable {
         configuration.eventLoop.receiveBuffers = 1024
         // Tests leave connections open that nobody reads any more.
         configuration.drainTimeout = .milliseconds(200)
+        adjust(&configuration)
         var log = Logger(label: "test")
         log.logLevel = .error
         let server = try Server(configuration, log: log)

@@ -111,7 +111,7 @@ final class ScriptedServer: Sendable {
                 loop.close(id, flushing: false)
             case .closed(let id, _):
                 peers[id] = nil
-            case .connected, .drained, .deadline, .woken:
+            case .connected, .drained, .deadline, .detached, .woken:
                 break
             }
         }

@@ -3,10 +3,11 @@ import TidemarkRecording
 
 /// Tells a recorder what happens on one loop's connections.
 struct ShardRecording: ~Copyable {
-    private struct Slot {
-        var connection: RecordedConnection
+    /// One connection, which may go from one shard's recording to another's.
+    struct Slot: Sendable {
+        fileprivate var connection: RecordedConnection
         /// Bytes that are recorded and were not consumed: the loop hands them out again, before new ones.
-        var unconsumed = 0
+        fileprivate var unconsumed = 0
     }
 
     private let recorder: Recorder
@@ -27,10 +28,23 @@ struct ShardRecording: ~Copyable {
 
     @inline(never)
     mutating func accepted(_ id: ConnectionID, _ listener: ListenerID, peer: String?, port: UInt16) {
+        let client = peer.flatMap { IPEndpoint($0, port: port) }
+        arrive(id, Slot(connection: recorder.opened(client: client, server: servers[Int(listener.index)])))
+    }
+
+    /// The connection goes to another shard.
+    mutating func leave(_ id: ConnectionID) -> Slot? { slots[Int(id.slot)].take() }
+
+    mutating func arrive(_ id: ConnectionID, _ connection: Slot) {
         let slot = Int(id.slot)
         if slot >= slots.count { slots.append(contentsOf: repeatElement(nil, count: slot + 1 - slots.count)) }
-        let client = peer.flatMap { IPEndpoint($0, port: port) }
-        slots[slot] = Slot(connection: recorder.opened(client: client, server: servers[Int(listener.index)]))
+        slots[slot] = connection
+    }
+
+    /// It went from a shard, and came to none.
+    func refused(_ connection: Slot) {
+        var connection = connection.connection
+        recorder.closed(&connection, by: .server, isReset: true)
     }
 
     /// `bytes` is all that is unconsumed, as the loop hands it out.

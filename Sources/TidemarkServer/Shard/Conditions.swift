@@ -3,9 +3,12 @@ import TidemarkStore
 
 /// What the server depends on and cannot mend: its disk and its clock. Each change of either is said once.
 struct Conditions {
+    let isSilent: Bool
     private var isStalled = false
     /// How far the clock jumped, in microseconds; nil while it is believed.
     private(set) var clockJump: UInt64?
+
+    init(isSilent: Bool) { self.isSilent = isSilent }
 
     /// Returns the clock, in microseconds since the Unix epoch.
     mutating func look(at changeLog: ChangeLog, _ log: Logger) -> UInt64 {
@@ -18,6 +21,7 @@ struct Conditions {
     private mutating func tellOfDisk(_ isStalled: Bool, _ log: Logger) {
         guard isStalled != self.isStalled else { return }
         self.isStalled = isStalled
+        if isSilent { return }
         guard isStalled else { return log.notice("the disk takes changes again; nothing was lost") }
         log.error(
             """
@@ -30,6 +34,7 @@ struct Conditions {
     private mutating func tellOfClock(_ jump: UInt64?, _ log: Logger) {
         guard jump != clockJump else { return }
         clockJump = jump
+        if isSilent { return }
         guard let jump else { return log.notice("the clock is confirmed; old tombstones are collected again") }
         log.warning(
             """

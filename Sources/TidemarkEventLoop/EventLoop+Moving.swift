@@ -1,0 +1,95 @@
+// A connection moves from one loop to another, whole: what was received and not consumed, and what is not sent yet.
+//
+//   detach ─▶ receive cancelled, send completed ─▶ .detached ─▶ takeDetached ── any thread ──▶ attach, by another loop
+//
+// In between nothing is lost and nothing is said twice: bytes that arrive before the receive is cancelled are kept, those
+// after it wait in the kernel.
+
+import Glibc
+
+/// A connection that belongs to no loop. Dropped, it is closed.
+public final class DetachedConnection: Sendable {
+    let descriptor: Int32
+    /// Received, and not consumed.
+    let input: [UInt8]
+    /// To be sent.
+    let output: [UInt8]
+    nonisolated(unsafe) private var isAttached = false
+
+    init(descriptor: Int32, input: [UInt8], output: [UInt8]) {
+        self.descriptor = descriptor
+        self.input = input
+        self.output = output
+    }
+
+    deinit { if !isAttached { closeDescriptor(descriptor) } }
+
+    /// From now on the descriptor is a loop's.
+    fileprivate func attach() {
+        precondition(!isAttached, "a connection is attached once")
+        isAttached = true
+    }
+}
+
+extension EventLoop {
+    /// Ends a connection for this loop, without ending it for its peer: no more bytes of it are reported, and nothing more
+    /// is sent. `.detached` follows, unless the connection breaks or is closed before. One that is still
+    /// connecting, or whose sending was ended, stays.
+    public mutating func detach(_ id: ConnectionID) {
+        guard let connection = live(id), !connection.pointee.has([.connecting, .endingOutput]) else { return }
+        connection.pointee.flags.insert([.detaching, .paused])
+        touch(id.slot)
+    }
+
+    /// Hands over a connection that was reported as `.detached`. Its name is dead then, and no `.closed` follows. Nil for a
+    /// dead name.
+    public mutating func takeDetached(_ id: ConnectionID) -> DetachedConnection? {
+        guard let connection = live(id), connection.pointee.has(.detaching) else { return nil }
+        precondition(!connection.pointee.has(.requests), "a connection is taken once it was reported as detached")
+        let detached = DetachedConnection(
+            descriptor: connection.pointee.descriptor,
+            input: Array(connection.pointee.tail.bytes),
+            output: Array(connection.pointee.sending.bytes) + Array(connection.pointee.filling.bytes)
+        )
+        giveBlocks(of: connection)
+        deadlines.clear(Int(id.slot))
+        connections.remove(id.slot)
+        return detached
+    }
+
+    /// Takes over a connection from another loop. It is read from at once, what it had received is reported again, and no
+    /// `.accepted` event is made. On an error it stays the caller's.
+    public mutating func attach(_ detached: DetachedConnection) throws(EventLoopError) -> ConnectionID {
+        guard let id = connections.add(descriptor: detached.descriptor) else {
+            throw .tooManyConnections(limit: connections.capacity)
+        }
+        detached.attach()
+        let connection = connections[id.slot]
+        append(detached.input, to: &connection.pointee.tail)
+        append(detached.output, to: &connection.pointee.filling)
+        if connection.pointee.outputBytes > outputHighWater { connection.pointee.flags.insert(.aboveHighWater) }
+        if !detached.input.isEmpty { reportTailAgain(id.slot, connection) }
+        touch(id.slot)
+        return id
+    }
+
+    private mutating func append(_ bytes: [UInt8], to block: inout Block) {
+        guard !bytes.isEmpty else { return }
+        blocks.makeSpace(bytes.count, in: &block)
+        bytes.withUnsafeBytes { _ = memcpy(block.base! + Int(block.end), $0.baseAddress!, $0.count) }
+        block.end &+= UInt32(bytes.count)
+    }
+
+    /// The event of a connection that is being detached, once its last request has completed.
+    mutating func reportDetached(_ slot: UInt32) -> Event? {
+        let connection = connections[slot]
+        guard isDetaching(connection), !connection.pointee.has([.requests, .detachReported]) else { return nil }
+        connection.pointee.flags.insert(.detachReported)
+        return .detached(ConnectionID(slot: slot, generation: connection.pointee.generation))
+    }
+
+    /// Closing goes before detaching.
+    func isDetaching(_ connection: UnsafeMutablePointer<Connection>) -> Bool {
+        connection.pointee.has(.detaching) && !connection.pointee.has(.closing)
+    }
+}

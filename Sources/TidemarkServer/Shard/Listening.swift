@@ -1,0 +1,61 @@
+import Logging
+import TidemarkEventLoop
+import TidemarkSession
+
+/// Where a shard listens and what it offers, by listener.
+struct Listening: Sendable {
+    var listeners: [ListenAddress] = []
+    var policies: [SessionPolicy] = []
+    /// The last listener, if any. Kept while its listener is: the path may be one of its own.
+    var adminSocket: AdminSocket?
+
+    /// The first shard's: on all addresses, with the port that was taken where 0 was asked for; where possible for the
+    /// administrator too.
+    init(first configuration: ServerConfiguration, on loop: inout EventLoop, log: Logger) throws {
+        for address in configuration.listen {
+            switch address {
+            case .tcp(let host, let port):
+                let sharing: EventLoop.PortSharing = configuration.loops > 1 ? .first : .none
+                let listener = try loop.listen(tcp: host, port: port, sharingPort: sharing)
+                add(.tcp(host: host, port: loop.port(of: listener)), configuration)
+            case .unix(let path):
+                _ = try loop.listen(unix: path)
+                add(address, configuration)
+            }
+        }
+        do {
+            let socket = try AdminSocket(directory: configuration.dataDirectory)
+            _ = try loop.listen(unix: socket.path)
+            listeners.append(.unix(path: socket.path))
+            policies.append(.administrator)
+            adminSocket = socket
+        } catch {
+            // All but the administrator's commands works without.
+            log.warning(
+                "no socket for the administrator: backups have to wait until the server has stopped",
+                metadata: ["error": "\(error)"]
+            )
+        }
+    }
+
+    /// Another shard's: on the same TCP ports. A Unix socket has one listener, whose connections go to their shards when
+    /// they are known, as those do that the kernel has brought to another than theirs.
+    init(another configuration: ServerConfiguration, as first: [ListenAddress], on loop: inout EventLoop) throws {
+        for case .tcp(let host, let port) in first {
+            _ = try loop.listen(tcp: host, port: port, sharingPort: .another)
+            add(.tcp(host: host, port: port), configuration)
+        }
+    }
+
+    private mutating func add(_ address: ListenAddress, _ configuration: ServerConfiguration) {
+        listeners.append(address)
+        let isUnix = if case .unix = address { true } else { false }
+        policies.append(
+            SessionPolicy(
+                allowsTrusted: isUnix,
+                allowsTickets: !configuration.ticketKeys.isEmpty,
+                idleSeconds: UInt32(configuration.idleTimeout.components.seconds)
+            )
+        )
+    }
+}

@@ -1,0 +1,78 @@
+// What passes between shards: connections whose users are another's, and who is online.
+
+import Logging
+import TidemarkDirectory
+import TidemarkEventLoop
+import TidemarkSession
+import TidemarkWire
+
+/// Where a connection goes, and what is to be done for it there first.
+struct Departure {
+    var shard: Int
+    var user: AccountIndex
+    /// Of the authentication.
+    var request: UInt16
+}
+
+extension Shard {
+    // MARK: connections
+
+    /// To be called when the connection is this loop's no longer.
+    mutating func depart(_ id: ConnectionID) {
+        let client = clients[Int(id.slot)]
+        guard let departure = client.departure, let connection = loop.takeDetached(id) else { return }
+        clients[Int(id.slot)] = Client()
+        let arrival = Arrival(
+            connection: connection,
+            session: client.session,
+            policy: client.policy,
+            network: client.network,
+            user: departure.user,
+            request: departure.request,
+            recorded: recording?.leave(id)
+        )
+        // A shard that is going says so to its own, and so it is said here.
+        if team.mailboxes[departure.shard].put(arrival) { return counters.countMove() }
+        if let id = attach(arrival) { goAway(id) }
+    }
+
+    /// What the other shards wrote is of no later time than what the log had published when it was taken.
+    mutating func read(_ mail: ShardMailbox.Mail) {
+        for (user, state) in mail.presence { directory.setPresence(of: user, to: state) }
+        for arrival in mail.arrivals {
+            if let id = attach(arrival) { enter(id, as: arrival.user, arrival.request) }
+        }
+    }
+
+    /// Nil, and the connection is closed, where this loop has no room for it.
+    mutating func attach(_ arrival: Arrival) -> ConnectionID? {
+        do {
+            let id = try loop.attach(arrival.connection)
+            var client = Client(id: id)
+            (client.session, client.policy) = (arrival.session, arrival.policy)
+            (client.isAdmitted, client.network) = (true, arrival.network)
+            add(client)
+            if let recorded = arrival.recorded { recording?.arrive(id, recorded) }
+            return id
+        } catch {
+            admission.leave(arrival.network)
+            counters.countError()
+            log.warning("a connection is refused", metadata: ["error": "\(error)"])
+            if let recorded = arrival.recorded { recording?.refused(recorded) }
+            return nil
+        }
+    }
+
+    // MARK: presence
+
+    mutating func movePresence(of user: AccountIndex, from: PresenceSet.Wish?, to: PresenceSet.Wish?) {
+        guard let state = directory.movePresence(of: user, from: from, to: to), team.map.count > 1 else { return }
+        presenceNews.append(PresenceNews(user: user, state: state))
+    }
+
+    mutating func tellPresence() {
+        if presenceNews.isEmpty { return }
+        for other in 0..<team.map.count where other != index { team.mailboxes[other].put(presenceNews) }
+        presenceNews.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,253 @@
+//  One event loop and what lives on it: connections, sessions, the rosters of the users that are this shard's, the writes it
+//  has decided.
+//
+//      wait ──▶ other shards' mail ──▶ apply what the log has published, acknowledge ──▶ handle frames
+//        ▲                                                                                    │
+//        └──────────────── tell the other shards ◀── hand writes to the log ◀─────────────────┘
+//
+//  Reads are answered here, from memory. Nothing here waits for the disk.
+//
+//  +Frames has frames and connections, +Logins who is who, +Writes the way to the log and back, +Mail what passes between
+//  shards, +Administration, +Retention and +Draining what they say.
+
+import Logging
+import TidemarkDirectory
+import TidemarkEventLoop
+import TidemarkSession
+import TidemarkStore
+import TidemarkWire
+
+struct Shard: ~Copyable {
+    /// What belongs to a connection, by its slot in the event loop.
+    struct Client {
+        /// Nil when the slot has no connection.
+        var id: ConnectionID?
+        var session = Session()
+        var user: AccountIndex?
+        var wish: PresenceSet.Wish = .online
+        var policy = SessionPolicy.nothing
+        /// Counts until it is gone.
+        var isAdmitted = false
+        var network: PeerNetwork?
+        /// Writes handed to the log whose acknowledgement is still to come.
+        var writesOpen = 0
+        /// The peer has said that it sends no more.
+        var hasEnded = false
+        var isClosing = false
+        /// Frames wait until the peer has read some of its answers, or the disk has taken some of its writes.
+        var isPaused = false
+        /// The last word, said once the writes before it are acknowledged; then the connection closes.
+        var farewell: (error: ErrorMessage, request: UInt16)?
+        var hasFrameDeadline = false
+        /// It has said nothing for some time, and was asked for a sign of life.
+        var isAsked = false
+        /// Its user is another shard's: it goes there, and no more of its frames are read here.
+        var departure: Departure?
+    }
+
+    /// A write's answer, due when the log publishes it. The log keeps the order, so the first due is the next one out.
+    struct Acknowledgement {
+        /// Nil for the server's own changes.
+        var connection: ConnectionID?
+        var request: UInt16 = 0
+        var reply = WriteReply.profileSet
+    }
+
+    /// Entries of deleted accounts undone in an iteration: some tens of microseconds.
+    private static let maintenanceSteps = 128
+    /// How often tombstones are looked for.
+    static let collectionInterval = Duration.seconds(1)
+
+    let index: Int
+    let configuration: ServerConfiguration
+    let counters: ShardCounters
+    let team: ShardTeam
+    private let inbox: GroupInbox
+    let changeLog: ChangeLog
+    let draining: DrainFlag
+    let admission: Admission
+    let log: Logger
+    /// Nil, and one test of it all that it costs, unless somebody wants a recording.
+    var recording: ShardRecording?
+
+    var loop: EventLoop
+    var directory: Directory
+    var inFlight = InFlight()
+    var clients: [Client] = []
+    let listening: Listening
+    var acknowledgements = FIFO<Acknowledgement>()
+    let backups = BackupOutcomes()
+    /// Asked for, and not yet told of.
+    var backupsOpen = 0
+    /// The directory has something to undo that no answer waits for.
+    private var hasLeftOver = false
+    var nextCollection: MonotonicTime
+    var collectionCursor = 0
+    var conditions: Conditions
+    /// Decided in this iteration, not yet handed over.
+    var submissions: [Submission] = []
+    /// Of this shard's users, for the other shards, not yet told.
+    var presenceNews: [PresenceNews] = []
+    var scratch = ByteWriter(capacity: 1 << 16)
+
+    /// What all shards of a server have in common.
+    struct Common: Sendable {
+        var configuration: ServerConfiguration
+        var counters: Counters
+        var draining: DrainFlag
+        var admission: Admission
+        var log: Logger
+    }
+
+    /// The loop is listening, as `listen` left it.
+    init(
+        index: Int,
+        _ common: Common,
+        listening: Listening,
+        directory: consuming Directory,
+        team: ShardTeam,
+        inbox: GroupInbox,
+        changeLog: ChangeLog,
+        loop: consuming EventLoop
+    ) {
+        self.index = index
+        configuration = common.configuration
+        counters = common.counters.shard(index)
+        draining = common.draining
+        admission = common.admission
+        log = common.log
+        self.listening = listening
+        self.directory = directory
+        self.team = team
+        self.inbox = inbox
+        self.changeLog = changeLog
+        nextCollection = loop.now + Self.collectionInterval
+        self.loop = loop
+        // Once is enough.
+        conditions = Conditions(isSilent: index != 0)
+        recording = configuration.recorder.map { ShardRecording($0, listeners: listening.listeners) }
+    }
+
+    /// Until it is drained.
+    mutating func run() throws {
+        _ = conditions.look(at: changeLog, log)
+        while !draining.isSet {
+            // What the log did not take is offered again soon; a decision cannot be taken back.
+            let soon = loop.now + .milliseconds(10)
+            try loop.wait(until: hasLeftOver ? loop.now : submissions.isEmpty ? nextCollection : soon)
+            try iterate()
+            hasLeftOver = directory.maintain(steps: Self.maintenanceSteps)
+            if loop.now >= nextCollection { collectTombstones() }
+        }
+        try drain()
+    }
+
+    mutating func iterate() throws {
+        // Before what the log has published: then all that the senders knew of when they wrote it is applied here.
+        let mail = team.mailboxes[index].take()
+        // Once acknowledged, a change is in every later sync. Who waits for an acknowledgement does not wait for the frames
+        // of this iteration as well; nor for the rest of them, where the disk is done before they are.
+        if applyPublished() { try flush() }
+        if let mail { read(mail) }
+        if backupsOpen > 0 { tellBackups() }
+        while let event = loop.next() {
+            handle(event)
+            if applyPublished() { try flush() }
+        }
+        submit()
+        tellPresence()
+    }
+
+    private mutating func flush() throws {
+        // Who learns from us that it is online is so for all.
+        tellPresence()
+        try loop.flush()
+    }
+
+    /// What was committed after this shard has ended, for directories that share their profiles to end alike. Once the log
+    /// is closed.
+    mutating func finish() {
+        while let published = inbox.next() { apply(published) }
+        inbox.leave()
+    }
+
+    /// Returns whether there was anything.
+    private mutating func applyPublished() -> Bool {
+        guard let first = inbox.next() else { return false }
+        apply(first)
+        while let published = inbox.next() { apply(published) }
+        directory.finishChangesIfMany()
+        return true
+    }
+
+    // MARK: events
+
+    private mutating func handle(_ event: Event) {
+        switch event {
+        case .accepted(let id, let listener):
+            accept(id, listener)
+        case .received(let id, let bytes):
+            if recording != nil { recording!.received(id, bytes) }
+            receive(id, bytes)
+        case .ended(let id):
+            if recording != nil { recording!.ended(id, by: .client) }
+            clients[Int(id.slot)].hasEnded = true
+            closeIfDone(id)
+        case .drained(let id):
+            if clients[Int(id.slot)].writesOpen < Self.writesOpenMax { resume(id) }
+        case .deadline(let id):
+            expire(id)
+        case .detached(let id):
+            depart(id)
+        case .closed(let id, let reason):
+            log.trace("closed", metadata: ["connection": "\(id.slot)", "reason": "\(reason)"])
+            if recording != nil { recording!.closed(id, reason) }
+            forget(id)
+        case .woken, .connected:
+            break
+        }
+    }
+
+    private mutating func accept(_ id: ConnectionID, _ listener: ListenerID) {
+        add(Client(id: id, policy: listening.policies[Int(listener.index)]))
+        counters.countConnection()
+        if recording != nil {
+            recording!.accepted(id, listener, peer: loop.peerAddress(id), port: loop.peerPort(id))
+        }
+        log.trace(
+            "accepted",
+            metadata: ["peer": "\(loop.peerAddress(id) ?? "unix")", "connection": "\(id.slot)"]
+        )
+        loop.setDeadline(id, at: loop.now + configuration.authenticateTimeout)
+        // The administrator is let in just then.
+        guard !clients[Int(id.slot)].policy.isAdministrator else { return }
+        let network = loop.peerNetwork(id)
+        do {
+            try admission.admit(network)
+            clients[Int(id.slot)].isAdmitted = true
+            clients[Int(id.slot)].network = network
+        } catch {
+            let later = UInt32.random(in: 2_000...10_000)
+            fail(
+                id,
+                request: 0,
+                ErrorMessage(.retryLater, detail: error.description, retryAfterMS: later, closes: true)
+            )
+        }
+    }
+
+    mutating func add(_ client: Client) {
+        let slot = Int(client.id!.slot)
+        if slot >= clients.count {
+            clients.append(contentsOf: repeatElement(Client(), count: slot + 1 - clients.count))
+        }
+        clients[slot] = client
+    }
+
+    private mutating func forget(_ id: ConnectionID) {
+        let slot = Int(id.slot)
+        if let user = clients[slot].user { movePresence(of: user, from: clients[slot].wish, to: nil) }
+        if clients[slot].isAdmitted { admission.leave(clients[slot].network) }
+        clients[slot] = Client()
+    }
+}

@@ -1,0 +1,99 @@
+//  What the shards of a server tell each other: connections on their way to their users' shard, and who is online.
+//
+//      shard 0 ──put──▶ mailbox of shard 1 ──take, all of it──▶ shard 1
+//
+//  Of presence a mailbox holds the latest state of each user, so it grows with the users, not with what they do. The lock is
+//  held for as long as it takes to put or to swap; no read goes through it, but one atomic load an iteration.
+
+import Synchronization
+import TidemarkDirectory
+import TidemarkEventLoop
+import TidemarkRecording
+import TidemarkSession
+import TidemarkWire
+
+/// All shards of a server.
+final class ShardTeam: Sendable {
+    let map: ShardMap
+    let mailboxes: [ShardMailbox]
+
+    /// One for each shard.
+    init(wakers: [Waker]) {
+        map = ShardMap(count: wakers.count)
+        mailboxes = wakers.map(ShardMailbox.init)
+    }
+}
+
+/// What a user is now.
+struct PresenceNews {
+    var user: AccountIndex
+    var state: PresenceState
+}
+
+/// A connection whose user is known, on its way to that user's shard.
+struct Arrival: Sendable {
+    var connection: DetachedConnection
+    var session: Session
+    var policy: SessionPolicy
+    var network: PeerNetwork?
+    var user: AccountIndex
+    /// Of the authentication, which is still to be answered.
+    var request: UInt16
+    var recorded: ShardRecording.Slot?
+}
+
+final class ShardMailbox: Sendable {
+    struct Mail {
+        var arrivals: [Arrival] = []
+        var presence: [AccountIndex: PresenceState] = [:]
+    }
+
+    private struct State {
+        var mail = Mail()
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+    private let hasMail = Atomic<Bool>(false)
+    private let waker: Waker
+
+    init(waker: Waker) { self.waker = waker }
+
+    /// False where the shard is going, and takes none any more.
+    func put(_ arrival: Arrival) -> Bool {
+        let isOpen = state.withLock { state in
+            if !state.isClosed { state.mail.arrivals.append(arrival) }
+            return !state.isClosed
+        }
+        if isOpen {
+            hasMail.store(true, ordering: .releasing)
+            waker.wake()
+        }
+        return isOpen
+    }
+
+    /// Nobody is woken: it is there when the shard next reads anything.
+    func put(_ news: [PresenceNews]) {
+        state.withLock { state in
+            guard !state.isClosed else { return }
+            for news in news { state.mail.presence[news.user] = news.state }
+        }
+        hasMail.store(true, ordering: .releasing)
+    }
+
+    /// Nil when there is nothing.
+    @inline(__always)
+    func take() -> Mail? { hasMail.load(ordering: .acquiring) ? takeAll(closing: false) : nil }
+
+    /// Takes what there is; from now on nothing more is taken.
+    func close() -> Mail { takeAll(closing: true) }
+
+    private func takeAll(closing: Bool) -> Mail {
+        hasMail.store(false, ordering: .relaxed)
+        return state.withLock { state in
+            if closing { state.isClosed = true }
+            defer { state.mail = Mail() }
+            return state.mail
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//  A shard's thread, and what passes between it and the thread that starts the server:
+//
+//      started ──▶ listening (where, and how to wake it)
+//      begin: the log, the other shards  ──▶ serves until drained ──▶ drained
+//      finish: the log is closed  ──▶ applies the rest ──▶ ended
+
+import Dispatch
+import Synchronization
+import TidemarkDirectory
+import TidemarkEventLoop
+import TidemarkStore
+
+final class ShardThread: Sendable {
+    /// What there is only once all shards listen.
+    struct Surroundings: Sendable {
+        var team: ShardTeam
+        var inbox: GroupInbox
+        var changeLog: ChangeLog
+    }
+
+    let waker: Waker
+    /// Those of the configuration, with the ports that were taken, and the administrator's.
+    let listeners: [ListenAddress]
+
+    private let surroundings: Promise<Surroundings>
+    private let drained: Promise<Void>
+    private let logClosed: Promise<Void>
+    private let ended: Promise<Void>
+
+    /// Makes the loop on a thread of its own, and returns once it listens: the first shard where the configuration says, the
+    /// others where the first one does. `failed` is called on the thread, once, where it ends before it should.
+    init(
+        _ index: Int,
+        _ common: Shard.Common,
+        directories: ShardDirectories,
+        first: ShardThread?,
+        failed: @escaping @Sendable (any Error) -> Void
+    ) throws {
+        let listening = Promise<(Listening, Waker)>()
+        let surroundings = Promise<Surroundings>()
+        let drained = Promise<Void>()
+        let logClosed = Promise<Void>()
+        let ended = Promise<Void>()
+        let addresses = first?.listeners
+        startThread("tidemark-loop-\(index)") {
+            defer { ended.complete(.success(())) }
+            do {
+                var loop = try EventLoop(common.configuration.eventLoop)
+                let ears =
+                    if let addresses {
+                        try Listening(another: common.configuration, as: addresses, on: &loop)
+                    } else {
+                        try Listening(first: common.configuration, on: &loop, log: common.log)
+                    }
+                listening.complete(.success((ears, loop.waker)))
+                let around = try surroundings.wait().get()
+                defer { around.inbox.leave() }
+                var shard = Shard(
+                    index: index,
+                    common,
+                    listening: ears,
+                    directory: directories.take(index),
+                    team: around.team,
+                    inbox: around.inbox,
+                    changeLog: around.changeLog,
+                    loop: loop
+                )
+                defer { drained.complete(.success(())) }
+                try shard.run()
+                drained.complete(.success(()))
+                _ = logClosed.wait()
+                shard.finish()
+            } catch {
+                listening.complete(.failure(error))
+                if !(error is NeverBegun) { failed(error) }
+            }
+        }
+        let (ears, waker) = try listening.wait().get()
+        (listeners, self.waker) = (ears.listeners, waker)
+        self.surroundings = surroundings
+        self.drained = drained
+        self.logClosed = logClosed
+        self.ended = ended
+    }
+
+    private struct NeverBegun: Error {}
+
+    func begin(_ surroundings: Surroundings) { self.surroundings.complete(.success(surroundings)) }
+
+    /// Instead: another shard could not start.
+    func giveUp() {
+        surroundings.complete(.failure(NeverBegun()))
+        _ = ended.wait()
+    }
+
+    func waitUntilDrained() { _ = drained.wait() }
+
+    /// Once the log is closed.
+    func finish() {
+        logClosed.complete(.success(()))
+        _ = ended.wait()
+    }
+}
+
+/// A value that one thread completes and others wait for.
+final class Promise<Value: Sendable>: Sendable {
+    private let completed = DispatchSemaphore(value: 0)
+    private let result = Mutex<Result<Value, any Error>?>(nil)
+
+    /// The first one counts.
+    func complete(_ value: Result<Value, any Error>) {
+        let isFirst = result.withLock { result in
+            guard result == nil else { return false }
+            result = value
+            return true
+        }
+        if isFirst { completed.signal() }
+    }
+
+    func wait() -> Result<Value, any Error> {
+        completed.wait()
+        defer { completed.signal() }
+        return result.withLock { $0! }
+    }
+}

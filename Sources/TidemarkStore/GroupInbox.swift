@@ -1,0 +1,92 @@
+//  What has been committed, as the shards see it: one list that grows at its end, which each shard follows at its own pace.
+//
+//      log's thread ──▶ group ─▶ group ─▶ group          one store, and the group is there for all shards at once: none can
+//                         ▲                 ▲             acknowledge a change that another would not find
+//                      shard 1           shard 0          what all have passed is freed
+
+import Synchronization
+import TidemarkDirectory
+
+/// A group in the list.
+public final class PublishedGroup: Sendable {
+    public let group: Group
+    /// The places of its changes' profiles; nil where there is one shard only.
+    public let profiles: SharedProfiles?
+    /// Changes up to the end of this group, since the list began.
+    fileprivate let position: UInt64
+    fileprivate let next = AtomicLazyReference<PublishedGroup>()
+
+    fileprivate init(_ group: Group, profiles: SharedProfiles?, position: UInt64) {
+        self.group = group
+        self.profiles = profiles
+        self.position = position
+    }
+}
+
+/// Where a shard finds what has been committed. Read by one thread; it holds on to all that it has not read.
+public final class GroupInbox: @unchecked Sendable {
+    /// The last one read. Nil before the log has begun.
+    private var last: PublishedGroup?
+    private let position = Atomic<UInt64>(0)
+    private let wake: @Sendable () -> Void
+
+    /// `wake` is called on the log's thread after each group.
+    public init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
+
+    deinit {
+        // One by one: a long list that lets go of its head would let go of all the rest from within.
+        while let next = last?.next.load() { last = next }
+    }
+
+    fileprivate func follow(_ first: PublishedGroup) { last = first }
+
+    /// The next one committed, in stamp order; nil when there is none yet. One atomic load then.
+    @inline(__always)
+    public func next() -> PublishedGroup? {
+        guard let next = last?.next.load() else { return nil }
+        last = next
+        position.store(next.position, ordering: .relaxed)
+        return next
+    }
+
+    /// Reads no more: the log waits for it no longer, and keeps nothing for it.
+    public func leave() {
+        position.store(.max, ordering: .relaxed)
+        while let next = last?.next.load() { last = next }
+        last = nil
+    }
+
+    fileprivate func changesBehind(_ end: UInt64) -> UInt64 {
+        let position = position.load(ordering: .relaxed)
+        return position < end ? end - position : 0
+    }
+
+    fileprivate func wakeReader() { wake() }
+}
+
+/// The list's end, which is the log's.
+struct GroupList {
+    private let inboxes: [GroupInbox]
+    private var last: PublishedGroup
+
+    init(_ inboxes: [GroupInbox]) {
+        self.inboxes = inboxes
+        last = PublishedGroup(Group(first: 0, submissions: []), profiles: nil, position: 0)
+        for inbox in inboxes { inbox.follow(last) }
+    }
+
+    mutating func publish(_ group: Group) {
+        let isShared = inboxes.count > 1 && group.changeCount > 0
+        let next = PublishedGroup(
+            group,
+            profiles: isShared ? SharedProfiles(changes: group.changeCount, shards: inboxes.count) : nil,
+            position: last.position + UInt64(group.changeCount)
+        )
+        _ = last.next.storeIfNil(next)
+        last = next
+        for inbox in inboxes { inbox.wakeReader() }
+    }
+
+    /// How many changes the slowest reader has still before it.
+    var changesBehind: Int { Int(inboxes.map { $0.changesBehind(last.position) }.max() ?? 0) }
+}

@@ -1,0 +1,89 @@
+import TidemarkTesting
+import TidemarkWire
+
+@testable import TidemarkDirectory
+
+/// The shards of one server, each as far behind the log as it happens to be; but for the one that answers, which has applied
+/// all of it, as a loop has before it looks at a frame.
+struct ShardedDirectory {
+    private let directories: ShardDirectories
+    private var log: [(change: Change, stamp: Stamp, profiles: SharedProfiles?)] = []
+    private var applied: [Int]
+
+    init(shards: Int, epochs: EpochHistory, options: DirectoryOptions) {
+        directories = ShardDirectories(ShardMap(count: shards), epochs: epochs, options: options)
+        applied = Array(repeating: 0, count: shards)
+    }
+
+    var shards: Int { applied.count }
+
+    mutating func append(_ change: Change, at stamp: Stamp) {
+        log.append((change, stamp, shards > 1 ? SharedProfiles(changes: 1, shards: shards) : nil))
+    }
+
+    /// One shard goes on, by up to so many changes.
+    mutating func advance(_ shard: Int, by count: Int? = nil) {
+        let behind = log.count - applied[shard]
+        for position in applied[shard]..<applied[shard] + min(count ?? behind, behind) {
+            let (change, stamp, profiles) = log[position]
+            directories[shard].apply(change, at: stamp, sharing: profiles?.place(0))
+            applied[shard] = position + 1
+        }
+    }
+
+    /// Some shards go on a little, none is far behind.
+    mutating func advanceSome(_ random: inout Seed, behindMax: Int) {
+        for shard in 0..<shards {
+            if random.chance(30) { advance(shard, by: random.below(8)) }
+            let behind = log.count - applied[shard]
+            if behind > behindMax { advance(shard, by: behind - behindMax) }
+        }
+    }
+
+    mutating func accepts(_ change: Change, owner: UserID) -> Bool {
+        let shard = directories.map.shard(of: owner)
+        advance(shard)
+        return directories[shard].accepts(change)
+    }
+
+    mutating func page(_ user: UserID, _ sync: Sync) throws -> (page: SyncPage, outcome: SyncOutcome) {
+        let shard = directories.map.shard(of: user)
+        advance(shard)
+        return try directories[shard].page(user, sync)
+    }
+
+    /// Answers behind what the writer has; false where the user is gone.
+    mutating func write(_ user: UserID, _ syncs: [Sync], into writer: inout ByteWriter) -> Bool {
+        let shard = directories.map.shard(of: user)
+        advance(shard)
+        guard let index = directories[shard].index(of: user) else { return false }
+        for sync in syncs { _ = directories[shard].writePage(of: index, for: sync, into: &writer) }
+        return true
+    }
+
+    /// Returns whether any shard has more to do.
+    @discardableResult
+    mutating func maintain(steps: Int) -> Bool {
+        var hasMore = false
+        for shard in 0..<shards where directories[shard].maintain(steps: steps) { hasMore = true }
+        return hasMore
+    }
+
+    mutating func checkInvariants() {
+        for shard in 0..<shards { directories[shard].checkInvariants() }
+    }
+
+    mutating func advanceAll() { for shard in 0..<shards { advance(shard) } }
+
+    var entryCount: Int { directories.entryCount }
+}
+
+extension Change {
+    /// Whose shard decides it.
+    var owner: UserID {
+        switch self {
+        case .accountCreated(let user, _), .accountDeleted(let user), .profileChanged(let user, _): user
+        case .entrySet(let owner, _, _, _), .entryRemoved(let owner, _), .tombstonesCollected(let owner, _): owner
+        }
+    }
+}

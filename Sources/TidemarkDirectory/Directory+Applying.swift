@@ -178,9 +178,7 @@ extension Directory {
         let account = Int(index)
         unlist(index)
         accounts[account].isDeleted = true
-        if presence[account] != .offline { onlineUsers -= 1 }
-        presence[account] = .offline
-        presentUsers[index] = nil
+        forgetPresence(account)
         let followers = accounts[account].followers
         if accounts[account].isPopular {
             // Its followers find out when they are read, and keep it as a tombstone until they collect it.

@@ -57,9 +57,22 @@ extension Directory {
         let was = presence[Int(user.raw)]
         guard was != state, !isDeleted(user) else { return false }
         presence[Int(user.raw)] = state
-        if was == .offline { onlineUsers += 1 }
-        if state == .offline { onlineUsers -= 1 }
+        if was == .offline || state == .offline { switchOnline(Int(user.raw)) }
         return true
+    }
+
+    private mutating func switchOnline(_ account: Int) {
+        let isOnline = presence[account] != .offline
+        onlineUsers += isOnline ? 1 : -1
+        onlineBits[account / 64] ^= 1 << UInt64(account % 64)
+    }
+
+    /// For an account that is deleted.
+    mutating func forgetPresence(_ account: Int) {
+        presentUsers[UInt32(account)] = nil
+        guard presence[account] != .offline else { return }
+        presence[account] = .offline
+        switchOnline(account)
     }
 
     /// Every contact that is online, changed or not (claims 3 and 13).
@@ -69,11 +82,15 @@ extension Directory {
         guard others > 0 else { return writer.u8(PresenceForm.nobody.rawValue) }
         presenceScratch.removeAll()
         let roster = accounts[Int(owner.raw)].roster
-        for number in 1..<max(1, roster.memberCount) where roster.isLive(number) {
-            let state = presence[Int(roster.members[number].contact)]
-            if state != .offline {
-                presenceScratch.append(ContactPresence(number: UInt32(number), state: state))
-            }
+        let members = roster.members
+        let online = onlineBits.buffer
+        for number in 1..<max(1, roster.memberCount) {
+            // First what is seldom so. Of a number without a contact it is anything.
+            let contact = Int(members[number].contact)
+            guard contact / 64 < online.count, online[contact / 64] >> UInt64(contact % 64) & 1 == 1,
+                roster.isLive(number)
+            else { continue }
+            presenceScratch.append(ContactPresence(number: UInt32(number), state: presence[contact]))
         }
         writer.presence(presenceScratch.buffer)
     }

@@ -1,8 +1,8 @@
 // Memory for bytes that wait: unsent output, and the tail of a frame that is not complete yet.
 //
-//   class 0: 1 KiB ─▶ □ ─▶ □        a free list for each power of two; the link is in the free block itself
-//   class 1: 2 KiB ─▶ □
-//   class 2: 4 KiB                   empty: from malloc
+//   class 0: 128 bytes ─▶ □ ─▶ □     a free list for each power of two; the link is in the free block itself
+//   class 1: 256 bytes ─▶ □
+//   class 2: 512 bytes               empty: from malloc
 //   …
 //
 // A connection holds a block only while bytes wait in it, so an idle connection costs none. The lists keep at most
@@ -12,10 +12,19 @@ import Glibc
 
 /// Bytes `start..<end` of one block wait. All zeros: no block.
 struct Block: BitwiseCopyable {
-    var base: UnsafeMutableRawPointer?
+    /// The address, and in the byte above it the size class: no address of a process has more than 56 bits.
+    private var bits: UInt = 0
     var start: UInt32 = 0
     var end: UInt32 = 0
-    var sizeClass: UInt8 = 0
+
+    init() {}
+
+    init(base: UnsafeMutableRawPointer, sizeClass: UInt8) {
+        bits = UInt(bitPattern: base) | UInt(sizeClass) << 56
+    }
+
+    var base: UnsafeMutableRawPointer? { UnsafeMutableRawPointer(bitPattern: bits & (1 << 56 - 1)) }
+    var sizeClass: UInt8 { UInt8(truncatingIfNeeded: bits >> 56) }
 
     var count: Int { Int(end &- start) }
     var isEmpty: Bool { start == end }
@@ -27,8 +36,9 @@ struct Block: BitwiseCopyable {
 }
 
 struct BlockPool: ~Copyable {
-    private static let smallest = 1024
-    private static let classes = 22
+    /// Two lines of the cache: most answers fit, and those of some hundred connections stay in it together.
+    private static let smallest = 128
+    private static let classes = 25
     /// The largest block: 2 GiB.
     static let byteCountMax = smallest << (classes - 1)
     private static let cachedBytesMax = 64 << 20

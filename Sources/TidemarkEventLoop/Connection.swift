@@ -1,6 +1,6 @@
 // The state of one connection, and the slab that holds them all.
 //
-//            ┌─────────────── 88 bytes ──────────────┐
+//            ┌─── 64 bytes, a line of the cache ─────┐
 //   slot 0   │ descriptor, generation, flags         │
 //            │ tail     bytes received, not consumed │      blocks: only while bytes wait
 //            │ filling  bytes to send, growing       │

@@ -7,7 +7,7 @@
 // nothing.
 
 /// The name of a connection of one loop. Never reused.
-public struct ConnectionID: Hashable, Sendable {
+public struct ConnectionID: Hashable, Sendable, BitwiseCopyable {
     /// The connection's place in the loop's slab: small numbers, reused, good as an index into the caller's own slab.
     public let slot: UInt32
     /// Which of the connections that had this place; never 0.
@@ -28,7 +28,7 @@ public struct ListenerID: Hashable, Sendable {
 }
 
 /// An IPv4 address, or the first 64 bits of an IPv6 address: the rest of it is its owner's to choose.
-public struct PeerNetwork: Hashable, Sendable {
+public struct PeerNetwork: Hashable, Sendable, BitwiseCopyable {
     let bits: UInt64
 }
 

@@ -70,6 +70,7 @@ extension EventLoop {
             return reportEnd(slot)
         case ENOBUFS:
             statistics.receivesWithoutBuffer &+= 1
+            buffers.ranOut()
             return endIfLast(slot)
         case ECANCELED, EINTR, EAGAIN:
             return endIfLast(slot)

@@ -1,7 +1,12 @@
 // Every limit of a loop in one place, and how the limits relate.
 
+import CTidemarkLinux
+
 /// The sizes, limits and times of one loop.
 public struct EventLoopConfiguration: Sendable {
+    /// The cores that this process may run on, 1 or more: as many loops can work at the same time.
+    public static var usableCores: Int { Int(tidemark_usable_cores()) }
+
     /// Requests that fit the submission queue: 8 to 32,768, rounded up to a power of two by the kernel.
     public var submissions = 4096
     /// Completions that fit the completion queue: at least 4 times `submissions`, up to 131,072. More are kept by the

@@ -11,8 +11,9 @@ public final class Counters: Sendable {
     func shard(_ index: Int) -> ShardCounters { shards[index] }
 
     public struct Snapshot: Equatable, Sendable {
-        /// Connections accepted.
+        /// Connections accepted; of these, gone again.
         public var connections: UInt64 = 0
+        public var closed: UInt64 = 0
         /// Connections that went to another loop once their user was known.
         public var moves: UInt64 = 0
         /// Sync requests answered, one a page; of these up to date, and those that belong to a full sync.
@@ -42,6 +43,7 @@ public final class Counters: Sendable {
 /// What one shard has done. Its loop alone writes.
 final class ShardCounters: Sendable {
     private let connections = Atomic<UInt64>(0)
+    private let closed = Atomic<UInt64>(0)
     private let moves = Atomic<UInt64>(0)
     private let syncs = Atomic<UInt64>(0)
     private let upToDate = Atomic<UInt64>(0)
@@ -56,6 +58,7 @@ final class ShardCounters: Sendable {
     func add(to snapshot: inout Counters.Snapshot) {
         func read(_ value: borrowing Atomic<UInt64>) -> UInt64 { value.load(ordering: .relaxed) }
         snapshot.connections += read(connections)
+        snapshot.closed += read(closed)
         snapshot.moves += read(moves)
         snapshot.syncs += read(syncs)
         snapshot.upToDate += read(upToDate)
@@ -74,6 +77,7 @@ final class ShardCounters: Sendable {
     }
 
     func countConnection() { add(1, to: connections) }
+    func countClosed() { add(1, to: closed) }
     func countMove() { add(1, to: moves) }
     func countWrite() { add(1, to: writes) }
     func countCollection() { add(1, to: collections) }

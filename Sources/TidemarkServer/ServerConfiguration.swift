@@ -1,4 +1,3 @@
-import Foundation
 import TidemarkDirectory
 import TidemarkEventLoop
 import TidemarkRecording
@@ -59,7 +58,7 @@ public struct ServerConfiguration: Sendable {
     /// Event loops, each on a thread of its own with the rosters of its share of the users: 1 to 256. By default one for each
     /// core that this process may use.
     public var loops = defaultLoops
-    public static let defaultLoops = min(loopsMax, ProcessInfo.processInfo.activeProcessorCount)
+    public static let defaultLoops = min(loopsMax, EventLoopConfiguration.usableCores)
     public static let loopsMax = 256
 
     /// How long a connection may take to authenticate, and to complete a frame once it began one.

@@ -14,7 +14,7 @@
 import TidemarkWire
 
 /// What a listener offers its sessions.
-public struct SessionPolicy: Equatable, Sendable {
+public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
     /// Take a user at its word: Unix sockets only.
     public var allowsTrusted: Bool
     public var allowsTickets: Bool
@@ -29,9 +29,6 @@ public struct SessionPolicy: Equatable, Sendable {
         self.idleSeconds = idleSeconds
         self.isAdministrator = isAdministrator
     }
-
-    /// Of no listener.
-    public static let nothing = SessionPolicy(allowsTrusted: false, allowsTickets: false, idleSeconds: 0)
 
     /// Of the administrator's socket, where there are no users.
     public static let administrator = SessionPolicy(
@@ -61,8 +58,8 @@ public enum SessionAction: Equatable, Sendable {
     case fail(ErrorMessage)
 }
 
-public struct Session: Equatable, Sendable {
-    public enum State: Equatable, Sendable {
+public struct Session: Equatable, Sendable, BitwiseCopyable {
+    public enum State: Equatable, Sendable, BitwiseCopyable {
         case greeting
         case unauthenticated
         case authenticating
@@ -72,11 +69,11 @@ public struct Session: Equatable, Sendable {
         case ended
     }
 
-    public private(set) var state: State = .greeting
+    public internal(set) var state: State = .greeting
     public private(set) var deviceClass: DeviceClass = .unspecified
     public private(set) var device: UInt64 = 0
     /// Bodies sent to this client are shorter than 2 to this power.
-    public private(set) var frameLog2: UInt8 = Limits.frameLog2Min
+    public internal(set) var frameLog2: UInt8 = Limits.frameLog2Min
 
     public init() {}
 
@@ -91,9 +88,24 @@ public struct Session: Equatable, Sendable {
     public var hasBegun: Bool { state == .ready || state == .administering }
 
     /// The size at which this client's pages end, so that the largest item still fits its frame.
-    public var pageBytesMax: Int { min(Limits.pageBytesMax, (1 << Int(frameLog2)) - 1 - Limits.itemBytesMax) }
+    @inlinable public var pageBytesMax: Int {
+        min(Limits.pageBytesMax, (1 << Int(frameLog2)) - 1 - Limits.itemBytesMax)
+    }
 
     // MARK: frames
+
+    /// The request that comes most, without a detour. Nil for any other, and for one that is not as it should be: `receive`
+    /// says what is to be done with it.
+    @inlinable
+    public func sync(_ header: FrameHeader, body: UnsafeRawBufferPointer) -> Sync? {
+        guard state == .ready, header.type == MessageType.sync.rawValue, header.flags.isEmpty, header.request != 0
+        else {
+            return nil
+        }
+        var reader = ByteReader(body)
+        guard let sync = try? Sync(decoding: &reader), !sync.options.contains(.subscribe) else { return nil }
+        return sync
+    }
 
     /// - Precondition: the session has not ended and is not authenticating.
     public mutating func receive(

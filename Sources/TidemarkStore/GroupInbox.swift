@@ -14,12 +14,33 @@ public final class PublishedGroup: Sendable {
     public let profiles: SharedProfiles?
     /// Changes up to the end of this group, since the list began.
     fileprivate let position: UInt64
-    fileprivate let next = AtomicLazyReference<PublishedGroup>()
+    /// The next one's address, which is retained; 0 for none yet. AtomicLazyReference would be this, and looks up its type at
+    /// each load.
+    private let link = Atomic<UInt>(0)
 
     fileprivate init(_ group: Group, profiles: SharedProfiles?, position: UInt64) {
         self.group = group
         self.profiles = profiles
         self.position = position
+    }
+
+    deinit {
+        if let next = Self.unmanaged(link.load(ordering: .acquiring)) { next.release() }
+    }
+
+    private static func unmanaged(_ address: UInt) -> Unmanaged<PublishedGroup>? {
+        UnsafeRawPointer(bitPattern: address).map { Unmanaged.fromOpaque($0) }
+    }
+
+    @inline(__always)
+    fileprivate var next: PublishedGroup? {
+        let address = link.load(ordering: .acquiring)
+        return address == 0 ? nil : Self.unmanaged(address)?.takeUnretainedValue()
+    }
+
+    /// To be called once, by the log.
+    fileprivate func append(_ next: PublishedGroup) {
+        link.store(UInt(bitPattern: Unmanaged.passRetained(next).toOpaque()), ordering: .releasing)
     }
 }
 
@@ -35,7 +56,7 @@ public final class GroupInbox: @unchecked Sendable {
 
     deinit {
         // One by one: a long list that lets go of its head would let go of all the rest from within.
-        while let next = last?.next.load() { last = next }
+        while let next = last?.next { last = next }
     }
 
     fileprivate func follow(_ first: PublishedGroup) { last = first }
@@ -43,7 +64,7 @@ public final class GroupInbox: @unchecked Sendable {
     /// The next one committed, in stamp order; nil when there is none yet. One atomic load then.
     @inline(__always)
     public func next() -> PublishedGroup? {
-        guard let next = last?.next.load() else { return nil }
+        guard let next = last?.next else { return nil }
         last = next
         position.store(next.position, ordering: .relaxed)
         return next
@@ -52,7 +73,7 @@ public final class GroupInbox: @unchecked Sendable {
     /// Reads no more: the log waits for it no longer, and keeps nothing for it.
     public func leave() {
         position.store(.max, ordering: .relaxed)
-        while let next = last?.next.load() { last = next }
+        while let next = last?.next { last = next }
         last = nil
     }
 
@@ -82,7 +103,7 @@ struct GroupList {
             profiles: isShared ? SharedProfiles(changes: group.changeCount, shards: inboxes.count) : nil,
             position: last.position + UInt64(group.changeCount)
         )
-        _ = last.next.storeIfNil(next)
+        last.append(next)
         last = next
         for inbox in inboxes { inbox.wakeReader() }
     }

@@ -28,7 +28,7 @@ public struct ByteWriter: ~Copyable {
     }
 
     /// Makes room and returns where the next byte goes; the caller advances `written`.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func room(for more: Int) -> UnsafeMutableRawPointer {
         if written + more > capacity { grow(by: more) }
         return base + written
@@ -44,25 +44,31 @@ public struct ByteWriter: ~Copyable {
         capacity = larger
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func u8(_ value: UInt8) {
         room(for: 1).storeBytes(of: value, as: UInt8.self)
         written += 1
     }
 
-    @inlinable public mutating func u16(_ value: UInt16) { fixed(value) }
-    @inlinable public mutating func u32(_ value: UInt32) { fixed(value) }
-    @inlinable public mutating func u64(_ value: UInt64) { fixed(value) }
+    @inlinable @inline(__always) public mutating func u16(_ value: UInt16) { fixed(value) }
+    @inlinable @inline(__always) public mutating func u32(_ value: UInt32) { fixed(value) }
+    @inlinable @inline(__always) public mutating func u64(_ value: UInt64) { fixed(value) }
 
-    @inlinable
+    @inlinable @inline(__always)
     mutating func fixed<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) {
         room(for: MemoryLayout<T>.size).storeBytes(of: value.littleEndian, as: T.self)
         written += MemoryLayout<T>.size
     }
 
     /// An unsigned LEB128 number in its shortest form: 1 to 10 bytes.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func varint(_ value: UInt64) {
+        if value < 0x80 { return u8(UInt8(truncatingIfNeeded: value)) }
+        longVarint(value)
+    }
+
+    @inlinable
+    mutating func longVarint(_ value: UInt64) {
         let to = room(for: 10)
         var rest = value
         var at = 0
@@ -75,7 +81,7 @@ public struct ByteWriter: ~Copyable {
         written += at + 1
     }
 
-    @inlinable public mutating func varint(_ value: Int) { varint(UInt64(value)) }
+    @inlinable @inline(__always) public mutating func varint(_ value: Int) { varint(UInt64(value)) }
 
     @inlinable
     public mutating func bytes(_ source: UnsafeRawBufferPointer) {

@@ -12,9 +12,9 @@ public struct FrameHeader: Equatable, Sendable {
         public let rawValue: UInt8
         @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
         /// A receiver that does not know the type passes the frame over instead of closing.
-        public static let ignorable = Flags(rawValue: 1)
+        @inlinable public static var ignorable: Flags { Flags(rawValue: 1) }
         /// The other three bits: zero in version 1.
-        public static let known: Flags = [.ignorable]
+        @inlinable public static var known: Flags { [.ignorable] }
     }
 
     public var bodyBytes: Int
@@ -67,7 +67,7 @@ public enum FrameParse {
 
 extension ByteWriter {
     /// Begins a frame; the body follows, then `endFrame` with what this returned.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func beginFrame(_ type: MessageType, request: UInt16, flags: FrameHeader.Flags = []) -> Int {
         let mark = written
         u32(UInt32(type.rawValue) << 24 | UInt32(flags.rawValue) << 20)
@@ -76,7 +76,7 @@ extension ByteWriter {
     }
 
     /// Fills in the length of the frame begun at `mark`.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func endFrame(_ mark: Int) {
         let body = written - mark - Limits.headerBytes
         precondition(body >= 0 && body <= Limits.bodyBytesMax, "a frame's body is bounded by what builds it")

@@ -1,5 +1,5 @@
 /// What kind of terminal a session runs on (claim 5: a PC, a PDA or a phone).
-public enum DeviceClass: UInt8, CaseIterable, Sendable {
+public enum DeviceClass: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case unspecified = 0
     case computer = 1
     case tablet = 2

@@ -2,29 +2,36 @@
 public struct Sync: Equatable, Sendable {
     public struct Options: OptionSet, Equatable, Sendable {
         public let rawValue: UInt8
-        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
         /// Send each item's stamp, not the newest alone (claim 4).
-        public static let stamps = Options(rawValue: 1 << 0)
+        @inlinable public static var stamps: Options { Options(rawValue: 1 << 0) }
         /// Keep the session live from the last page on. Only where `Features.push` is offered.
-        public static let subscribe = Options(rawValue: 1 << 1)
+        @inlinable public static var subscribe: Options { Options(rawValue: 1 << 1) }
         /// The client's count or digest differed: start over, whatever the token.
-        public static let diverged = Options(rawValue: 1 << 2)
+        @inlinable public static var diverged: Options { Options(rawValue: 1 << 2) }
         /// Say in an extension why the answer is what it is.
-        public static let explain = Options(rawValue: 1 << 3)
-        static let known: Options = [.stamps, .subscribe, .diverged, .explain]
+        @inlinable public static var explain: Options { Options(rawValue: 1 << 3) }
+        @inlinable static var known: Options { [.stamps, .subscribe, .diverged, .explain] }
     }
 
     /// A token as the client sent it: up to `Limits.tokenBytesMax` bytes, held inline.
     public struct TokenBytes: Equatable, Sendable {
         @usableFromInline var storage: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-        public private(set) var count: Int = 0
+        @usableFromInline var length: Int = 0
 
-        public init() {}
+        @inlinable public init() {}
 
         /// - Precondition: at most `Limits.tokenBytesMax` bytes.
+        @inlinable
         public init(_ source: UnsafeRawBufferPointer) {
             precondition(source.count <= Limits.tokenBytesMax)
-            count = source.count
+            length = source.count
+            // A settled token, which nearly all are: two loads, and no copy of a length that is not known before.
+            if length == 16 {
+                storage.0 = source.loadUnaligned(as: UInt64.self)
+                storage.1 = source.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+                return
+            }
             withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: source) }
         }
 
@@ -32,7 +39,8 @@ public struct Sync: Equatable, Sendable {
             self = source.withUnsafeBytes { TokenBytes($0) }
         }
 
-        public var isEmpty: Bool { count == 0 }
+        @inlinable public var count: Int { length }
+        @inlinable public var isEmpty: Bool { length == 0 }
 
         @inlinable
         public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
@@ -58,6 +66,7 @@ public struct Sync: Equatable, Sendable {
         self.token = token
     }
 
+    @inlinable
     public init(decoding reader: inout ByteReader) throws(DecodeError) {
         options = Options(rawValue: try reader.u8())
         guard options.isSubset(of: .known) else { throw DecodeError(.reserved, offset: 0) }

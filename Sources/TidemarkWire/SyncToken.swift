@@ -51,7 +51,7 @@ public struct SyncToken: Equatable, Sendable {
 
 extension ByteWriter {
     /// A length byte and the token's bytes.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func token(_ token: SyncToken) {
         u8(UInt8(token.encodedBytes))
         u8(token.form.rawValue)
@@ -60,7 +60,7 @@ extension ByteWriter {
         if token.form != .settled { stamp56(token.base) }
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     mutating func stamp56(_ stamp: Stamp) {
         precondition(stamp <= .largest)
         u64(stamp)

@@ -155,7 +155,7 @@ public struct RosterAddOK: Equatable, Sendable {
 
 /// What the user of this device wants to be seen as.
 public struct PresenceSet: Equatable, Sendable {
-    public enum Wish: UInt8, CaseIterable, Sendable {
+    public enum Wish: UInt8, CaseIterable, Sendable, BitwiseCopyable {
         case online = 1
         case away = 2
         case busy = 3

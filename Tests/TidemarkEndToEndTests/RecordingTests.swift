@@ -66,6 +66,8 @@ import TidemarkWire
             await connection.close()
         }
         let port = server.port
+        // It has seen that the client has gone; else it would say goodbye itself.
+        while server.counters.closed < 2 { try await Task.sleep(for: .milliseconds(2)) }
         try server.stop()
         recorders.server.finish()
         recorders.client.finish()

@@ -139,7 +139,7 @@ struct RegistryTests {
     private func declared(in file: String, as set: String) throws -> [String] {
         let source = try Repository.text("Sources/TidemarkWire/\(file)")
         let pattern = try Regex(
-            "public static let (\\w+) = \(set)\\(rawValue: 1 << (\\d+)\\)",
+            "public static (?:let|var) (\\w+)(?: = |: \(set) { )\(set)\\(rawValue: 1 << (\\d+)\\)",
             as: (Substring, Substring, Substring).self
         )
         return source.matches(of: pattern).map { "\($0.output.2) \($0.output.1)" }

@@ -21,7 +21,7 @@ func serve(port: UInt16, request: Int, response: Int) throws {
                 loop.consume(id, requests * request)
             case .ended(let id):
                 loop.close(id, flushing: true)
-            case .accepted, .connected, .drained, .deadline, .closed, .woken:
+            case .accepted, .connected, .drained, .deadline, .detached, .closed, .woken:
                 break
             }
         }

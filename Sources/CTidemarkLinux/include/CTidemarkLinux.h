@@ -3,8 +3,8 @@
  *
  *   Swift (TidemarkEventLoop) ──▶ static inline here ──▶ liburing's inline functions and <liburing.so>
  *
- * No state and no policy: each function is one step on a ring that the caller owns. All are `static inline`, so that
- * they melt into the Swift loop. A `prepare` function returns false when the submission queue is full: submit, then
+ * No state and no policy: each function is one step on a ring that the caller owns. All but one are `static inline`, so
+ * that they melt into the Swift loop. A `prepare` function returns false when the submission queue is full: submit, then
  * try again. */
 #pragma once
 
@@ -35,6 +35,9 @@ enum {
     TIDEMARK_COMPLETION_MORE = IORING_CQE_F_MORE,
     TIDEMARK_COMPLETION_BUFFER_SHIFT = IORING_CQE_BUFFER_SHIFT,
 };
+
+/* The cores that this process may run on. */
+int tidemark_usable_cores(void);
 
 /* MARK: the ring */
 

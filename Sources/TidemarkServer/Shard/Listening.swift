@@ -2,10 +2,10 @@ import Logging
 import TidemarkEventLoop
 import TidemarkSession
 
-/// Where a shard listens and what it offers, by listener.
+/// Where a shard listens, and what that means for who comes in there.
 struct Listening: Sendable {
     var listeners: [ListenAddress] = []
-    var policies: [SessionPolicy] = []
+    var doors: [Door] = []
     /// The last listener, if any. Kept while its listener is: the path may be one of its own.
     var adminSocket: AdminSocket?
 
@@ -17,17 +17,16 @@ struct Listening: Sendable {
             case .tcp(let host, let port):
                 let sharing: EventLoop.PortSharing = configuration.loops > 1 ? .first : .none
                 let listener = try loop.listen(tcp: host, port: port, sharingPort: sharing)
-                add(.tcp(host: host, port: loop.port(of: listener)), configuration)
+                add(.tcp(host: host, port: loop.port(of: listener)), .tcp)
             case .unix(let path):
                 _ = try loop.listen(unix: path)
-                add(address, configuration)
+                add(address, .unix)
             }
         }
         do {
             let socket = try AdminSocket(directory: configuration.dataDirectory)
             _ = try loop.listen(unix: socket.path)
-            listeners.append(.unix(path: socket.path))
-            policies.append(.administrator)
+            add(.unix(path: socket.path), .administrator)
             adminSocket = socket
         } catch {
             // All but the administrator's commands works without.
@@ -43,19 +42,24 @@ struct Listening: Sendable {
     init(another configuration: ServerConfiguration, as first: [ListenAddress], on loop: inout EventLoop) throws {
         for case .tcp(let host, let port) in first {
             _ = try loop.listen(tcp: host, port: port, sharingPort: .another)
-            add(.tcp(host: host, port: port), configuration)
+            add(.tcp(host: host, port: port), .tcp)
         }
     }
 
-    private mutating func add(_ address: ListenAddress, _ configuration: ServerConfiguration) {
+    private mutating func add(_ address: ListenAddress, _ door: Door) {
         listeners.append(address)
-        let isUnix = if case .unix = address { true } else { false }
-        policies.append(
-            SessionPolicy(
-                allowsTrusted: isUnix,
-                allowsTickets: !configuration.ticketKeys.isEmpty,
-                idleSeconds: UInt32(configuration.idleTimeout.components.seconds)
-            )
+        doors.append(door)
+    }
+}
+
+extension Door {
+    /// What it offers.
+    func policy(_ configuration: ServerConfiguration) -> SessionPolicy {
+        if self == .administrator { return .administrator }
+        return SessionPolicy(
+            allowsTrusted: self == .unix,
+            allowsTickets: !configuration.ticketKeys.isEmpty,
+            idleSeconds: UInt32(configuration.idleTimeout.components.seconds)
         )
     }
 }

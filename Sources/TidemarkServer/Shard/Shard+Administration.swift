@@ -27,7 +27,7 @@ extension Shard {
             backupsOpen -= 1
             outcome.write(to: log)
             let id = outcome.connection
-            guard clients[Int(id.slot)].id == id, !clients[Int(id.slot)].isClosing else { continue }
+            guard clients.has(id), !clients[Int(id.slot)].isClosing else { continue }
             switch outcome.result {
             case .success(let report):
                 let reply = AdminBackupOK(stamp: report.newestStamp, bytes: report.bytes)

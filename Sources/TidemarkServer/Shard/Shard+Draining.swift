@@ -19,8 +19,8 @@ extension Shard {
         let mail = team.mailboxes[index].close()
         try iterate()
         read(mail)
-        for slot in clients.indices {
-            if let id = clients[slot].id, !clients[slot].isClosing { goAway(id) }
+        for slot in 0..<clients.count {
+            if let id = clients.id(slot), !clients[slot].isClosing { goAway(id) }
         }
         while loop.connectionCount > 0, loop.now < end {
             try loop.wait(until: end)

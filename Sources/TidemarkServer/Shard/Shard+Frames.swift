@@ -10,34 +10,60 @@ extension Shard {
     /// With its tag and its length.
     private static let explanationBytes = Limits.explanationBytesMax + 3
 
+    /// Answers wait for one another up to so many bytes, so that a segment of requests is answered by one send.
+    private static let answersBytes = 1 << 14
+
     mutating func receive(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
         let slot = Int(id.slot)
+        isReading = true
+        let (offset, isStopped) = readFrames(id, slot, bytes)
+        isReading = false
+        sendAnswers(id)
+        if isStopped { return }
+        let client = clients[slot]
+        // What comes after a frame that ended the session is not looked at; or elsewhere.
+        if client.isClosing || client.hasFarewell { return consume(id, bytes.count) }
+        consume(id, offset)
+        if client.isDeparting { return }
+        watchFrame(id, isIncomplete: offset < bytes.count, isNew: offset > 0)
+        closeIfDone(id)
+    }
+
+    /// Returns how far it came; and whether it stopped there because the client has to read, or the disk to write.
+    private mutating func readFrames(
+        _ id: ConnectionID,
+        _ slot: Int,
+        _ bytes: UnsafeRawBufferPointer
+    ) -> (offset: Int, isStopped: Bool) {
         var offset = 0
-        while !clients[slot].isClosing, clients[slot].farewell == nil, clients[slot].departure == nil {
+        while clients[slot].isHeard {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
             switch FrameParse.first(in: rest, bodyBytesMax: clients[slot].session.bodyBytesMax) {
             case .incomplete:
-                consume(id, offset)
-                watchFrame(id, isIncomplete: !rest.isEmpty, isNew: offset > 0)
-                return closeIfDone(id)
+                return (offset, false)
             case .tooLarge(let header):
                 let action = clients[slot].session.receiveTooLarge(header)
                 perform(action, id, request: header.request)
             case .frame(let header, let body):
                 offset += Limits.headerBytes + body.count
-                let policy = clients[slot].policy
-                let action = clients[slot].session.receive(header, body: body, policy: policy)
-                perform(action, id, request: header.request)
+                if let sync = clients[slot].session.sync(header, body: body) {
+                    answer(sync, id, header.request)
+                } else {
+                    let policy = policies[Int(clients[slot].door.rawValue)]
+                    let action = clients[slot].session.receive(header, body: body, policy: policy)
+                    perform(action, id, request: header.request)
+                }
                 // Answers that are not read wait in the peer's own frames, not in our memory.
-                let isUnread = loop.outputBytes(id) > configuration.eventLoop.outputHighWater
+                let isUnread =
+                    scratch.count == 0 && loop.outputBytes(id) > configuration.eventLoop.outputHighWater
                 if isUnread || clients[slot].writesOpen >= Self.writesOpenMax {
                     consume(id, offset)
-                    return pause(id, isUnread: isUnread)
+                    pause(id, isUnread: isUnread)
+                    return (offset, true)
                 }
             }
         }
-        // What comes after a frame that ended the session is not looked at; or elsewhere.
-        consume(id, clients[slot].departure == nil ? bytes.count : offset)
+        return (offset, false)
     }
 
     mutating func consume(_ id: ConnectionID, _ count: Int) {
@@ -49,6 +75,7 @@ extension Shard {
         let slot = Int(id.slot)
         clients[slot].isPaused = true
         clients[slot].hasFrameDeadline = false
+        clients[slot].hasIdleDeadline = false
         loop.pauseReading(id)
         // How long it may go without reading; how long the disk takes is not the peer's fault.
         if isUnread {
@@ -76,32 +103,43 @@ extension Shard {
         // A frame that goes on keeps its deadline; another that has begun gets its own.
         guard !clients[slot].hasFrameDeadline || isNew else { return }
         clients[slot].hasFrameDeadline = true
+        clients[slot].hasIdleDeadline = false
         loop.setDeadline(id, at: loop.now + configuration.frameTimeout)
     }
 
-    /// Nothing is open: the client may be quiet, but not for ever.
+    /// Nothing is open: the client may be quiet, but not for ever. The deadline stays where it is for as long as it has not
+    /// come: so a request does not have to look for it.
     mutating func awaitNext(_ id: ConnectionID) {
         let slot = Int(id.slot)
+        clients[slot].heardAt = milliseconds
+        if clients[slot].hasIdleDeadline { return }
         clients[slot].hasFrameDeadline = false
+        let patience = patience(clients[slot].door)
+        guard patience > 0 else { return loop.clearDeadline(id) }
+        clients[slot].hasIdleDeadline = true
         clients[slot].isAsked = false
-        let idle = clients[slot].policy.idleSeconds
-        guard idle > 0 else { return loop.clearDeadline(id) }
-        loop.setDeadline(id, at: loop.now + .milliseconds(500 * Int(idle)))
+        loop.setDeadline(id, at: loop.now + .milliseconds(patience))
     }
+
+    /// Milliseconds of silence after which a client is asked, and after as many more closed; 0 for never.
+    private func patience(_ door: Door) -> Int { 500 * Int(policies[Int(door.rawValue)].idleSeconds) }
 
     mutating func expire(_ id: ConnectionID) {
         let client = clients[Int(id.slot)]
-        guard client.session.hasBegun, !client.isPaused, !client.hasFrameDeadline else {
+        guard client.session.hasBegun, !client.isPaused, client.hasIdleDeadline else {
             let what =
                 client.isPaused
                 ? "to read its answers" : client.session.hasBegun ? "to complete a frame" : "to authenticate"
             return fail(id, request: 0, ErrorMessage(.tooSlow, detail: "too long \(what)"))
         }
+        let patience = patience(client.door)
+        let silence = Int(milliseconds &- client.heardAt)
+        if silence >= 2 * patience, client.isAsked, client.writesOpen == 0 { return close(id) }
+        clients[Int(id.slot)].isAsked = silence >= patience
         // Whoever waits for the disk is not the one who is silent.
-        if client.isAsked, client.writesOpen == 0 { return close(id) }
-        clients[Int(id.slot)].isAsked = true
-        send(.ping(Ping()), id, 0)
-        loop.setDeadline(id, at: loop.now + .milliseconds(500 * Int(client.policy.idleSeconds)))
+        if silence >= patience { send(.ping(Ping()), id, 0) }
+        let next = silence < patience ? patience - silence : patience
+        loop.setDeadline(id, at: loop.now + .milliseconds(next))
     }
 
     // MARK: messages
@@ -137,29 +175,40 @@ extension Shard {
         }
     }
 
-    mutating func answer(_ sync: Sync, _ id: ConnectionID, _ request: UInt16) {
-        let client = clients[Int(id.slot)]
-        scratch.truncate(to: 0)
+    mutating func answer(_ sync: borrowing Sync, _ id: ConnectionID, _ request: UInt16) {
+        let slot = Int(id.slot)
         let mark = scratch.beginFrame(.syncPage, request: request)
+        let pageBytesMax = clients[slot].session.pageBytesMax
+        let explains = sync.options.contains(.explain)
         let outcome = directory.writePage(
-            of: client.user!,
+            of: clients[slot].user.unsafelyUnwrapped,
             for: sync,
             // Room for an explanation is not in an item's way.
-            pageBytesMax: client.session.pageBytesMax - (sync.options.contains(.explain) ? Self.explanationBytes : 0),
+            pageBytesMax: explains ? pageBytesMax - Self.explanationBytes : pageBytesMax,
             into: &scratch
         )
-        if sync.options.contains(.explain) { scratch.explanation("\(outcome)") }
+        if explains { scratch.explanation("\(outcome)") }
         scratch.endFrame(mark)
         counters.count(outcome)
-        if recording != nil { recording!.sent(id, scratch.bytes) }
-        loop.send(id, scratch.bytes)
+        endAnswer(id, from: mark)
     }
 
     mutating func send(_ message: Message, _ id: ConnectionID, _ request: UInt16) {
-        scratch.truncate(to: 0)
+        let mark = scratch.count
         message.encode(into: &scratch, request: request)
-        if recording != nil { recording!.sent(id, scratch.bytes) }
+        endAnswer(id, from: mark)
+    }
+
+    private mutating func endAnswer(_ id: ConnectionID, from mark: Int) {
+        if recording != nil { recording!.sent(id, UnsafeRawBufferPointer(rebasing: scratch.bytes[mark...])) }
+        if !isReading || scratch.count >= Self.answersBytes { sendAnswers(id) }
+    }
+
+    /// While frames are read, all that is sent is for their connection.
+    mutating func sendAnswers(_ id: ConnectionID) {
+        if scratch.count == 0 { return }
         loop.send(id, scratch.bytes)
+        scratch.truncate(to: 0)
     }
 
     mutating func fail(_ id: ConnectionID, request: UInt16, _ error: ErrorMessage) {
@@ -176,7 +225,10 @@ extension Shard {
         if error.closes, clients[Int(id.slot)].writesOpen > 0 {
             loop.pauseReading(id)
             loop.clearDeadline(id)
-            if clients[Int(id.slot)].farewell == nil { clients[Int(id.slot)].farewell = (error, request) }
+            if !clients[Int(id.slot)].hasFarewell {
+                clients[Int(id.slot)].hasFarewell = true
+                farewells[id.slot] = Farewell(error: error, request: request)
+            }
             return
         }
         send(.error(error), id, request)
@@ -184,6 +236,7 @@ extension Shard {
     }
 
     mutating func close(_ id: ConnectionID) {
+        sendAnswers(id)
         clients[Int(id.slot)].isClosing = true
         if recording != nil { recording!.ended(id, by: .server) }
         loop.close(id, flushing: true)
@@ -193,7 +246,7 @@ extension Shard {
     mutating func closeIfDone(_ id: ConnectionID) {
         let client = clients[Int(id.slot)]
         guard client.writesOpen == 0, !client.isClosing else { return }
-        if let farewell = client.farewell {
+        if client.hasFarewell, let farewell = farewells[id.slot] {
             fail(id, request: farewell.request, farewell.error)
         } else if client.hasEnded, !client.isPaused {
             close(id)

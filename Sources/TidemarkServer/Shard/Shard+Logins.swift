@@ -17,7 +17,9 @@ extension Shard {
         case .success(let user):
             let home = team.map.shard(of: directory.id(of: user))
             guard home != index else { return enter(id, as: user, request) }
-            clients[Int(id.slot)].departure = Departure(shard: home, user: user, request: request)
+            clients[Int(id.slot)].isDeparting = true
+            departures[id.slot] = Departure(shard: home, user: user, request: request)
+            sendAnswers(id)
             loop.detach(id)
         case .failure(let error):
             perform(clients[Int(id.slot)].session.authenticationFailed(error), id, request: request)

@@ -7,7 +7,7 @@ import TidemarkSession
 import TidemarkWire
 
 /// Where a connection goes, and what is to be done for it there first.
-struct Departure {
+struct Departure: BitwiseCopyable {
     var shard: Int
     var user: AccountIndex
     /// Of the authentication.
@@ -20,12 +20,14 @@ extension Shard {
     /// To be called when the connection is this loop's no longer.
     mutating func depart(_ id: ConnectionID) {
         let client = clients[Int(id.slot)]
-        guard let departure = client.departure, let connection = loop.takeDetached(id) else { return }
-        clients[Int(id.slot)] = Client()
+        guard let departure = departures.removeValue(forKey: id.slot), let connection = loop.takeDetached(id) else {
+            return
+        }
+        clients[Int(id.slot)] = .nobody
         let arrival = Arrival(
             connection: connection,
             session: client.session,
-            policy: client.policy,
+            door: client.door,
             network: client.network,
             user: departure.user,
             request: departure.request,
@@ -48,10 +50,10 @@ extension Shard {
     mutating func attach(_ arrival: Arrival) -> ConnectionID? {
         do {
             let id = try loop.attach(arrival.connection)
-            var client = Client(id: id)
-            (client.session, client.policy) = (arrival.session, arrival.policy)
+            var client = Client(id, door: arrival.door, heardAt: milliseconds)
+            client.session = arrival.session
             (client.isAdmitted, client.network) = (true, arrival.network)
-            add(client)
+            clients.add(id, client)
             if let recorded = arrival.recorded { recording?.arrive(id, recorded) }
             return id
         } catch {

@@ -77,7 +77,7 @@ extension Shard {
     mutating func acknowledge(stamp: Stamp) {
         let due = acknowledgements.removeFirst()
         if due.connection == nil { counters.countCollection() }
-        guard let connection = due.connection, clients[Int(connection.slot)].id == connection else { return }
+        guard let connection = due.connection, clients.has(connection) else { return }
         send(due.reply.message(stamp: stamp), connection, due.request)
         closeWrite(connection)
     }

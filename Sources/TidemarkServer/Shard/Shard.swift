@@ -18,31 +18,11 @@ import TidemarkStore
 import TidemarkWire
 
 struct Shard: ~Copyable {
-    /// What belongs to a connection, by its slot in the event loop.
-    struct Client {
-        /// Nil when the slot has no connection.
-        var id: ConnectionID?
-        var session = Session()
-        var user: AccountIndex?
-        var wish: PresenceSet.Wish = .online
-        var policy = SessionPolicy.nothing
-        /// Counts until it is gone.
-        var isAdmitted = false
-        var network: PeerNetwork?
-        /// Writes handed to the log whose acknowledgement is still to come.
-        var writesOpen = 0
-        /// The peer has said that it sends no more.
-        var hasEnded = false
-        var isClosing = false
-        /// Frames wait until the peer has read some of its answers, or the disk has taken some of its writes.
-        var isPaused = false
-        /// The last word, said once the writes before it are acknowledged; then the connection closes.
-        var farewell: (error: ErrorMessage, request: UInt16)?
-        var hasFrameDeadline = false
-        /// It has said nothing for some time, and was asked for a sign of life.
-        var isAsked = false
-        /// Its user is another shard's: it goes there, and no more of its frames are read here.
-        var departure: Departure?
+
+    /// A last word, said once the writes before it are acknowledged; then the connection closes.
+    struct Farewell {
+        var error: ErrorMessage
+        var request: UInt16
     }
 
     /// A write's answer, due when the log publishes it. The log keeps the order, so the first due is the next one out.
@@ -73,8 +53,13 @@ struct Shard: ~Copyable {
     var loop: EventLoop
     var directory: Directory
     var inFlight = InFlight()
-    var clients: [Client] = []
+    var clients = ClientTable()
+    /// By slot, of clients that say they have one.
+    var farewells: [UInt32: Farewell] = [:]
+    var departures: [UInt32: Departure] = [:]
     let listening: Listening
+    /// By door.
+    let policies: [SessionPolicy]
     var acknowledgements = FIFO<Acknowledgement>()
     let backups = BackupOutcomes()
     /// Asked for, and not yet told of.
@@ -88,7 +73,9 @@ struct Shard: ~Copyable {
     var submissions: [Submission] = []
     /// Of this shard's users, for the other shards, not yet told.
     var presenceNews: [PresenceNews] = []
+    /// Frames on their way to the loop: all answers to a connection whose frames are being read, or one message.
     var scratch = ByteWriter(capacity: 1 << 16)
+    var isReading = false
 
     /// What all shards of a server have in common.
     struct Common: Sendable {
@@ -117,6 +104,9 @@ struct Shard: ~Copyable {
         admission = common.admission
         log = common.log
         self.listening = listening
+        policies = [Door.tcp, .unix, .administrator].map { [configuration = common.configuration] in
+            $0.policy(configuration)
+        }
         self.directory = directory
         self.team = team
         self.inbox = inbox
@@ -209,7 +199,7 @@ struct Shard: ~Copyable {
     }
 
     private mutating func accept(_ id: ConnectionID, _ listener: ListenerID) {
-        add(Client(id: id, policy: listening.policies[Int(listener.index)]))
+        clients.add(id, Client(id, door: listening.doors[Int(listener.index)], heardAt: milliseconds))
         counters.countConnection()
         if recording != nil {
             recording!.accepted(id, listener, peer: loop.peerAddress(id), port: loop.peerPort(id))
@@ -220,7 +210,7 @@ struct Shard: ~Copyable {
         )
         loop.setDeadline(id, at: loop.now + configuration.authenticateTimeout)
         // The administrator is let in just then.
-        guard !clients[Int(id.slot)].policy.isAdministrator else { return }
+        guard clients[Int(id.slot)].door != .administrator else { return }
         let network = loop.peerNetwork(id)
         do {
             try admission.admit(network)
@@ -236,18 +226,17 @@ struct Shard: ~Copyable {
         }
     }
 
-    mutating func add(_ client: Client) {
-        let slot = Int(client.id!.slot)
-        if slot >= clients.count {
-            clients.append(contentsOf: repeatElement(Client(), count: slot + 1 - clients.count))
-        }
-        clients[slot] = client
-    }
+    /// Since some time, and round again after seven weeks.
+    var milliseconds: UInt32 { UInt32(truncatingIfNeeded: loop.now.nanoseconds / 1_000_000) }
 
     private mutating func forget(_ id: ConnectionID) {
         let slot = Int(id.slot)
-        if let user = clients[slot].user { movePresence(of: user, from: clients[slot].wish, to: nil) }
-        if clients[slot].isAdmitted { admission.leave(clients[slot].network) }
-        clients[slot] = Client()
+        let client = clients[slot]
+        counters.countClosed()
+        if let user = client.user { movePresence(of: user, from: client.wish, to: nil) }
+        if client.isAdmitted { admission.leave(client.network) }
+        if client.hasFarewell { farewells[id.slot] = nil }
+        if client.isDeparting { departures[id.slot] = nil }
+        clients[slot] = Client.nobody
     }
 }

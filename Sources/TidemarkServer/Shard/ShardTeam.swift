@@ -34,7 +34,7 @@ struct PresenceNews {
 struct Arrival: Sendable {
     var connection: DetachedConnection
     var session: Session
-    var policy: SessionPolicy
+    var door: Door
     var network: PeerNetwork?
     var user: AccountIndex
     /// Of the authentication, which is still to be answered.

@@ -1,0 +1,139 @@
+import TidemarkDirectory
+import TidemarkEventLoop
+import TidemarkSession
+import TidemarkWire
+
+/// How a connection came in.
+enum Door: UInt8, BitwiseCopyable {
+    case tcp
+    case unix
+    case administrator
+}
+
+/// What belongs to a connection: a line of the cache.
+struct Client: BitwiseCopyable {
+    var session = Session()
+    var network: PeerNetwork?
+    /// Nil before it is known.
+    var user: AccountIndex?
+    /// The connection's generation in the event loop; 0 when the slot has none.
+    private(set) var generation: UInt32 = 0
+    /// Milliseconds of the shard's, when it last completed a frame.
+    var heardAt: UInt32 = 0
+    /// Writes handed to the log whose acknowledgement is still to come.
+    var writesOpen: UInt16 = 0
+    var wish: PresenceSet.Wish = .online
+    let door: Door
+    private var flags: UInt16 = 0
+
+    static let nobody = Client(door: .tcp)
+
+    private init(door: Door) { self.door = door }
+
+    init(_ id: ConnectionID, door: Door, heardAt: UInt32) {
+        self.door = door
+        generation = id.generation
+        self.heardAt = heardAt
+    }
+
+    private subscript(flag: UInt16) -> Bool {
+        get { flags >> flag & 1 == 1 }
+        set { flags = newValue ? flags | 1 << flag : flags & ~(1 << flag) }
+    }
+
+    /// The peer has said that it sends no more.
+    var hasEnded: Bool {
+        get { self[0] }
+        set { self[0] = newValue }
+    }
+    var isClosing: Bool {
+        get { self[1] }
+        set { self[1] = newValue }
+    }
+    /// Frames wait until the peer has read some of its answers, or the disk has taken some of its writes.
+    var isPaused: Bool {
+        get { self[2] }
+        set { self[2] = newValue }
+    }
+    /// `Shard.farewells` has its last word.
+    var hasFarewell: Bool {
+        get { self[3] }
+        set { self[3] = newValue }
+    }
+    /// `Shard.departures` says where to: its user is another shard's, and no more of its frames are read here.
+    var isDeparting: Bool {
+        get { self[4] }
+        set { self[4] = newValue }
+    }
+    /// It counts until it is gone.
+    var isAdmitted: Bool {
+        get { self[5] }
+        set { self[5] = newValue }
+    }
+    /// The loop's deadline is that of a frame that has begun.
+    var hasFrameDeadline: Bool {
+        get { self[6] }
+        set { self[6] = newValue }
+    }
+    /// It is one by which it has to be heard.
+    var hasIdleDeadline: Bool {
+        get { self[7] }
+        set { self[7] = newValue }
+    }
+    /// It has said nothing for some time, and was asked for a sign of life.
+    var isAsked: Bool {
+        get { self[8] }
+        set { self[8] = newValue }
+    }
+
+    /// Whether its frames are still read.
+    var isHeard: Bool { flags & 0b11010 == 0 }
+}
+
+/// Clients by their slot in the event loop, each in a line of its own.
+struct ClientTable: ~Copyable {
+    private var base: UnsafeMutablePointer<Client>
+    private(set) var count = 0
+
+    init() { base = Self.allocate(0) }
+
+    deinit { base.deallocate() }
+
+    private static func allocate(_ count: Int) -> UnsafeMutablePointer<Client> {
+        precondition(MemoryLayout<Client>.stride == 64)
+        return UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 64, alignment: 64)
+            .bindMemory(to: Client.self, capacity: count)
+    }
+
+    subscript(slot: Int) -> Client {
+        unsafeAddress {
+            precondition(slot >= 0 && slot < count)
+            return UnsafePointer(base + slot)
+        }
+        nonmutating unsafeMutableAddress {
+            precondition(slot >= 0 && slot < count)
+            return base + slot
+        }
+    }
+
+    /// Whether the slot has this very connection.
+    func has(_ id: ConnectionID) -> Bool { Int(id.slot) < count && self[Int(id.slot)].generation == id.generation }
+
+    /// Nil for a slot without a connection.
+    func id(_ slot: Int) -> ConnectionID? {
+        let generation = self[slot].generation
+        return generation == 0 ? nil : ConnectionID(slot: UInt32(slot), generation: generation)
+    }
+
+    mutating func add(_ id: ConnectionID, _ client: Client) {
+        if Int(id.slot) >= count {
+            let larger = max(64, 2 * Int(id.slot))
+            let moved = Self.allocate(larger)
+            moved.moveInitialize(from: base, count: count)
+            (moved + count).initialize(repeating: .nobody, count: larger - count)
+            base.deallocate()
+            (base, count) = (moved, larger)
+        }
+        self[Int(id.slot)] = client
+    }
+}

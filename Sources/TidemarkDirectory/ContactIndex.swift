@@ -30,28 +30,28 @@ struct ContactIndex {
 
     private func home(_ contact: UInt32) -> Int { Int(truncatingIfNeeded: Digest.mix(UInt64(contact) ^ secret)) & mask }
 
-    func find(_ contact: UInt32, in members: UnsafeMutablePointer<Roster.Member>) -> Int? {
+    func find(_ contact: UInt32, in contacts: UnsafeMutablePointer<UInt32>) -> Int? {
         var place = home(contact)
         while slots[place] != Self.empty {
-            if members[Int(slots[place])].contact == contact { return Int(slots[place]) }
+            if contacts[Int(slots[place])] == contact { return Int(slots[place]) }
             place = (place + 1) & mask
         }
         return nil
     }
 
     /// - Precondition: its contact is not there under another number.
-    func insert(_ number: Int, in members: UnsafeMutablePointer<Roster.Member>) {
-        var place = home(members[number].contact)
+    func insert(_ number: Int, in contacts: UnsafeMutablePointer<UInt32>) {
+        var place = home(contacts[number])
         while slots[place] != Self.empty { place = (place + 1) & mask }
         slots[place] = UInt16(number)
     }
 
-    func remove(_ number: Int, in members: UnsafeMutablePointer<Roster.Member>) {
-        var hole = home(members[number].contact)
+    func remove(_ number: Int, in contacts: UnsafeMutablePointer<UInt32>) {
+        var hole = home(contacts[number])
         while slots[hole] != UInt16(number) { hole = (hole + 1) & mask }
         var next = (hole + 1) & mask
         while slots[next] != Self.empty {
-            let home = home(members[Int(slots[next])].contact)
+            let home = home(contacts[Int(slots[next])])
             if (next - home) & mask >= (next - hole) & mask {
                 slots[hole] = slots[next]
                 hole = next

@@ -221,7 +221,7 @@ extension Directory {
             var number = next
             while number < accounts[account].roster.memberCount, left > 0 {
                 if accounts[account].roster.isLive(number) {
-                    let contact = accounts[account].roster.members[number].contact
+                    let contact = accounts[account].roster.contact(number)
                     setAnnotationText(index, number, Annotations())
                     if accounts[Int(contact)].isDeleted {
                         unfollowDeleted(contact, by: index)

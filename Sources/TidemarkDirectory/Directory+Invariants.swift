@@ -25,7 +25,7 @@ extension Directory {
         var digestNewestOnly: UInt64 = 0
         var vacant: Set<Int> = []
         for number in 0..<roster.memberCount {
-            let member = roster.members[number]
+            let member = roster.member(number)
             if roster.isVacant(number) {
                 vacant.insert(number)
                 continue
@@ -59,7 +59,7 @@ extension Directory {
         var each = Int(roster.firstVacant)
         while each != 0 {
             precondition(vacant.remove(each) != nil, "a number is vacant once")
-            each = Int(roster.members[each].contact)
+            each = Int(roster.contact(each))
         }
         precondition(vacant.isEmpty, "vacant numbers are linked")
         precondition(live == roster.liveCount && removed == roster.removedCount, "counts are kept")
@@ -91,12 +91,12 @@ extension Directory {
             // A deleted account's roster is taken apart step by step.
             guard !owner.isDeleted else { return }
             precondition(owner.roster.isLive(Int(follower.number)), "a follower has a live entry")
-            precondition(owner.roster.members[Int(follower.number)].contact == index, "of this contact")
+            precondition(owner.roster.contact(Int(follower.number)) == index, "of this contact")
         }
         precondition(owners.count == contact.followers.count, "followers are counted")
         let roster = contact.roster
         for number in 1..<max(1, roster.memberCount) where roster.isLive(number) {
-            let followed = accounts[Int(roster.members[number].contact)]
+            let followed = accounts[Int(roster.contact(number))]
             precondition(followed.followers.has(Follower(owner: index, number: UInt16(number))), "an entry is followed")
         }
     }

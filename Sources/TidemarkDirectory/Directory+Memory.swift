@@ -47,7 +47,7 @@ extension Directory {
     public func forEachContact(of owner: AccountIndex, _ body: (UnsafeRawBufferPointer) -> Void) {
         let roster = accounts[Int(owner.raw)].roster
         for number in 1..<max(1, roster.memberCount) where roster.isLive(number) {
-            body(accounts[Int(roster.members[number].contact)].profile.wire)
+            body(accounts[Int(roster.contact(number))].profile.wire)
         }
     }
 }

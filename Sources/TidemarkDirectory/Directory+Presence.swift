@@ -82,11 +82,12 @@ extension Directory {
         guard others > 0 else { return writer.u8(PresenceForm.nobody.rawValue) }
         presenceScratch.removeAll()
         let roster = accounts[Int(owner.raw)].roster
-        let members = roster.members
+        guard roster.memberCount > 0 else { return writer.u8(PresenceForm.nobody.rawValue) }
+        let contacts = roster.contacts
         let online = onlineBits.buffer
         for number in 1..<max(1, roster.memberCount) {
             // First what is seldom so. Of a number without a contact it is anything.
-            let contact = Int(members[number].contact)
+            let contact = Int(contacts[number])
             guard contact / 64 < online.count, online[contact / 64] >> UInt64(contact % 64) & 1 == 1,
                 roster.isLive(number)
             else { continue }

@@ -155,7 +155,7 @@ extension Directory {
     @inline(__always)
     private func contact(_ ahead: inout LaterItems, _ owner: UInt32) -> Int? {
         guard let item = ahead.next() else { return nil }
-        let member = accounts[Int(owner)].roster.members[item.number]
+        let member = accounts[Int(owner)].roster.member(item.number)
         return member.flags.contains(.removed) ? nil : Int(member.contact)
     }
 
@@ -178,7 +178,7 @@ extension Directory {
         plan: SyncPlan,
         into writer: inout ByteWriter
     ) -> Bool {
-        let member = accounts[Int(owner)].roster.members[item.number]
+        let member = accounts[Int(owner)].roster.member(item.number)
         if member.flags.contains(.removed) || item.isDeleted {
             // In a full the client drops what it was not sent; only what went since the walk began could have been sent.
             if plan.answer == .full, item.stamp <= plan.base { return false }

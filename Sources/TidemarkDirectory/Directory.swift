@@ -186,7 +186,7 @@ public struct Directory: ~Copyable {
 
     /// What the owner notes of a live entry.
     func annotations(_ owner: UInt32, _ number: Int) -> Annotations {
-        let flags = accounts[Int(owner)].roster.members[number].flags
+        let flags = accounts[Int(owner)].roster.flags(number)
         var annotations = Annotations()
         if flags.contains(.annotated) {
             annotations = annotationWire(owner, number).withUnsafeBytes {

@@ -215,7 +215,7 @@ public struct InFlight: ~Copyable {
         }
         let roster = directory.accounts[Int(owner.raw)].roster
         guard let number = roster.number(of: contact.raw) else { return nil }
-        let member = roster.members[number]
+        let member = roster.member(number)
         return Entry(
             number: UInt32(number),
             annotations: roster.isLive(number) ? directory.annotations(owner.raw, number) : nil,
@@ -289,7 +289,7 @@ public struct InFlight: ~Copyable {
         // number behind all is given, for as long as there is one.
         while vacant != 0, passed < Self.vacantPassedMax || next >= Limits.rosterEntriesMax {
             if given?.contains(vacant) != true { return vacant }
-            vacant = Int(roster.members[vacant].contact)
+            vacant = Int(roster.contact(vacant))
             passed += 1
         }
         return next < Limits.rosterEntriesMax ? next : nil

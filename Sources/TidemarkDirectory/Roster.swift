@@ -1,14 +1,15 @@
-//  An owner's table: one block of memory, three arrays, indices into each other, no object an entry.
+//  An owner's table: one block of memory, five arrays, indices into each other, no object an entry.
 //
-//      order, by effective stamp               members, by number
-//      stamps  [ u64 u64 u64 … ]               [ entry stamp │ contact │ place │ flags ]   0: the owner's own profile
-//      numbers [ u16 u16 u16 … ] ──number──▶   [      …      │    …    │   …   │   …   ]
-//                     ▲                                                    │
-//                     └───────────────────────place────────────────────────┘
+//      order, by effective stamp               members, by number                       0: the owner's own profile
+//      stamps  [ u64 u64 u64 … ]               contacts [ u32 … ]
+//      numbers [ u16 u16 u16 … ] ──number──▶   entries  [ flags 8 bits, stamp 56 … ]
+//                     ▲                        places   [ u16 … ]
+//                     └───────────────────────────┘
 //
 //  "Later than T" is a binary search in the stamps and the run from there. A change of a contact appends a slot and
-//  points its member at it; the old slot is dead by that alone, and goes when the arrays next fill up. 26 bytes an
-//  entry, and room for a few appends. docs/decisions/owner-table.md has what else was tried.
+//  points its member at it; the old slot is dead by that alone, and goes when the arrays next fill up. Who is online is
+//  looked up for all contacts in a row, so these are an array of their own, a quarter of the lines. 24 bytes an entry, and
+//  room for a few more. docs/decisions/owner-table.md has what else was tried.
 
 import CPrefetch
 import TidemarkWire
@@ -35,7 +36,6 @@ struct Roster {
     private(set) var popular = PopularPart()
     /// Over all live items, whatever their stamps.
     private(set) var digestNewestOnly: UInt64 = 0
-    private var memberCapacity: UInt16 = 0
     private var removed16: UInt16 = 0
     /// Popular contacts whose accounts are gone, as of `popularAt`.
     private var deleted16: UInt16 = 0
@@ -44,6 +44,7 @@ struct Roster {
     /// From a contact to its number, where there are too many to look through.
     private var index: ContactIndex?
 
+    /// A member as it is read.
     struct Member {
         /// When the entry itself last changed: added, annotated, removed.
         var entryStamp: Stamp
@@ -86,11 +87,62 @@ struct Roster {
     var numbers: UnsafeMutablePointer<UInt16> {
         (base.unsafelyUnwrapped + Int(slotCapacity) * 8).assumingMemoryBound(to: UInt16.self)
     }
-    var members: UnsafeMutablePointer<Member> {
-        (base.unsafelyUnwrapped + Self.membersOffset(slotCapacity)).assumingMemoryBound(to: Member.self)
+    /// A user by its place in the directory's slab; of a vacant number the next vacant one.
+    var contacts: UnsafeMutablePointer<UInt32> {
+        (base.unsafelyUnwrapped + Self.contactsOffset(slots: Int(slotCapacity))).assumingMemoryBound(to: UInt32.self)
+    }
+    private var entries: UnsafeMutablePointer<UInt64> {
+        let offset = Self.contactsOffset(slots: Int(slotCapacity)) + 4 * memberCapacity
+        return (base.unsafelyUnwrapped + offset).assumingMemoryBound(to: UInt64.self)
+    }
+    private var places: UnsafeMutablePointer<UInt16> {
+        let offset = Self.contactsOffset(slots: Int(slotCapacity)) + 12 * memberCapacity
+        return (base.unsafelyUnwrapped + offset).assumingMemoryBound(to: UInt16.self)
     }
 
-    private static func membersOffset(_ slotCapacity: UInt16) -> Int { (Int(slotCapacity) * 10 + 7) & ~7 }
+    private static func contactsOffset(slots: Int) -> Int { (slots * 10 + 7) & ~7 }
+    private static func byteCount(slots: Int, members: Int) -> Int { contactsOffset(slots: slots) + 14 * members }
+
+    /// Room for so many members: a multiple of 4, up to an eighth more than there are. That it follows from their number
+    /// spares a place to keep it, where a sync would look for it.
+    private var memberCapacity: Int { Self.capacity(members: memberCount) }
+
+    private static func capacity(members count: Int) -> Int {
+        let step = max(4, 1 << max(0, Int.bitWidth - 1 - count.leadingZeroBitCount - 3))
+        return (count + step - 1) & ~(step - 1)
+    }
+
+    @inline(__always)
+    func contact(_ number: Int) -> UInt32 { contacts[number] }
+    @inline(__always)
+    func entryStamp(_ number: Int) -> Stamp { entries[number] & .largest }
+    @inline(__always)
+    func flags(_ number: Int) -> Flags { Flags(rawValue: UInt8(truncatingIfNeeded: entries[number] >> 56)) }
+    @inline(__always)
+    func place(_ number: Int) -> Int { Int(places[number]) }
+
+    @inline(__always)
+    func member(_ number: Int) -> Member {
+        Member(
+            entryStamp: entryStamp(number),
+            contact: contacts[number],
+            place: places[number],
+            flags: flags(number)
+        )
+    }
+
+    private func put(_ member: Member, at number: Int) {
+        contacts[number] = member.contact
+        places[number] = member.place
+        set(number, member.flags, entryStamp: member.entryStamp)
+    }
+
+    @inline(__always)
+    private func set(_ number: Int, _ flags: Flags, entryStamp: Stamp) {
+        entries[number] = entryStamp | UInt64(flags.rawValue) << 56
+    }
+
+    private func setFlags(_ number: Int, _ flags: Flags) { set(number, flags, entryStamp: entryStamp(number)) }
 
     /// Where the slots later than `stamp` begin. Looks at the newest first, which most tokens are near.
     func firstSlot(after stamp: Stamp) -> Int {
@@ -131,38 +183,38 @@ struct Roster {
     }
 
     /// Whether the slot still stands for its member.
-    func isCurrent(_ slot: Int) -> Bool { Int(members[Int(numbers[slot])].place) == slot }
+    func isCurrent(_ slot: Int) -> Bool { place(Int(numbers[slot])) == slot }
 
     /// The stamp at which a member stands in the order.
     /// - Precondition: it is in the order.
-    func placedStamp(_ number: Int) -> Stamp { stamps[Int(members[number].place)] }
+    func placedStamp(_ number: Int) -> Stamp { stamps[place(number)] }
 
-    func isVacant(_ number: Int) -> Bool { members[number].flags.contains(.vacant) }
+    func isVacant(_ number: Int) -> Bool { flags(number).contains(.vacant) }
 
     /// Whether the entry is there: given out, and not removed.
-    func isLive(_ number: Int) -> Bool { members[number].flags.isDisjoint(with: [.removed, .vacant]) }
+    func isLive(_ number: Int) -> Bool { flags(number).isDisjoint(with: [.removed, .vacant]) }
 
     /// The number under which the owner keeps a contact, removed or not.
     func number(of contact: UInt32) -> Int? {
-        if let index { return index.find(contact, in: members) }
-        let members = memberCount > 0 ? members : nil
+        if let index { return index.find(contact, in: contacts) }
+        let contacts = memberCount > 0 ? contacts : nil
         for number in 0..<memberCount
-        where members.unsafelyUnwrapped[number].contact == contact && !isVacant(number) { return number }
+        where contacts.unsafelyUnwrapped[number] == contact && !isVacant(number) { return number }
         return nil
     }
 
     /// When each removed item went, those of deleted popular contacts included; in no order.
     func forEachTombstone(_ body: (Stamp) -> Void) {
-        for number in 0..<memberCount where members[number].flags.contains(.removed) {
-            body(members[number].entryStamp)
+        for number in 0..<memberCount where flags(number).contains(.removed) {
+            body(entryStamp(number))
         }
         for item in 0..<popular.count where popular.items[item].isDeleted { body(popular.items[item].stamp) }
     }
 
     var allocatedBytes: Int {
         guard base != nil else { return 0 }
-        let members = Int(memberCapacity) * MemoryLayout<Member>.stride
-        return Self.membersOffset(slotCapacity) + members + (index?.allocatedBytes ?? 0)
+        let bytes = Self.byteCount(slots: Int(slotCapacity), members: memberCapacity)
+        return bytes + (index?.allocatedBytes ?? 0)
     }
 
     // MARK: changing; each stamp is newer than all before
@@ -170,8 +222,7 @@ struct Roster {
     /// A live member's contact changed: its newest change before was `previous`, and `term` is its `Digest.term(user:)`.
     @inline(__always)
     mutating func restamp(_ number: Int, from previous: Stamp, term: UInt64, at stamp: Stamp) {
-        let member = members + number
-        digest &-= Digest.mix(term ^ max(member.pointee.entryStamp, previous))
+        digest &-= Digest.mix(term ^ max(entryStamp(number), previous))
         digest &+= Digest.mix(term ^ stamp)
         append(number, at: stamp)
     }
@@ -186,15 +237,13 @@ struct Roster {
         at stamp: Stamp
     ) {
         makeMember(number, contact)
-        let member = members + number
         if isLive(number) {
-            digest &-= Digest.term(user: user, stamp: max(member.pointee.entryStamp, previous))
+            digest &-= Digest.term(user: user, stamp: max(entryStamp(number), previous))
         } else {
             revive(number, user: user)
         }
         digest &+= Digest.term(user: user, stamp: stamp)
-        member.pointee.flags = flags
-        member.pointee.entryStamp = stamp
+        set(number, flags, entryStamp: stamp)
         append(number, at: stamp)
     }
 
@@ -213,12 +262,11 @@ struct Roster {
             digest &-= Digest.term(user: user, stamp: popular.restamp(number, at: stamp))
         } else {
             revive(number, user: user)
-            members[number].place = Self.nowhere
+            places[number] = Self.nowhere
             insertPopular(number, slot: slot, at: stamp, contacts)
         }
         digest &+= Digest.term(user: user, stamp: stamp)
-        members[number].flags = flags.union(.popular)
-        members[number].entryStamp = stamp
+        set(number, flags.union(.popular), entryStamp: stamp)
         watermark = stamp
     }
 
@@ -236,7 +284,7 @@ struct Roster {
     }
 
     private mutating func revive(_ number: Int, user: UserID) {
-        if members[number].flags.contains(.removed) { removed16 -= 1 }
+        if flags(number).contains(.removed) { removed16 -= 1 }
         liveItems += 1
         digestNewestOnly &+= Digest.term(user: user)
     }
@@ -244,15 +292,13 @@ struct Roster {
     /// Leaves a tombstone. The contact changed last at `previous`.
     mutating func remove(_ number: Int, user: UserID, previous: Stamp, at stamp: Stamp) {
         precondition(isLive(number))
-        let member = members + number
-        let isPopular = member.pointee.flags.contains(.popular)
-        let effective = isPopular ? removePopular(number) : max(member.pointee.entryStamp, previous)
+        let isPopular = flags(number).contains(.popular)
+        let effective = isPopular ? removePopular(number) : max(entryStamp(number), previous)
         digest &-= Digest.term(user: user, stamp: effective)
         digestNewestOnly &-= Digest.term(user: user)
         liveItems -= 1
         removed16 += 1
-        member.pointee.flags = .removed
-        member.pointee.entryStamp = stamp
+        set(number, .removed, entryStamp: stamp)
         append(number, at: stamp)
     }
 
@@ -263,16 +309,15 @@ struct Roster {
         newest: Stamp,
         _ contacts: PopularContacts
     ) {
-        let member = members + number
-        member.pointee.place = Self.nowhere
-        member.pointee.flags.insert(.popular)
-        insertPopular(number, slot: slot, at: max(member.pointee.entryStamp, newest), contacts)
+        places[number] = Self.nowhere
+        setFlags(number, flags(number).union(.popular))
+        insertPopular(number, slot: slot, at: max(entryStamp(number), newest), contacts)
     }
 
     /// A popular member's contact is so no longer, and has changed.
     mutating func makeOrdinary(_ number: Int, user: UserID, at stamp: Stamp) {
         digest &-= Digest.term(user: user, stamp: removePopular(number))
-        members[number].flags.remove(.popular)
+        setFlags(number, flags(number).subtracting(.popular))
         digest &+= Digest.term(user: user, stamp: stamp)
         append(number, at: stamp)
     }
@@ -284,15 +329,15 @@ struct Roster {
         through stamp: Stamp,
         _ body: (_ number: Int, _ contact: UInt32) -> Void
     ) {
-        for number in 0..<memberCount where members[number].flags.contains(.removed) {
-            guard members[number].entryStamp <= stamp else { continue }
+        for number in 0..<memberCount where flags(number).contains(.removed) {
+            guard entryStamp(number) <= stamp else { continue }
             removed16 -= 1
             vacate(number)
         }
         var part = popular
         part.collect(through: stamp) { number in
             deleted16 -= 1
-            let contact = members[number].contact
+            let contact = contacts[number]
             vacate(number)
             body(number, contact)
         }
@@ -302,8 +347,8 @@ struct Roster {
     }
 
     private mutating func vacate(_ number: Int) {
-        if members[number].contact != Self.noContact { index?.remove(number, in: members) }
-        members[number] = Self.vacantMember(next: firstVacant)
+        if contacts[number] != Self.noContact { index?.remove(number, in: contacts) }
+        put(Self.vacantMember(next: firstVacant), at: number)
         firstVacant = UInt16(number)
     }
 
@@ -318,8 +363,7 @@ struct Roster {
         watermark = 0
         self.horizon = horizon
         move(members: count, slots: slots + Self.slack(slots, of: owner))
-        members16 = UInt16(count)
-        members.initialize(repeating: Self.vacantMember(next: 0), count: count)
+        for number in 0..<count { put(Self.vacantMember(next: 0), at: number) }
     }
 
     /// Puts a member into a table that is being loaded; effective stamps rise from call to call, numbers need not.
@@ -331,7 +375,7 @@ struct Roster {
         entryStamp: Stamp,
         at stamp: Stamp
     ) {
-        members[number] = Member(entryStamp: entryStamp, contact: contact, place: Self.nowhere, flags: flags)
+        put(Member(entryStamp: entryStamp, contact: contact, place: Self.nowhere, flags: flags), at: number)
         if flags.contains(.removed) {
             removed16 += 1
         } else {
@@ -345,10 +389,10 @@ struct Roster {
     /// Once all members are loaded: finds what can be given out again, the lowest first, and indexes the others.
     mutating func finishLoading() {
         for number in stride(from: memberCount - 1, to: 0, by: -1) where isVacant(number) {
-            members[number] = Self.vacantMember(next: firstVacant)
+            put(Self.vacantMember(next: firstVacant), at: number)
             firstVacant = UInt16(number)
         }
-        if memberCount > Self.scannedMax { makeIndex() }
+        if memberCount > Self.scannedMax { makeIndex(of: memberCount) }
     }
 
     /// Once all is loaded, and popular contacts are out of the order: gives back what they took there.
@@ -375,7 +419,7 @@ struct Roster {
     }
 
     /// A table's first row is its owner's own.
-    private var owner: UInt32 { members[0].contact }
+    private var owner: UInt32 { contacts[0] }
 
     private static func vacantMember(next: UInt16) -> Member {
         Member(entryStamp: 0, contact: UInt32(next), place: nowhere, flags: .vacant)
@@ -387,7 +431,7 @@ struct Roster {
         let slot = Int(slots16)
         stamps[slot] = stamp
         numbers[slot] = UInt16(number)
-        members[number].place = slots16
+        places[number] = slots16
         slots16 += 1
         watermark = stamp
     }
@@ -396,7 +440,8 @@ struct Roster {
     @inline(__always)
     func prefetchAppend(_ number: Int) {
         guard base != nil else { return }
-        prefetch_line(members + number)
+        prefetch_line(entries + number)
+        prefetch_line(places + number)
         prefetch_line(stamps + slotCount)
         prefetch_line(numbers + slotCount)
     }
@@ -404,39 +449,36 @@ struct Roster {
     /// Gives a number to a contact, or leaves it with the contact that has it.
     private mutating func makeMember(_ number: Int, _ contact: UInt32) {
         if number >= memberCount {
-            if number >= Int(memberCapacity) {
-                let grown = max(number + 1, memberCount + max(4, memberCount / 8))
-                move(members: min(grown, Limits.rosterEntriesMax), slots: Int(slotCapacity))
-            }
-            // Numbers that are passed over are vacant, the lowest first.
             let first = memberCount
-            members16 = UInt16(number + 1)
+            move(members: number + 1, slots: Int(slotCapacity))
+            // Numbers that are passed over are vacant, the lowest first.
             for each in stride(from: number, through: first, by: -1) {
-                members[each] = Self.vacantMember(next: firstVacant)
+                put(Self.vacantMember(next: firstVacant), at: each)
                 firstVacant = UInt16(each)
             }
         }
         guard isVacant(number) else { return }
         unlinkVacant(number)
-        members[number] = Member(entryStamp: 0, contact: contact, place: Self.nowhere, flags: .vacant)
-        if index == nil, memberCount > Self.scannedMax { makeIndex() }
-        index?.insert(number, in: members)
+        put(Member(entryStamp: 0, contact: contact, place: Self.nowhere, flags: .vacant), at: number)
+        if index == nil, memberCount > Self.scannedMax { makeIndex(of: memberCount) }
+        index?.insert(number, in: contacts)
     }
 
     private mutating func unlinkVacant(_ number: Int) {
         if Int(firstVacant) == number {
-            firstVacant = UInt16(members[number].contact)
+            firstVacant = UInt16(contacts[number])
             return
         }
         var before = Int(firstVacant)
-        while Int(members[before].contact) != number { before = Int(members[before].contact) }
-        members[before].contact = members[number].contact
+        while Int(contacts[before]) != number { before = Int(contacts[before]) }
+        contacts[before] = contacts[number]
     }
 
-    private mutating func makeIndex() {
-        index = ContactIndex(capacity: Int(memberCapacity))
-        for number in 0..<memberCount where !isVacant(number) && members[number].contact != Self.noContact {
-            index!.insert(number, in: members)
+    /// Of the first so many members; with room for as many as the table has.
+    private mutating func makeIndex(of count: Int) {
+        index = ContactIndex(capacity: memberCapacity)
+        for number in 0..<count where !isVacant(number) && contacts[number] != Self.noContact {
+            index!.insert(number, in: contacts)
         }
     }
 
@@ -445,48 +487,58 @@ struct Roster {
     private mutating func makeSlotRoom() {
         dropDeadSlots()
         let wanted = slotCount + Self.slack(slotCount, of: owner)
-        if wanted > Int(slotCapacity) { move(members: Int(memberCapacity), slots: wanted) }
+        if wanted > Int(slotCapacity) { move(members: memberCount, slots: wanted) }
     }
 
     private mutating func dropDeadSlots() {
         guard slotCount > 0 else { return }
-        let (stamps, numbers, members) = (stamps, numbers, members)
+        let (stamps, numbers, places) = (stamps, numbers, places)
         var kept = 0
         for slot in 0..<slotCount {
             let number = Int(numbers[slot])
-            guard Int(members[number].place) == slot else { continue }
+            guard Int(places[number]) == slot else { continue }
             stamps[kept] = stamps[slot]
             numbers[kept] = UInt16(number)
-            members[number].place = UInt16(kept)
+            places[number] = UInt16(kept)
             kept += 1
         }
         slots16 = UInt16(kept)
     }
 
-    private mutating func move(members newMembers: Int, slots newSlots: Int) {
-        let newSlots = UInt16(newSlots)
-        let offset = Self.membersOffset(newSlots)
-        let block = UnsafeMutableRawPointer.allocate(
-            byteCount: offset + newMembers * MemoryLayout<Member>.stride,
-            alignment: 8
-        )
-        block.bindMemory(to: Stamp.self, capacity: Int(newSlots))
-        (block + Int(newSlots) * 8).bindMemory(to: UInt16.self, capacity: Int(newSlots))
-        (block + offset).bindMemory(to: Member.self, capacity: newMembers)
-        if let base {
-            block.copyMemory(from: stamps, byteCount: slotCount * 8)
-            (block + Int(newSlots) * 8).copyMemory(from: numbers, byteCount: slotCount * 2)
-            (block + offset).copyMemory(from: members, byteCount: memberCount * MemoryLayout<Member>.stride)
-            base.deallocate()
+    /// Makes room for so many members, the first of them those that there are, and for so many slots. What the others are is
+    /// for the caller to say.
+    private mutating func move(members count: Int, slots newSlots: Int) {
+        precondition(count <= Limits.rosterEntriesMax)
+        let capacity = Self.capacity(members: count)
+        let hasOtherCapacity = capacity != memberCapacity
+        guard base == nil || hasOtherCapacity || newSlots != Int(slotCapacity) else {
+            members16 = UInt16(count)
+            return
         }
-        base = block
-        slotCapacity = newSlots
-        if memberCapacity != newMembers {
-            memberCapacity = UInt16(newMembers)
-            if index != nil {
-                index!.deallocate()
-                makeIndex()
-            }
+        let before = self
+        base = .allocate(byteCount: Self.byteCount(slots: newSlots, members: capacity), alignment: 8)
+        slotCapacity = UInt16(newSlots)
+        members16 = UInt16(count)
+        bindArrays(members: capacity)
+        if let old = before.base {
+            stamps.update(from: before.stamps, count: slotCount)
+            numbers.update(from: before.numbers, count: slotCount)
+            contacts.update(from: before.contacts, count: before.memberCount)
+            entries.update(from: before.entries, count: before.memberCount)
+            places.update(from: before.places, count: before.memberCount)
+            old.deallocate()
         }
+        if hasOtherCapacity, index != nil {
+            index!.deallocate()
+            makeIndex(of: before.memberCount)
+        }
+    }
+
+    private func bindArrays(members capacity: Int) {
+        UnsafeMutableRawPointer(stamps).bindMemory(to: Stamp.self, capacity: Int(slotCapacity))
+        UnsafeMutableRawPointer(numbers).bindMemory(to: UInt16.self, capacity: Int(slotCapacity))
+        UnsafeMutableRawPointer(contacts).bindMemory(to: UInt32.self, capacity: capacity)
+        UnsafeMutableRawPointer(entries).bindMemory(to: UInt64.self, capacity: capacity)
+        UnsafeMutableRawPointer(places).bindMemory(to: UInt16.self, capacity: capacity)
     }
 }

@@ -112,7 +112,7 @@ import TidemarkWire
         var number = Int(roster.firstVacant)
         while number != 0 {
             vacant.append(number)
-            number = Int(roster.members[number].contact)
+            number = Int(roster.contact(number))
         }
         #expect(vacant == (1...870).filter { !$0.isMultiple(of: 3) })
         let isFound = (1...290).allSatisfy { roster.number(of: directory.index(of: UserID($0 + 1))!.raw) == $0 * 3 }

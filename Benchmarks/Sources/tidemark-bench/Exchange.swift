@@ -35,7 +35,7 @@ final class Exchange {
         var out: [UInt8] = []
         for message in messages {
             out += message.frame(request: next)
-            next += 1
+            next = next == .max ? 1 : next + 1
         }
         guard send(descriptor, out, out.count, Int32(MSG_NOSIGNAL)) == out.count else {
             throw BenchError("cannot send: errno \(errno)")
@@ -61,7 +61,23 @@ final class Exchange {
         }
     }
 
-    private func receive() throws -> Message {
+    /// Asks for a page, and looks at none of its items: for who wants many, fast.
+    func page(_ sync: Sync) throws -> (token: [UInt8], isLast: Bool, items: Int) {
+        let out = Message.sync(sync).frame(request: 1)
+        guard send(descriptor, out, out.count, Int32(MSG_NOSIGNAL)) == out.count else {
+            throw BenchError("cannot send: errno \(errno)")
+        }
+        let (type, body) = try frame()
+        guard type == .syncPage else { throw BenchError("not a page") }
+        return try body.withUnsafeBytes { body in
+            var reader = ByteReader(body)
+            let isLast = try reader.u8() & SyncPage.lastBit != 0
+            let token = Array(try reader.bytes(Int(reader.u8())))
+            return (token, isLast, try reader.count(upTo: Limits.rosterEntriesMax))
+        }
+    }
+
+    private func frame() throws -> (MessageType, body: [UInt8]) {
         while true {
             let found: (UInt8, Int)? = received.withUnsafeBytes {
                 if case .frame(let header, let body) = FrameParse.first(in: $0, bodyBytesMax: Limits.bodyBytesMax) {
@@ -72,16 +88,27 @@ final class Exchange {
             if let (type, count) = found, let type = MessageType(rawValue: type) {
                 let body = Array(received[Limits.headerBytes..<Limits.headerBytes + count])
                 received.removeFirst(Limits.headerBytes + count)
-                guard let message = try body.withUnsafeBytes({ try Message(type, decoding: $0) }) else { continue }
-                if case .error(let error) = message { throw BenchError("the server says: \(error.detail)") }
-                return message
+                return (type, body)
             }
-            var buffer = [UInt8](repeating: 0, count: 1 << 16)
-            let count = recv(descriptor, &buffer, buffer.count, 0)
-            guard count > 0 else { throw BenchError("the server closed") }
-            bytesReceived += count
-            received += buffer[..<count]
+            try more()
         }
+    }
+
+    private func receive() throws -> Message {
+        while true {
+            let (type, body) = try frame()
+            guard let message = try body.withUnsafeBytes({ try Message(type, decoding: $0) }) else { continue }
+            if case .error(let error) = message { throw BenchError("the server says: \(error.detail)") }
+            return message
+        }
+    }
+
+    private func more() throws {
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        guard count > 0 else { throw BenchError("the server closed") }
+        bytesReceived += count
+        received += buffer[..<count]
     }
 
     /// Pages until the last; returns them.

@@ -14,8 +14,11 @@ final class GraphServer {
     private let program: String
     private let server: ServerProcess
 
-    /// The server on one core, with all its threads; nil: wherever.
-    init(_ programs: Programs, core: Int? = 0) throws {
+    private let hello: HelloOK
+
+    /// The server on one core, with all its threads; nil: wherever. With a hub, a user of that name has so many contacts more
+    /// than anybody of the graph.
+    init(_ programs: Programs, core: Int? = 0, loops: Int? = nil, hubContacts: Int = 0) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "tidemark-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         data = directory.appending(path: "data").path
@@ -25,16 +28,29 @@ final class GraphServer {
             programs.server,
             ["import", "--data", data, "--edges", programs.graph, "--both-ways", "--seed", "1"]
         )
+        if hubContacts > 0 {
+            let edges = directory.appending(path: "hub").path
+            try (0..<hubContacts).map { "hub spoke\($0)\n" }.joined().write(
+                toFile: edges,
+                atomically: true,
+                encoding: .utf8
+            )
+            try runToEnd(programs.server, ["import", "--data", data, "--edges", edges, "--seed", "2"])
+        }
         port = try freePort()
         contacts = try Self.contacts(graph: programs.graph)
         server = try ServerProcess(
             path: programs.server,
             arguments: [
                 "serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--log-level", "error",
-            ],
+            ] + (loops.map { ["--loops", String($0)] } ?? []),
             core: core
         )
         try server.waitUntilListening(on: port, seconds: 30)
+        guard case .helloOK(let hello)? = try Exchange(port: port).exchange([.hello(Hello())]).first else {
+            throw BenchError("no hello")
+        }
+        self.hello = hello
     }
 
     deinit {
@@ -93,8 +109,11 @@ final class GraphServer {
         return sorted[sorted.count / 2].key
     }
 
-    func ticket(_ user: UserID) throws -> [UInt8] {
-        let text = try runToEnd(program, ["ticket", "--data", data, "--id", String(user), "--lifetime", "1h"])
+    func ticket(_ user: UserID) throws -> [UInt8] { try ticket(["--id", String(user)]) }
+    func ticket(name: String) throws -> [UInt8] { try ticket(["--user", name]) }
+
+    private func ticket(_ user: [String]) throws -> [UInt8] {
+        let text = try runToEnd(program, ["ticket", "--data", data, "--lifetime", "1h"] + user)
         var base64 = text.trimmingCharacters(in: .whitespacesAndNewlines)
             .replacing("-", with: "+").replacing("_", with: "/")
         base64 += String(repeating: "=", count: (4 - base64.count % 4) % 4)
@@ -106,8 +125,7 @@ final class GraphServer {
     func plan(_ user: UserID, request: [UInt8], answerBytes: Int) throws -> ConnectionPlan {
         let preamble = try [Message.hello(Hello()), .authenticate(.ticket(ticket(user)))]
         let answers = [
-            Message.helloOK(HelloOK(version: 1, frameLog2: 17, idleSeconds: 0, features: [])),
-            .authenticateOK(AuthenticateOK(user: user)),
+            Message.helloOK(hello), .authenticateOK(AuthenticateOK(user: user)),
         ]
         return ConnectionPlan(
             preamble: preamble.enumerated().flatMap { $1.frame(request: UInt16($0 + 1)) },

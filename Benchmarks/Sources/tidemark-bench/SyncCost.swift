@@ -1,5 +1,5 @@
 // What a sync costs the server: one with nothing new against a raw io_uring echo of the same byte counts and against Redis
-// asked for the same, one with five changes against Redis. All take turns, so that a machine whose speed drifts drifts for
+// asked for the same, one with five changes against Redis; then LoopsCost.swift and BesideLarge.swift. All take turns, so that a machine whose speed drifts drifts for
 // all; servers on core 0, load on core 1.
 
 import ClosedLoop
@@ -26,6 +26,8 @@ struct SyncCost {
         var fiveChangedBytes: Int
         var contactsMean: Double
         var runs: [Run]
+        var loops: [LoopsCost.Run]
+        var besideLarge: [BesideLarge.Run]
     }
 
     /// Who is measured, and what each connection asks of it.
@@ -79,6 +81,8 @@ struct SyncCost {
         }
         // Both end with their values.
         withExtendedLifetime((server, redis)) {}
+        let loops = try LoopsCost.run(programs, small: small)
+        let beside = try BesideLarge.run(programs, small: small)
         func median(_ job: Job, _ connections: Int, _ depth: Int, _ program: Program) -> Double? {
             let values = runs.filter {
                 $0.job == job && $0.connections == connections && $0.depth == depth && $0.program == program
@@ -107,13 +111,15 @@ struct SyncCost {
                 goal(2, .nothingNew, 64, 16, .echo), small ? nil : goal(2, .nothingNew, many, 16, .echo),
                 goal(0.75, .nothingNew, 64, 1, .redis), goal(0.4, .nothingNew, 64, 16, .redis),
                 goal(0.75, .fiveChanged, 64, 1, .redis),
-            ].compactMap { $0 },
+            ].compactMap { $0 } + LoopsCost.goals(loops) + [BesideLarge.goal(beside)],
             series: Series(
                 requestBytes: request.count,
                 nothingNewBytes: response,
                 fiveChangedBytes: logins.fiveChanged.reduce(0) { $0 + $1.answerBytes } / many,
                 contactsMean: logins.contactsMean,
-                runs: runs
+                runs: runs,
+                loops: loops,
+                besideLarge: beside
             )
         ).print()
     }
@@ -151,7 +157,7 @@ struct SyncCost {
 }
 
 /// Users spread over the graph, each with a session that stays: all of them are online and visible, as in life.
-private struct Logins {
+struct Logins {
     private(set) var nothingNew: [ConnectionPlan] = []
     private(set) var fiveChanged: [ConnectionPlan] = []
     let contactsMean: Double

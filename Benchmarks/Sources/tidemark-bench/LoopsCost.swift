@@ -1,0 +1,73 @@
+// What a sync costs on two loops, against one: on two cores that the load has a part of, so nothing is pinned.
+
+import CClosedLoop
+import ClosedLoop
+import TidemarkWire
+
+struct LoopsCost {
+    struct Run: Encodable {
+        var loops: Int
+        var connections: Int
+        var depth: Int
+        var requestsPerSecond: Double
+        var cpuMicroseconds: Double
+    }
+
+    private static let connections = 64
+
+    static func run(_ programs: Programs, small: Bool) throws -> [Run] {
+        let before = closed_loop_cores()
+        // The load too is wherever there is room.
+        guard closed_loop_set_cores(.max) == 0 else { throw BenchError("cannot leave the core") }
+        defer { _ = closed_loop_set_cores(before) }
+        let servers = try [1, 2].map { loops in
+            let server = try GraphServer(programs, core: nil, loops: loops)
+            return (loops: loops, server: server, logins: try Logins(server, count: connections))
+        }
+        var runs: [Run] = []
+        for _ in 1...(small ? 1 : 7) {
+            for depth in [1, 16] {
+                for (loops, server, logins) in servers {
+                    let result = try ClosedLoop(
+                        port: server.port,
+                        plans: logins.nothingNew,
+                        depth: depth,
+                        seconds: small ? 0.2 : 2,
+                        server: server.process
+                    ).run()
+                    let cpu = ((result.cpuMicrosecondsPerAnswer ?? 0) * 1000).rounded() / 1000
+                    say(
+                        "\(loops) loops, \(connections) connections, depth \(depth): "
+                            + "\(Int(result.answersPerSecond)) requests/s, \(cpu) µs CPU each"
+                    )
+                    runs.append(
+                        Run(
+                            loops: loops,
+                            connections: connections,
+                            depth: depth,
+                            requestsPerSecond: result.answersPerSecond.rounded(),
+                            cpuMicroseconds: cpu
+                        )
+                    )
+                }
+            }
+        }
+        return runs
+    }
+
+    static func goals(_ runs: [Run]) -> [Goal] {
+        [1, 16].map { depth in
+            func median(_ loops: Int) -> Double {
+                let values = runs.filter { $0.loops == loops && $0.depth == depth }.map(\.cpuMicroseconds).sorted()
+                return values[values.count / 2]
+            }
+            return .ratioAtMost(
+                1.1,
+                "CPU of a nothing-new sync with two loops against one, load on the same cores, depth \(depth)",
+                measured: median(2),
+                against: median(1),
+                unit: "µs"
+            )
+        }
+    }
+}

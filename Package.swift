@@ -43,7 +43,7 @@ let package = Package(
         // MARK: the server, on Linux
 
         .target(name: "CTidemarkLinux", linkerSettings: [.linkedLibrary("uring")]),
-        .target(name: "TidemarkEventLoop", dependencies: ["CTidemarkLinux"], swiftSettings: strict),
+        .target(name: "TidemarkEventLoop", dependencies: ["CTidemarkLinux", "CPrefetch"], swiftSettings: strict),
         .target(
             name: "TidemarkStore",
             dependencies: [
@@ -63,7 +63,7 @@ let package = Package(
             name: "TidemarkServer",
             dependencies: [
                 "TidemarkRandom", "TidemarkWire", "TidemarkDirectory", "TidemarkSession", "TidemarkRecording",
-                "TidemarkTickets", "TidemarkEventLoop", "TidemarkStore",
+                "TidemarkTickets", "TidemarkEventLoop", "TidemarkStore", "CPrefetch",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict

@@ -219,6 +219,16 @@ extension Directory {
     }
 }
 
+extension Directory {
+    /// Asks for what an answer to this user begins with.
+    @inline(__always)
+    public func prefetch(_ owner: AccountIndex) { accounts.prefetch(Int(owner.raw)) }
+
+    /// Then for what it ends with: the contacts, of whom some may be online.
+    @inline(__always)
+    public func prefetchContacts(of owner: AccountIndex) { accounts[Int(owner.raw)].roster.prefetchContacts() }
+}
+
 extension SyncPlan {
     static let prefixBytesUsual = 1 + 17 + 1
     /// What a page that is not the last may need beyond that: seven bytes of token, two of count.

@@ -140,6 +140,13 @@ struct Ring: ~Copyable {
         return completion
     }
 
+    /// Whom the completion so many after the next is for.
+    @inline(__always)
+    func tagAhead(_ count: Int) -> RequestTag? {
+        let at = read &+ UInt32(truncatingIfNeeded: count)
+        return at < limit ? RequestTag(bits: tidemark_ring_completion(pointer, at).user_data) : nil
+    }
+
     /// Whether completions of this iteration are still unread.
     var hasCompletions: Bool { read != limit }
 

@@ -1,4 +1,4 @@
-/* Here and not in the header: the affinity calls need _GNU_SOURCE, which gives the C library's types another form than
+/* Here and not in the header: the scheduler calls need _GNU_SOURCE, which gives the C library's types another form than
  * Swift's own Glibc module has. */
 #define _GNU_SOURCE
 #include "CClosedLoop.h"
@@ -20,4 +20,9 @@ int closed_loop_set_cores(uint64_t cores) {
     for (int core = 0; core < 64; core++)
         if (cores >> core & 1) CPU_SET(core, &set);
     return sched_setaffinity(0, sizeof set, &set);
+}
+
+int closed_loop_give_way(void) {
+    struct sched_param none = {0};
+    return sched_setscheduler(0, SCHED_IDLE, &none);
 }

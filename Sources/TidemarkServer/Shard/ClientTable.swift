@@ -1,3 +1,4 @@
+import CPrefetch
 import TidemarkDirectory
 import TidemarkEventLoop
 import TidemarkSession
@@ -115,6 +116,10 @@ struct ClientTable: ~Copyable {
             return base + slot
         }
     }
+
+    /// Asks for a client's line.
+    @inline(__always)
+    func prefetch(_ slot: Int) { prefetch_line(base + slot) }
 
     /// Whether the slot has this very connection.
     func has(_ id: ConnectionID) -> Bool { Int(id.slot) < count && self[Int(id.slot)].generation == id.generation }

@@ -141,11 +141,23 @@ struct Shard: ~Copyable {
         if let mail { read(mail) }
         if backupsOpen > 0 { tellBackups() }
         while let event = loop.next() {
+            prefetchAhead()
             handle(event)
             if applyPublished() { try flush() }
         }
         submit()
         tellPresence()
+    }
+
+    /// Of the connections whose frames come next, one after the other: what there is of the client, then its user's account,
+    /// then the contacts. They are somewhere in memory, and each names the next.
+    @inline(__always)
+    private func prefetchAhead() {
+        if let slot = loop.slotAhead(4), slot < clients.count { clients.prefetch(slot) }
+        if let slot = loop.slotAhead(2), slot < clients.count, let user = clients[slot].user { directory.prefetch(user) }
+        if let slot = loop.slotAhead(0), slot < clients.count, let user = clients[slot].user {
+            directory.prefetchContacts(of: user)
+        }
     }
 
     private mutating func flush() throws {

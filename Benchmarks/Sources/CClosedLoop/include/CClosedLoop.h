@@ -9,3 +9,6 @@ uint64_t closed_loop_cores(void);
 
 /* Has the calling thread, and what it starts from now on, run on these cores only. 0, or -1 and errno. */
 int closed_loop_set_cores(uint64_t cores);
+
+/* Has the calling thread run only where nobody else wants to. 0, or -1 and errno. */
+int closed_loop_give_way(void);

@@ -15,6 +15,7 @@ let package = Package(
         .executable(name: "tidemark-bench", targets: ["tidemark-bench"]),
         .executable(name: "tidemark-bench-echo", targets: ["echo"]),
         .executable(name: "tidemark-bench-raw-load", targets: ["raw-load"]),
+        .library(name: "tidemark-bench-count", type: .dynamic, targets: ["CAllocationCount"]),
         .executable(name: "tidemark-bench-bare-sqlite", targets: ["bare-sqlite"]),
     ],
     dependencies: [
@@ -38,6 +39,8 @@ let package = Package(
 
         .executableTarget(name: "raw-load"),
         .target(name: "CClosedLoop"),
+        // Preloaded into a server, so linked by nobody.
+        .target(name: "CAllocationCount"),
         .target(name: "ClosedLoop", dependencies: ["CClosedLoop"], swiftSettings: strict),
         .executableTarget(name: "closed-loop", dependencies: ["ClosedLoop"], swiftSettings: strict),
         .testTarget(

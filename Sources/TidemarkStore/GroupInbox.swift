@@ -8,46 +8,45 @@ import Synchronization
 import TidemarkDirectory
 
 /// A group in the list.
-public final class PublishedGroup: Sendable {
+public final class PublishedGroup: @unchecked Sendable {
     public let group: Group
     /// The places of its changes' profiles; nil where there is one shard only.
     public let profiles: SharedProfiles?
     /// Changes up to the end of this group, since the list began.
     fileprivate let position: UInt64
-    /// The next one's address, which is retained; 0 for none yet. AtomicLazyReference would be this, and looks up its type at
-    /// each load.
-    private let link = Atomic<UInt>(0)
+    /// Where the next one's address will be, which is retained; 0 for none yet. Memory of its own, so that who looks whether
+    /// there is one holds on to nothing.
+    fileprivate let link: UnsafeMutablePointer<Atomic<UInt>>
 
     fileprivate init(_ group: Group, profiles: SharedProfiles?, position: UInt64) {
         self.group = group
         self.profiles = profiles
         self.position = position
+        link = .allocate(capacity: 1)
+        link.initialize(to: Atomic(0))
     }
 
     deinit {
-        if let next = Self.unmanaged(link.load(ordering: .acquiring)) { next.release() }
+        Self.unmanaged(link.pointee.load(ordering: .acquiring))?.release()
+        link.deinitialize(count: 1)
+        link.deallocate()
     }
 
-    private static func unmanaged(_ address: UInt) -> Unmanaged<PublishedGroup>? {
+    fileprivate static func unmanaged(_ address: UInt) -> Unmanaged<PublishedGroup>? {
         UnsafeRawPointer(bitPattern: address).map { Unmanaged.fromOpaque($0) }
-    }
-
-    @inline(__always)
-    fileprivate var next: PublishedGroup? {
-        let address = link.load(ordering: .acquiring)
-        return address == 0 ? nil : Self.unmanaged(address)?.takeUnretainedValue()
     }
 
     /// To be called once, by the log.
     fileprivate func append(_ next: PublishedGroup) {
-        link.store(UInt(bitPattern: Unmanaged.passRetained(next).toOpaque()), ordering: .releasing)
+        link.pointee.store(UInt(bitPattern: Unmanaged.passRetained(next).toOpaque()), ordering: .releasing)
     }
 }
 
 /// Where a shard finds what has been committed. Read by one thread; it holds on to all that it has not read.
 public final class GroupInbox: @unchecked Sendable {
-    /// The last one read. Nil before the log has begun.
+    /// The last one read, and where its next one will be. Nil before the log has begun, and once nothing more is read.
     private var last: PublishedGroup?
+    private var link: UnsafeMutablePointer<Atomic<UInt>>?
     private let position = Atomic<UInt64>(0)
     private let wake: @Sendable () -> Void
 
@@ -56,25 +55,35 @@ public final class GroupInbox: @unchecked Sendable {
 
     deinit {
         // One by one: a long list that lets go of its head would let go of all the rest from within.
-        while let next = last?.next { last = next }
+        while next() != nil {}
     }
 
-    fileprivate func follow(_ first: PublishedGroup) { last = first }
+    fileprivate func follow(_ group: PublishedGroup) {
+        last = group
+        link = group.link
+    }
 
     /// The next one committed, in stamp order; nil when there is none yet. One atomic load then.
     @inline(__always)
     public func next() -> PublishedGroup? {
-        guard let next = last?.next else { return nil }
-        last = next
+        guard let link else { return nil }
+        let address = link.pointee.load(ordering: .acquiring)
+        return address == 0 ? nil : advance(to: address)
+    }
+
+    @inline(never)
+    private func advance(to address: UInt) -> PublishedGroup {
+        let next = PublishedGroup.unmanaged(address)!.takeUnretainedValue()
+        follow(next)
         position.store(next.position, ordering: .relaxed)
         return next
     }
 
     /// Reads no more: the log waits for it no longer, and keeps nothing for it.
     public func leave() {
+        while next() != nil {}
         position.store(.max, ordering: .relaxed)
-        while let next = last?.next { last = next }
-        last = nil
+        (last, link) = (nil, nil)
     }
 
     fileprivate func changesBehind(_ end: UInt64) -> UInt64 {

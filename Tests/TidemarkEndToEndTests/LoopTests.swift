@@ -151,6 +151,29 @@ import TidemarkWire
         }
     }
 
+    @Test("who asks for very much at once gets it all, in order, and others their answers meanwhile") func slices()
+        throws
+    {
+        let server = try TestServer(
+            World.accounts(200) + World.roster(1, 2...200)
+        ) { $0.loops = 1 }
+        let (large, small) = (RawClient(port: server.port), RawClient(port: server.port))
+        for (raw, user) in [(large, UserID(1)), (small, 2)] {
+            raw.send([.hello(Hello()), .authenticate(.ticket(server.ticket(user)))])
+            for _ in 0..<2 { _ = try raw.message() }
+        }
+        // 4 MB of answers, which nobody reads yet: what is sent and unread stays bounded, and the rest waits its turn.
+        large.send(Array(repeating: .sync(Sync(pageBytes: Limits.pageBytesMax)), count: 250), firstRequest: 3)
+        for request in 1...20 as ClosedRange<UInt16> {
+            small.send([.ping(Ping())], firstRequest: request)
+            #expect(try small.message().request == request)
+        }
+        for request in 3...252 as ClosedRange<UInt16> {
+            let (header, _, bytes) = try large.frame()
+            #expect(header.request == request && bytes.count > 10_000)
+        }
+    }
+
     @Test("a server that stops tells the clients of all its loops, and has all they were told is done")
     func stops() throws {
         let server = try Self.server(loops: 4)

@@ -38,6 +38,87 @@ extension EventLoopTests {
             #expect(server.loop.statistics.accepted == 500)
         }
 
+        /// All at once, each says something, is answered and leaves, a third of them with a reset.
+        @Test func fiveThousandConnections() throws {
+            var limit = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            limit.rlim_cur = limit.rlim_max
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            let count = Int(min(5_000, (limit.rlim_cur - 1_000) / 2))
+            try #require(count == 5_000, "the limit of open files, \(limit.rlim_cur), leaves too few")
+            var server = try EchoServer { $0.connectionsMax = 8_192 }
+            server.messageBytes = 0
+            var peers: [Int32] = []
+            defer { for peer in peers { Glibc.close(peer) } }
+            for number in 0..<count {
+                var peer = try server.connect()
+                peer.send(pattern(100, seed: number))
+                peers.append(peer.release())
+                // The kernel keeps 4,096 that nobody has accepted.
+                if number % 2_000 == 1_999 { try server.runIterations(1) }
+            }
+            try server.run { $0.received.count == count && $0.loop.connectionCount == count }
+            for (number, descriptor) in peers.enumerated() {
+                var peer = Peer(adopting: descriptor)
+                peer.receive()
+                if peer.received.count < 100 {
+                    try server.run { _ in
+                        peer.receive()
+                        return peer.received.count >= 100
+                    }
+                }
+                #expect(peer.received == pattern(100, seed: number))
+                if number % 3 == 0 { peer.reset() } else { peer.close() }
+            }
+            peers = []
+            try server.run { $0.closed.count == count }
+            #expect(server.loop.statistics.accepted == UInt64(count) && server.loop.statistics.refused == 0)
+            let left = server.loop.connectionCount
+            #expect(left == 0)
+        }
+
+        @Test func fiftySlowReadersBesideFiftyFastOnes() throws {
+            var server = try EchoServer()
+            server.messageBytes = 1000
+            server.copies = 100
+            let request = pattern(1000)
+            var slow = try (0..<50).map { _ in
+                var peer = try Peer(port: server.port, receiveBufferBytes: 64 << 10)
+                return peer.release()
+            }
+            var fast = try (0..<50).map { _ in try server.connectDescriptor() }
+            defer { for peer in slow + fast { Glibc.close(peer) } }
+            var asked = Array(repeating: 0, count: 50)
+            for _ in 0..<20 {
+                // They ask for 100 times as much as they send, and read nothing.
+                for index in slow.indices {
+                    var peer = Peer(adopting: slow[index])
+                    if asked[index] % 1000 == 0 { asked[index] += peer.send(request) }
+                    slow[index] = peer.release()
+                }
+                for index in fast.indices {
+                    var peer = Peer(adopting: fast[index])
+                    peer.send(request)
+                    try server.run { _ in
+                        peer.receive()
+                        return peer.received.count == 100_000
+                    }
+                    fast[index] = peer.release()
+                }
+            }
+            #expect(server.outputBytesMost <= server.loop.outputHighWater + 100_000)
+            for index in slow.indices {
+                var peer = Peer(adopting: slow[index])
+                let due = asked[index] / 1000 * 100_000
+                try server.run { _ in
+                    peer.receive()
+                    return peer.received.count >= due
+                }
+                #expect(peer.received.count == due && peer.received.suffix(1000) == request[...])
+                slow[index] = peer.release()
+            }
+        }
+
         @Test(arguments: [false, true]) func receiveBuffersRunOut(flushes: Bool) throws {
             var server = try EchoServer {
                 $0.receiveBuffers = 2

@@ -76,11 +76,20 @@ public struct ClosedLoop: Sendable {
         public var cpuMicrosecondsPerAnswer: Double? { serverCPUSeconds.map { $0 / Double(max(answers, 1)) * 1e6 } }
     }
 
-    /// Runs the load on the calling thread.
-    public func run() throws(ClosedLoopError) -> Result {
+    /// Runs the load on the calling thread, `warmUp` seconds longer than is measured. `begin` and `end` are called where the
+    /// measuring does.
+    public func run(
+        warmUp: Double = 0,
+        begin: () -> Void = {},
+        end: () -> Void = {}
+    ) throws(ClosedLoopError) -> Result {
         var driver = try Driver(self)
         try driver.answerPreambles()
-        return try driver.measure()
+        try driver.warmUp(warmUp)
+        begin()
+        let result = try driver.measure()
+        end()
+        return result
     }
 
     /// Connects all, has their preambles answered, and leaves them alone while `body` runs.

@@ -91,18 +91,25 @@ struct Driver: ~Copyable {
         }
     }
 
-    mutating func measure() throws(ClosedLoopError) -> ClosedLoop.Result {
-        var cpu: Double?
-        if let server = load.server { cpu = try cpuSeconds(of: server) }
-        let start = secondsNow()
+    /// Sends the first requests, and keeps on for so long.
+    mutating func warmUp(_ seconds: Double) throws(ClosedLoopError) {
         for index in slots.indices {
             slots[index].owed = slots[index].requests.count
             try write(index)
         }
+        let start = secondsNow()
+        while secondsNow() - start < seconds { try step() }
+    }
+
+    mutating func measure() throws(ClosedLoopError) -> ClosedLoop.Result {
+        var cpu: Double?
+        if let server = load.server { cpu = try cpuSeconds(of: server) }
+        let start = secondsNow()
+        let before = answers
         while secondsNow() - start < load.seconds { try step() }
         let seconds = secondsNow() - start
         if let server = load.server, let before = cpu { cpu = try cpuSeconds(of: server) - before }
-        return ClosedLoop.Result(answers: answers, seconds: seconds, serverCPUSeconds: cpu)
+        return ClosedLoop.Result(answers: answers - before, seconds: seconds, serverCPUSeconds: cpu)
     }
 
     /// Waits for what is ready, at most a tenth of a second, and answers it.

@@ -9,6 +9,8 @@ struct Programs {
     var echo: String
     var rawLoad: String
     var bareSQLite: String
+    /// The library that counts allocations where it is preloaded.
+    var count: String
     var graph: String
 
     static func fromEnvironment() throws -> Programs {
@@ -25,6 +27,7 @@ struct Programs {
             echo: try value("TIDEMARK_BENCH_ECHO"),
             rawLoad: try value("TIDEMARK_BENCH_RAW_LOAD"),
             bareSQLite: try value("TIDEMARK_BENCH_BARE_SQLITE"),
+            count: try value("TIDEMARK_BENCH_COUNT"),
             graph: try value("TIDEMARK_BENCH_GRAPH")
         )
     }

@@ -28,6 +28,7 @@ struct SyncCost {
         var runs: [Run]
         var loops: [LoopsCost.Run]
         var besideLarge: [BesideLarge.Run]
+        var steadyState: [SteadyState.Run]
     }
 
     /// Who is measured, and what each connection asks of it.
@@ -83,6 +84,7 @@ struct SyncCost {
         withExtendedLifetime((server, redis)) {}
         let loops = try LoopsCost.run(programs, small: small)
         let beside = try BesideLarge.run(programs, small: small)
+        let steady = try SteadyState.run(programs, small: small)
         /// Both sides of the turn whose ratio is the median: what slows a whole turn down slows both.
         func goal(_ limit: Double, _ job: Job, _ connections: Int, _ depth: Int, _ against: Program) -> Goal? {
             func costs(_ program: Program) -> [Double] {
@@ -110,7 +112,8 @@ struct SyncCost {
                 goal(2, .nothingNew, 64, 16, .echo), small ? nil : goal(2, .nothingNew, many, 16, .echo),
                 goal(0.75, .nothingNew, 64, 1, .redis), goal(0.4, .nothingNew, 64, 16, .redis),
                 goal(0.75, .fiveChanged, 64, 1, .redis),
-            ].compactMap { $0 } + [LoopsCost.goal(loops), BesideLarge.goal(beside)],
+            ].compactMap { $0 } + [LoopsCost.goal(loops), BesideLarge.goal(beside)]
+                + SteadyState.goals(steady),
             series: Series(
                 requestBytes: request.count,
                 nothingNewBytes: response,
@@ -118,7 +121,8 @@ struct SyncCost {
                 contactsMean: logins.contactsMean,
                 runs: runs,
                 loops: loops,
-                besideLarge: beside
+                besideLarge: beside,
+                steadyState: steady
             )
         ).print()
     }

@@ -12,10 +12,13 @@ extension Shard {
 
     /// Answers wait for one another up to so many bytes, so that a segment of requests is answered by one send.
     private static let answersBytes = 1 << 14
+    /// So much is answered of one connection's requests before the others have their turn: a large page, or many small.
+    private static let sliceBytes = 1 << 16
 
     mutating func receive(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
         let slot = Int(id.slot)
         isReading = true
+        answeredBytes = 0
         let (offset, isStopped) = readFrames(id, slot, bytes)
         isReading = false
         sendAnswers(id)
@@ -29,7 +32,7 @@ extension Shard {
         closeIfDone(id)
     }
 
-    /// Returns how far it came; and whether it stopped there because the client has to read, or the disk to write.
+    /// Returns how far it came; and whether it stopped there: the client has to read, or the disk to write, or others wait.
     private mutating func readFrames(
         _ id: ConnectionID,
         _ slot: Int,
@@ -59,6 +62,13 @@ extension Shard {
                 if isUnread || clients[slot].writesOpen >= Self.writesOpenMax {
                     consume(id, offset)
                     pause(id, isUnread: isUnread)
+                    return (offset, true)
+                }
+                if answeredBytes >= Self.sliceBytes, offset < bytes.count {
+                    consume(id, offset)
+                    // The rest is reported again, behind all that is there by now.
+                    loop.pauseReading(id)
+                    loop.resumeReading(id)
                     return (offset, true)
                 }
             }
@@ -208,6 +218,7 @@ extension Shard {
     mutating func sendAnswers(_ id: ConnectionID) {
         if scratch.count == 0 { return }
         loop.send(id, scratch.bytes)
+        answeredBytes += scratch.count
         scratch.truncate(to: 0)
     }
 

@@ -42,6 +42,7 @@ struct Shard: ~Copyable {
     let configuration: ServerConfiguration
     let counters: ShardCounters
     let team: ShardTeam
+    private let mailbox: ShardMailbox
     private let inbox: GroupInbox
     let changeLog: ChangeLog
     let draining: DrainFlag
@@ -76,6 +77,8 @@ struct Shard: ~Copyable {
     /// Frames on their way to the loop: all answers to a connection whose frames are being read, or one message.
     var scratch = ByteWriter(capacity: 1 << 16)
     var isReading = false
+    /// Of the connection whose frames are being read.
+    var answeredBytes = 0
 
     /// What all shards of a server have in common.
     struct Common: Sendable {
@@ -109,6 +112,7 @@ struct Shard: ~Copyable {
         }
         self.directory = directory
         self.team = team
+        mailbox = team.mailboxes[index]
         self.inbox = inbox
         self.changeLog = changeLog
         nextCollection = loop.now + Self.collectionInterval
@@ -134,7 +138,7 @@ struct Shard: ~Copyable {
 
     mutating func iterate() throws {
         // Before what the log has published: then all that the senders knew of when they wrote it is applied here.
-        let mail = team.mailboxes[index].take()
+        let mail = mailbox.take()
         // Once acknowledged, a change is in every later sync. Who waits for an acknowledgement does not wait for the frames
         // of this iteration as well; nor for the rest of them, where the disk is done before they are.
         if applyPublished() { try flush() }
@@ -154,7 +158,9 @@ struct Shard: ~Copyable {
     @inline(__always)
     private func prefetchAhead() {
         if let slot = loop.slotAhead(4), slot < clients.count { clients.prefetch(slot) }
-        if let slot = loop.slotAhead(2), slot < clients.count, let user = clients[slot].user { directory.prefetch(user) }
+        if let slot = loop.slotAhead(2), slot < clients.count, let user = clients[slot].user {
+            directory.prefetch(user)
+        }
         if let slot = loop.slotAhead(0), slot < clients.count, let user = clients[slot].user {
             directory.prefetchContacts(of: user)
         }

@@ -54,7 +54,11 @@ final class ShardThread: Sendable {
                     }
                 listening.complete(.success((ears, loop.waker)))
                 let around = try surroundings.wait().get()
-                defer { around.inbox.leave() }
+                // However it ends: nobody waits for it, and nothing more is sent to it.
+                defer {
+                    around.inbox.leave()
+                    _ = around.team.mailboxes[index].close()
+                }
                 var shard = Shard(
                     index: index,
                     common,

@@ -69,7 +69,7 @@ extension Directory {
         let account = Int(change.account)
         let term = Digest.term(user: accounts[account].id)
         if accounts[account].isOwn {
-            accounts[account].roster.restamp(0, from: change.previous, term: term, at: change.stamp)
+            accounts.pointer(to: account).pointee.roster.restamp(0, from: change.previous, term: term, at: change.stamp)
         }
         guard !accounts[account].isPopular else { return }
         let accounts = accounts
@@ -77,9 +77,11 @@ extension Directory {
             for at in 0..<count {
                 if at + 2 * Self.ahead < count { accounts.prefetch(Int(owners[at + 2 * Self.ahead])) }
                 if at + Self.ahead < count {
-                    accounts[Int(owners[at + Self.ahead])].roster.prefetchAppend(Int(numbers[at + Self.ahead]))
+                    accounts.pointer(to: Int(owners[at + Self.ahead])).pointee.roster.prefetchAppend(
+                        Int(numbers[at + Self.ahead])
+                    )
                 }
-                accounts[Int(owners[at])].roster
+                accounts.pointer(to: Int(owners[at])).pointee.roster
                     .restamp(Int(numbers[at]), from: change.previous, term: term, at: change.stamp)
             }
         }

@@ -11,14 +11,8 @@ struct AccountSlab {
     /// - Precondition: below `count`.
     @inline(__always)
     subscript(index: Int) -> Account {
-        unsafeAddress {
-            precondition(index >= 0 && index < count)
-            return UnsafePointer(chunks[index >> Self.chunkBits] + index & (Self.chunkCount - 1))
-        }
-        nonmutating unsafeMutableAddress {
-            precondition(index >= 0 && index < count)
-            return chunks[index >> Self.chunkBits] + index & (Self.chunkCount - 1)
-        }
+        unsafeAddress { UnsafePointer(pointer(to: index)) }
+        nonmutating unsafeMutableAddress { pointer(to: index) }
     }
 
     /// The same as a pointer: with ThreadSanitizer, Swift 6.3 fails on a change through the subscript of what is borrowed.
@@ -31,15 +25,13 @@ struct AccountSlab {
     /// Asks for an account's first line.
     @inline(__always)
     func prefetch(_ index: Int) {
-        precondition(index >= 0 && index < count)
-        prefetch_line(chunks[index >> Self.chunkBits] + index & (Self.chunkCount - 1))
+        prefetch_line(pointer(to: index))
     }
 
     /// Asks for both of its lines.
     @inline(__always)
     func prefetchWhole(_ index: Int) {
-        precondition(index >= 0 && index < count)
-        let account = chunks[index >> Self.chunkBits] + index & (Self.chunkCount - 1)
+        let account = pointer(to: index)
         prefetch_line(account)
         prefetch_line(UnsafeRawPointer(account) + 64)
     }

@@ -41,8 +41,14 @@ extension Directory {
     @inline(__always)
     private mutating func replaceProfile(_ account: Int, sharing place: ProfilePlace?, by make: (Profile) -> Profile) {
         let before = accounts[account].profile
-        accounts[account].profile = place.map { $0.profile { make(before) } } ?? make(before)
+        accounts[account].profile = Self.profile(sharing: place) { make(before) }
         if place?.leave() != false { before.deallocate() }
+    }
+
+    /// The one that whoever came first has made, where there are others.
+    @inline(__always)
+    private static func profile(sharing place: ProfilePlace?, _ make: () -> Profile) -> Profile {
+        place.map { $0.profile(make) } ?? make()
     }
 
     private mutating func changeProfile(
@@ -167,8 +173,7 @@ extension Directory {
         at stamp: Stamp,
         sharing place: ProfilePlace?
     ) {
-        let make = { Profile(name: name, fields: []) }
-        let index = addAccount(user, place.map { $0.profile(make) } ?? make())
+        let index = addAccount(user, Self.profile(sharing: place) { Profile(name: name, fields: []) })
         _ = place?.leave()
         guard accounts[Int(index)].isOwn else { return }
         accounts[Int(index)].roster.set(0, contact: index, user: user, flags: [], previous: 0, at: stamp)

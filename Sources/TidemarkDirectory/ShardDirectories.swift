@@ -38,11 +38,7 @@ public final class ShardDirectories: @unchecked Sendable {
 
     /// All accounts are loaded into the first: the others have them as well.
     public func shareAccounts() {
-        for shard in 1..<max(1, map.count) { load(accountsOf: directories, into: shard) }
-    }
-
-    private func load(accountsOf directories: UnsafeMutablePointer<Directory?>, into shard: Int) {
-        directories[shard]!.load(accountsOf: directories[0]!)
+        for shard in 1..<max(1, map.count) { directories[shard]!.load(accountsOf: directories[0]!) }
     }
 
     public func finishLoading(at stamp: Stamp) {

@@ -20,6 +20,7 @@ struct Block: BitwiseCopyable {
     init() {}
 
     init(base: UnsafeMutableRawPointer, sizeClass: UInt8) {
+        precondition(UInt(bitPattern: base) >> 56 == 0, "an allocator that tags addresses in their top byte")
         bits = UInt(bitPattern: base) | UInt(sizeClass) << 56
     }
 

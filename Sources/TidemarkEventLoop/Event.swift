@@ -3,8 +3,8 @@
 //   accepted or connected ─▶ received* ─▶ [drained | deadline]* ─▶ [ended] ─▶ closed, or detached
 //
 // Every connection that was reported as accepted, or that `connect`, `adopt` or `attach` named, is reported as closed, or
-// taken once it is detached, exactly once, and nothing follows. A name (slot, generation) is never used twice, so a late call with a dead name does
-// nothing.
+// taken once it is detached, exactly once, and nothing follows. A name (slot, generation) is never used twice, so a late
+// call with a dead name does nothing.
 
 /// The name of a connection of one loop. Never reused.
 public struct ConnectionID: Hashable, Sendable, BitwiseCopyable {

@@ -64,18 +64,21 @@ public struct ServerConfiguration: Sendable {
     /// How long a connection may take to authenticate, and to complete a frame once it began one.
     public var authenticateTimeout: Duration = .seconds(10)
     public var frameTimeout: Duration = .seconds(30)
-    /// How long a client may say nothing, in whole seconds; zero for ever. It is asked for a sign of life after half of it.
+    /// How long a client may say nothing, in whole seconds up to `idleSecondsLimit`; zero for ever. It is asked for a sign of life after half of it.
     /// Whether a peer is there at all the kernel finds out by itself, with probes that no device has to wake up for.
     public var idleTimeout: Duration = .seconds(defaultIdleSeconds)
     public static let defaultIdleSeconds = 600
+    public static let idleSecondsLimit = 1_000_000
     /// How long a connection whose answers have filled its share of memory may go without reading enough of them.
     public var readTimeout: Duration = .seconds(30)
     /// How long a draining server waits for its clients to take their last answers.
     public var drainTimeout: Duration = .seconds(5)
 
-    /// Connections in all, and those from one IPv4 address or one /64 network of IPv6. One more is told to come later.
+    /// Connections in all, 1 to `connectionsLimit`, and those from one IPv4 address or one /64 network of IPv6. One more is told
+    /// to come later. They may all be on one loop, so this says how many each has room for, and not `eventLoop`.
     public var connectionsMax = defaultConnectionsMax
     public static let defaultConnectionsMax = 1_000_000
+    public static let connectionsLimit = 16_000_000
     public var connectionsPerAddressMax = defaultConnectionsPerAddressMax
     public static let defaultConnectionsPerAddressMax = 20_000
 

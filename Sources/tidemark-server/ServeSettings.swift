@@ -27,24 +27,36 @@ struct ServeSettings {
                 "a level: trace, debug, info, notice, warning, error or critical"
             ) { Logger.Level(rawValue: $0.lowercased()) } ?? Setting(value: .info, origin: .builtIn)
         record = try settings.text(.record)
-        loops =
-            try settings.number(.loops, in: 1...ServerConfiguration.loopsMax)
-            ?? Setting(value: ServerConfiguration.defaultLoops, origin: .builtIn)
-        connectionsMax =
-            try settings.number(.connectionsMax, in: 1...Int(Int32.max))
-            ?? Setting(value: ServerConfiguration.defaultConnectionsMax, origin: .builtIn)
-        connectionsPerAddress =
-            try settings.number(.connectionsPerAddress, in: 1...Int(Int32.max))
-            ?? Setting(value: ServerConfiguration.defaultConnectionsPerAddressMax, origin: .builtIn)
-        idleSeconds =
-            try settings.number(.idleSeconds, in: 0...Int(Int32.max))
-            ?? Setting(value: ServerConfiguration.defaultIdleSeconds, origin: .builtIn)
-        popularFollowers =
-            try settings.number(.popularFollowers, in: 1...Int(Int32.max))
-            ?? Setting(value: ServerConfiguration.defaultPopularFollowers, origin: .builtIn)
-        tombstoneDays =
-            try settings.number(.tombstoneDays, in: 1...36_500)
-            ?? Setting(value: ServerConfiguration.defaultTombstoneDays, origin: .builtIn)
+        loops = try settings.number(
+            .loops,
+            in: 1...ServerConfiguration.loopsMax,
+            default: ServerConfiguration.defaultLoops
+        )
+        connectionsMax = try settings.number(
+            .connectionsMax,
+            in: 1...ServerConfiguration.connectionsLimit,
+            default: ServerConfiguration.defaultConnectionsMax
+        )
+        connectionsPerAddress = try settings.number(
+            .connectionsPerAddress,
+            in: 1...Int(Int32.max),
+            default: ServerConfiguration.defaultConnectionsPerAddressMax
+        )
+        idleSeconds = try settings.number(
+            .idleSeconds,
+            in: 0...ServerConfiguration.idleSecondsLimit,
+            default: ServerConfiguration.defaultIdleSeconds
+        )
+        popularFollowers = try settings.number(
+            .popularFollowers,
+            in: 1...Int(Int32.max),
+            default: ServerConfiguration.defaultPopularFollowers
+        )
+        tombstoneDays = try settings.number(
+            .tombstoneDays,
+            in: 1...36_500,
+            default: ServerConfiguration.defaultTombstoneDays
+        )
         unix = try settings.text(.unix).map { Setting(value: .unix(path: $0.value), origin: $0.origin) }
         if let given = try settings.texts(.listen) {
             listen = Setting(value: [], origin: given.origin)

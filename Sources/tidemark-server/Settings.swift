@@ -120,9 +120,10 @@ struct Settings {
         try setting(key, reader.bool(forKey: ConfigKey([key.rawValue])), "true or false")
     }
 
-    func number(_ key: Key, in range: ClosedRange<Int>) throws -> Setting<Int>? {
+    func number(_ key: Key, in range: ClosedRange<Int>, default value: Int) throws -> Setting<Int> {
         try setting(key, reader.int(forKey: ConfigKey([key.rawValue])), "a whole number")?
             .converted("a number from \(range.lowerBound) to \(range.upperBound)") { range.contains($0) ? $0 : nil }
+            ?? Setting(value: value, origin: .builtIn)
     }
 
     private func setting<Value>(_ key: Key, _ value: Value?, _ expected: String) throws -> Setting<Value>? {

@@ -14,12 +14,7 @@ extension EventLoopTests {
             var random = SplitMix64(seed: seed)
             var server = try EchoServer {
                 $0.closeTimeout = .milliseconds(5)
-                if seed % 2 == 0 {
-                    $0.submissions = 8
-                    $0.completions = 32
-                    $0.receiveBuffers = 4
-                    $0.receiveBufferBytes = 256
-                }
+                if seed % 2 == 0 { $0.makeTiny() }
                 $0.outputHighWater = 20_000
                 $0.outputLowWater = 1000
             }

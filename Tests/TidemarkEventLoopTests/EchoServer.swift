@@ -137,3 +137,13 @@ struct EchoServer: ~Copyable {
         loop.consume(id, used)
     }
 }
+
+extension EventLoopConfiguration {
+    /// Queues and buffers that a few connections overflow.
+    mutating func makeTiny() {
+        submissions = 8
+        completions = 32
+        receiveBuffers = 4
+        receiveBufferBytes = 256
+    }
+}

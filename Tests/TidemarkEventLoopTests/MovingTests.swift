@@ -173,12 +173,7 @@ extension EventLoopTests {
         func backAndForthAtAnyTime(seed: UInt64) throws {
             var random = SplitMix64(seed: seed)
             let adjust: (inout EventLoopConfiguration) -> Void = {
-                if seed % 2 == 0 {
-                    $0.submissions = 8
-                    $0.completions = 32
-                    $0.receiveBuffers = 4
-                    $0.receiveBufferBytes = 256
-                }
+                if seed % 2 == 0 { $0.makeTiny() }
                 $0.outputHighWater = 20_000
                 $0.outputLowWater = 1000
             }

@@ -94,6 +94,57 @@ import TidemarkWire
         #expect(try run() == (nil, nil, nil), "it was looked at half a day ago")
     }
 
+    @Test("waits for a shard that does not read, refuses writes meanwhile, and goes on when it does") func slowShard()
+        throws
+    {
+        let directory = try TestDirectory()
+        let store = try directory.open()
+        _ = try store.loadDirectory()
+        var configuration = ChangeLogConfiguration()
+        configuration.groupMax = 5
+        configuration.appliedLagMax = 20
+        configuration.queuedMax = 40
+        let (quick, slow) = (GroupInbox(wake: {}), GroupInbox(wake: {}))
+        let log = ChangeLog(
+            store: store,
+            inboxes: [quick, slow],
+            clock: { 1 },
+            configuration: configuration,
+            failed: { Issue.record("\($0)") }
+        )
+        var appended: UserID = 0
+        func appendUntilRefused(atMost limit: UserID) {
+            let end = appended + limit
+            while appended < end, log.append([change(appended + 1)]) {
+                appended += 1
+                _ = quick.take()
+            }
+        }
+        func change(_ user: UserID) -> Submission {
+            Submission(change: .accountCreated(user: user, name: "u\(user)"), origin: 0)
+        }
+        // What is published may pass the bound by a group; what waits behind it, its own.
+        for _ in 0..<20 {
+            appendUntilRefused(atMost: 1_000)
+            Thread.sleep(forTimeInterval: 0.002)
+        }
+        #expect(appended >= 40 && appended <= 20 + 2 * 5 + 40)
+        var read = slow.take().reduce(0) { $0 + $1.changeCount }
+        #expect(read <= 20 + 2 * 5)
+        while appended < 500 {
+            appendUntilRefused(atMost: 10)
+            read += slow.take().reduce(0) { $0 + $1.changeCount }
+        }
+        // One that has gone is not waited for.
+        slow.leave()
+        while appended < 2_000 { appendUntilRefused(atMost: 100) }
+        log.close()
+        #expect(read <= 500 && !log.hasFailed)
+        let reopened = try directory.open()
+        #expect(try reopened.loadDirectory().userCount == Int(appended))
+        try reopened.close()
+    }
+
     @Test("waits out a full disk, while committing and while folding, and loses nothing") func fullDisk() throws {
         let directory = try TestDirectory()
         let store = try directory.open()

@@ -18,7 +18,6 @@ import TidemarkStore
 import TidemarkWire
 
 struct Shard: ~Copyable {
-
     /// A last word, said once the writes before it are acknowledged; then the connection closes.
     struct Farewell {
         var error: ErrorMessage

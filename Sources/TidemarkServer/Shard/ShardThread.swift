@@ -45,7 +45,10 @@ final class ShardThread: Sendable {
         startThread("tidemark-loop-\(index)") {
             defer { ended.complete(.success(())) }
             do {
-                var loop = try EventLoop(common.configuration.eventLoop)
+                var limits = common.configuration.eventLoop
+                // And for the administrator, and for some who are told to come later.
+                limits.connectionsMax = common.configuration.connectionsMax + 4_096
+                var loop = try EventLoop(limits)
                 let ears =
                     if let addresses {
                         try Listening(another: common.configuration, as: addresses, on: &loop)

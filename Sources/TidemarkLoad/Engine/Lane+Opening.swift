@@ -126,17 +126,16 @@ extension Lane {
             if case .contact(let user, _, _, _, _) = item.content { user } else { nil }
         }
         // One that changes for another's sake changes for this user as well.
-        clients[index].contacts += UInt32(contacts.count)
-        clients[index].changing += UInt32(contacts.count { changing.contains($0) })
-        for user in contacts where clients[index].changing < plan.changed && !changing.contains(user) {
+        let client = clients + index
+        client.pointee.contacts += UInt32(contacts.count)
+        client.pointee.changing += UInt32(contacts.count { changing.contains($0) })
+        for user in contacts where client.pointee.changing < plan.changed && !changing.contains(user) {
             changing.insert(user)
-            clients[index].changing += 1
+            client.pointee.changing += 1
         }
-        if page.summary != nil, clients[index].contacts < plan.changed {
-            let client = clients[index]
-            control.abort(
-                .tooFewContacts(user: client.user, contacts: Int(client.contacts), changed: plan.changed)
-            )
+        if page.summary != nil, client.pointee.contacts < plan.changed {
+            let contacts = Int(client.pointee.contacts)
+            control.abort(.tooFewContacts(user: client.pointee.user, contacts: contacts, changed: plan.changed))
         }
     }
 

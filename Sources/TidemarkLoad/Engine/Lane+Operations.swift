@@ -61,9 +61,10 @@ extension Lane {
             if clients[index].inFlight == 0 { startLogin(index) }
             return
         }
-        clients[index].freeCount -= 1
-        clients[index].inFlight += 1
-        let request = freeIDs[index &* pipeline + Int(clients[index].freeCount)]
+        let client = clients + index
+        client.pointee.freeCount -= 1
+        client.pointee.inFlight += 1
+        let request = freeIDs[index &* pipeline + Int(client.pointee.freeCount)]
         let now = loop.now.nanoseconds
         places[index &* pipeline + Int(request) - 1] = Place(startedAt: start, sentAt: now, kind: kind)
         if now >= measureAt, now < endAt { tally.sent += 1 }
@@ -102,9 +103,10 @@ extension Lane {
     /// Frees a place whose operation has ended.
     private mutating func free(_ index: Int, _ place: Int) {
         places[index &* pipeline + place].startedAt = 0
-        freeIDs[index &* pipeline + Int(clients[index].freeCount)] = UInt16(place + 1)
-        clients[index].freeCount += 1
-        clients[index].inFlight -= 1
+        let client = clients + index
+        freeIDs[index &* pipeline + Int(client.pointee.freeCount)] = UInt16(place + 1)
+        client.pointee.freeCount += 1
+        client.pointee.inFlight -= 1
         operationsInFlight -= 1
     }
 

@@ -84,9 +84,10 @@ extension Lane {
     /// Gives the first `count` ids in `answered` back.
     private mutating func release(_ index: Int, _ count: Int) {
         let free = freeIDs + index &* pipeline
-        for each in 0..<count { free[Int(clients[index].freeCount) &+ each] = answered[each] }
-        clients[index].freeCount &+= UInt32(truncatingIfNeeded: count)
-        clients[index].inFlight &-= UInt32(truncatingIfNeeded: count)
+        let client = clients + index
+        for each in 0..<count { free[Int(client.pointee.freeCount) &+ each] = answered[each] }
+        client.pointee.freeCount &+= UInt32(truncatingIfNeeded: count)
+        client.pointee.inFlight &-= UInt32(truncatingIfNeeded: count)
         operationsInFlight &-= count
         offer(index)
     }

@@ -1,8 +1,9 @@
 /* In the place of the allocator's entries and of the Swift runtime's:
  *
  *   malloc, calloc, realloc, memalign … ──▶ count ──▶ glibc's own
- *   swift_retain, swift_release       ──▶ count ──▶ the next library that has them
- */
+ *   swift_retain, swift_release …     ──▶ count ──▶ the next library that has them
+ *
+ * What the runtime calls within itself does not come here, so each of its entries is counted that the server has. */
 #define _GNU_SOURCE
 #include "CAllocationCount.h"
 
@@ -21,8 +22,6 @@ extern void *__libc_memalign(size_t, size_t);
 
 static struct tidemark_counts nobody;
 static struct tidemark_counts *counts = &nobody;
-static void *(*next_retain)(void *);
-static void (*next_release)(void *);
 
 __attribute__((constructor)) static void begin(void) {
     const char *path = getenv("TIDEMARK_COUNTS");
@@ -62,14 +61,24 @@ int posix_memalign(void **memory, size_t alignment, size_t bytes) {
     return *memory ? 0 : ENOMEM;
 }
 
-void *swift_retain(void *object) {
-    if (!next_retain) next_retain = (void *(*)(void *))dlsym(RTLD_NEXT, "swift_retain");
-    count(&counts->retains);
-    return next_retain(object);
-}
+/* Each passes its arguments on, and what comes back: those that take or return less find it so. */
+#define COUNTED(NAME, COUNTER)                                                                     \
+    void *NAME(void *object, uint32_t number) {                                                    \
+        static void *(*next)(void *, uint32_t);                                                    \
+        if (!next) next = (void *(*)(void *, uint32_t))dlsym(RTLD_NEXT, #NAME);                    \
+        count(&counts->COUNTER);                                                                   \
+        return next(object, number);                                                               \
+    }
 
-void swift_release(void *object) {
-    if (!next_release) next_release = (void (*)(void *))dlsym(RTLD_NEXT, "swift_release");
-    count(&counts->retains);
-    next_release(object);
-}
+COUNTED(swift_retain, retains)
+COUNTED(swift_release, retains)
+COUNTED(swift_retain_n, retains)
+COUNTED(swift_release_n, retains)
+COUNTED(swift_unownedRetain, retains)
+COUNTED(swift_unownedRelease, retains)
+COUNTED(swift_unownedRetainStrong, retains)
+COUNTED(swift_weakLoadStrong, retains)
+COUNTED(swift_bridgeObjectRetain, bridged)
+COUNTED(swift_bridgeObjectRelease, bridged)
+COUNTED(swift_bridgeObjectRetain_n, bridged)
+COUNTED(swift_bridgeObjectRelease_n, bridged)

@@ -64,7 +64,7 @@ public struct ClosedLoop: Sendable {
 
     /// What was counted.
     public struct Result: Sendable {
-        /// Whole answers.
+        /// Whole answers: 1 or more.
         public var answers: Int
         /// The measured time.
         public var seconds: Double
@@ -73,7 +73,7 @@ public struct ClosedLoop: Sendable {
 
         public var answersPerSecond: Double { Double(answers) / seconds }
         /// The server's CPU time for one request.
-        public var cpuMicrosecondsPerAnswer: Double? { serverCPUSeconds.map { $0 / Double(max(answers, 1)) * 1e6 } }
+        public var cpuMicrosecondsPerAnswer: Double? { serverCPUSeconds.map { $0 / Double(answers) * 1e6 } }
     }
 
     /// Runs the load on the calling thread, `warmUp` seconds longer than is measured. `begin` and `end` are called where the
@@ -92,11 +92,12 @@ public struct ClosedLoop: Sendable {
         return result
     }
 
-    /// Connects all, has their preambles answered, and leaves them alone while `body` runs.
+    /// Connects all, has their preambles answered, and leaves them alone while `body` runs; throws if one of them is closed then.
     public func idle(_ body: () throws -> Void) throws {
         var driver = try Driver(self)
         try driver.answerPreambles()
         try body()
+        try driver.expectQuiet()
         driver.close()
     }
 }
@@ -109,9 +110,11 @@ public enum ClosedLoopError: Error, CustomStringConvertible {
     case closed(connection: Int, afterBytes: Int)
     /// A first answer does not begin as it should.
     case unexpectedAnswer(connection: Int, expected: [UInt8], got: [UInt8])
+    /// Nothing was answered while it was measured.
+    case noAnswers
     /// So many connections got no answer to their preamble in time.
     case preamblesUnanswered(Int)
-    /// Nothing readable at this place of /proc.
+    /// It is gone.
     case noProcess(pid_t)
 
     public var description: String {
@@ -120,6 +123,7 @@ public enum ClosedLoopError: Error, CustomStringConvertible {
         case .closed(let connection, let bytes): "the server closed connection \(connection) after \(bytes) bytes"
         case .unexpectedAnswer(let connection, let expected, let got):
             "the first answer of connection \(connection) begins with \(got), not with \(expected)"
+        case .noAnswers: "the server answered nothing"
         case .preamblesUnanswered(let count): "\(count) connections got no answer to their preamble"
         case .noProcess(let process): "process \(process) is gone"
         }

@@ -109,7 +109,17 @@ struct Driver: ~Copyable {
         while secondsNow() - start < load.seconds { try step() }
         let seconds = secondsNow() - start
         if let server = load.server, let before = cpu { cpu = try cpuSeconds(of: server) - before }
+        if answers == before { throw .noAnswers }
         return ClosedLoop.Result(answers: answers - before, seconds: seconds, serverCPUSeconds: cpu)
+    }
+
+    /// Throws unless all connections are there and say nothing.
+    func expectQuiet() throws(ClosedLoopError) {
+        for (index, slot) in slots.enumerated() {
+            guard recv(slot.descriptor, space.baseAddress, 1, Int32(MSG_PEEK.rawValue)) < 0, errno == EAGAIN else {
+                throw .closed(connection: index, afterBytes: slot.received)
+            }
+        }
     }
 
     /// Waits for what is ready, at most a tenth of a second, and answers it.

@@ -1,4 +1,4 @@
-// The server under load: started on a core of its own, its CPU time read from /proc, ended with the value.
+// The server under load: started on a core of its own, its CPU time read, ended with the value.
 
 import CClosedLoop
 import Glibc
@@ -42,19 +42,12 @@ public struct ServerProcess: ~Copyable {
     }
 }
 
-/// User and system time that `process` has used with all its threads, in seconds. The kernel counts in hundredths.
+/// User and system time that `process` has used with all its threads, in seconds.
 public func cpuSeconds(of process: pid_t) throws(ClosedLoopError) -> Double {
-    let file = open("/proc/\(process)/stat", O_RDONLY | O_CLOEXEC)
-    if file < 0 { throw .noProcess(process) }
-    defer { close(file) }
-    let line = String(unsafeUninitializedCapacity: 4096) { max(0, read(file, $0.baseAddress, 4096)) }
-    // The name, in parentheses, may hold anything: count from the last one. Then user time is the 12th field.
-    guard let name = line.lastIndex(of: ")") else { throw .noProcess(process) }
-    let fields = line[name...].split(separator: " ").dropFirst()
-    guard fields.count > 12, let user = Double(fields[fields.startIndex + 11]),
-        let system = Double(fields[fields.startIndex + 12])
-    else { throw .noProcess(process) }
-    return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    var clock = clockid_t()
+    var time = timespec()
+    guard clock_getcpuclockid(process, &clock) == 0, clock_gettime(clock, &time) == 0 else { throw .noProcess(process) }
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
 /// Has the calling thread run on `core` (0 to 63) only, and what it starts from now on.

@@ -11,7 +11,9 @@
  * With two arguments more, ANSWERS and FRAMES, the bytes sent are those of the file ANSWERS instead of zeros, so that a
  * client that checks its answers can be driven by the same echo: the first FRAMES frames of a connection are answered
  * with as many frames of the file, each request of REQUEST_BYTES after them with the next RESPONSE_BYTES, and the end
- * of the file goes on where those answers began. Only those first frames are looked at, for their length. */
+ * of the file goes on where those answers began. Only those first frames are looked at, for their length.
+ *
+ * With TIDEMARK_ECHO_BUFFERS (a power of 2) it has so many receive buffers instead of 4,096: fewer stay in the caches. */
 #define _GNU_SOURCE
 #include <liburing.h>
 #include <netinet/in.h>
@@ -24,8 +26,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RECEIVE_BUFFERS 4096u
+#define RECEIVE_BUFFERS_MAX 4096u
 #define RECEIVE_BUFFER_BYTES 4096u
+#define RECEIVE_BUFFER_STRIDE (RECEIVE_BUFFER_BYTES + 64u) /* a page apart they would share a few sets of the caches */
 #define CONNECTIONS_MAX 65536
 #define SEND_BYTES_MAX (1u << 20)
 
@@ -42,6 +45,8 @@ struct connection {
 static struct io_uring ring;
 static struct io_uring_buf_ring *buffers;
 static unsigned char *buffer_bytes;
+static unsigned receive_buffers = RECEIVE_BUFFERS_MAX;
+static size_t stride = RECEIVE_BUFFER_BYTES;
 static unsigned char zeros[SEND_BYTES_MAX];
 static const unsigned char *answers = zeros;    /* one cycle of answers, again and again, after what comes first */
 static size_t answers_bytes = SEND_BYTES_MAX, first_bytes;
@@ -76,8 +81,8 @@ static struct io_uring_sqe *request(enum operation operation, int fd) {
 }
 
 static void put_buffer(unsigned id, unsigned offset) {
-    io_uring_buf_ring_add(buffers, buffer_bytes + (size_t)id * RECEIVE_BUFFER_BYTES, RECEIVE_BUFFER_BYTES,
-                          (unsigned short)id, RECEIVE_BUFFERS - 1, (int)offset);
+    io_uring_buf_ring_add(buffers, buffer_bytes + id * stride, RECEIVE_BUFFER_BYTES, (unsigned short)id,
+                          (int)receive_buffers - 1, (int)offset);
 }
 
 static void look_at(int fd) {
@@ -186,15 +191,22 @@ int main(int argc, char **argv) {
     if (io_uring_queue_init_params(4096, &ring, &parameters)) return fail("io_uring");
     io_uring_register_ring_fd(&ring);
 
-    size_t ring_bytes = RECEIVE_BUFFERS * sizeof(struct io_uring_buf);
+    const char *few = getenv("TIDEMARK_ECHO_BUFFERS");
+    if (few) {
+        receive_buffers = (unsigned)strtoul(few, NULL, 10);
+        stride = RECEIVE_BUFFER_STRIDE;
+        if (!receive_buffers || receive_buffers > RECEIVE_BUFFERS_MAX || (receive_buffers & (receive_buffers - 1)))
+            return 2;
+    }
+    size_t ring_bytes = receive_buffers * sizeof(struct io_uring_buf);
     int protection = PROT_READ | PROT_WRITE, kind = MAP_PRIVATE | MAP_ANONYMOUS;
     buffers = mmap(NULL, ring_bytes, protection, kind, -1, 0);
-    buffer_bytes = mmap(NULL, (size_t)RECEIVE_BUFFERS * RECEIVE_BUFFER_BYTES, protection, kind, -1, 0);
+    buffer_bytes = mmap(NULL, receive_buffers * stride, protection, kind, -1, 0);
     if (buffers == MAP_FAILED || buffer_bytes == MAP_FAILED) return fail("mmap");
-    struct io_uring_buf_reg registration = {.ring_addr = (uintptr_t)buffers, .ring_entries = RECEIVE_BUFFERS};
+    struct io_uring_buf_reg registration = {.ring_addr = (uintptr_t)buffers, .ring_entries = receive_buffers};
     if (io_uring_register_buf_ring(&ring, &registration, 0)) return fail("buffer ring");
-    for (unsigned id = 0; id < RECEIVE_BUFFERS; id++) put_buffer(id, id);
-    io_uring_buf_ring_advance(buffers, (int)RECEIVE_BUFFERS);
+    for (unsigned id = 0; id < receive_buffers; id++) put_buffer(id, id);
+    io_uring_buf_ring_advance(buffers, (int)receive_buffers);
 
     int one = 1;
     listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -232,7 +244,7 @@ int main(int argc, char **argv) {
                 if (cqe->res > 0) {
                     size_t first = 0;
                     if (c->frames < first_frames)
-                        first = answer_first(c, buffer_bytes + (size_t)buffer * RECEIVE_BUFFER_BYTES, (size_t)cqe->res);
+                        first = answer_first(c, buffer_bytes + buffer * stride, (size_t)cqe->res);
                     uint64_t bytes = c->request_part + (uint64_t)cqe->res - first;
                     c->owed_bytes += bytes / request_bytes * response_bytes;
                     c->request_part = (uint32_t)(bytes % request_bytes);

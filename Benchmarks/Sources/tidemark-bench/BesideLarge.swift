@@ -61,6 +61,9 @@ struct BesideLarge {
                     max: times[times.count - 1].rounded(),
                     contactsPulledPerSecond: (Double(puller.contacts - before) / (now() - begin)).rounded()
                 )
+                guard !pulls || run.contactsPulledPerSecond > 1_000 else {
+                    throw BenchError("nothing was pulled beside the small syncs")
+                }
                 say(
                     "small syncs \(pulls ? "beside a large one" : "alone"): p50 \(Int(run.p50)) µs, p99 \(Int(run.p99)) µs, "
                         + "max \(Int(run.max)) µs; \(Int(run.contactsPulledPerSecond)) contacts/s pulled"

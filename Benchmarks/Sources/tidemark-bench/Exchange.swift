@@ -8,6 +8,16 @@ final class Exchange {
     private var next: UInt16 = 1
     private(set) var bytesSent = 0
     private(set) var bytesReceived = 0
+    private var last: [UInt8] = []
+
+    /// The frame that came last, as it would be for that request.
+    func lastFrame(request: UInt16) -> [UInt8] {
+        var frame = last
+        // The header's last two bytes.
+        frame[4] = UInt8(truncatingIfNeeded: request)
+        frame[5] = UInt8(truncatingIfNeeded: request >> 8)
+        return frame
+    }
 
     init(port: UInt16) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -87,7 +97,8 @@ final class Exchange {
             }
             if let (type, count) = found, let type = MessageType(rawValue: type) {
                 let body = Array(received[Limits.headerBytes..<Limits.headerBytes + count])
-                received.removeFirst(Limits.headerBytes + count)
+                last = Array(received.prefix(Limits.headerBytes + count))
+                received.removeFirst(last.count)
                 return (type, body)
             }
             try more()

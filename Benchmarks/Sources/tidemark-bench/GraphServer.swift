@@ -121,6 +121,13 @@ final class GraphServer {
         return Array(bytes)
     }
 
+    /// A connection that logs the user in and then asks one thing again and again, to which the answer is always the same.
+    func plan(_ user: UserID, request: [UInt8], answer: [UInt8]) throws -> ConnectionPlan {
+        var plan = try plan(user, request: request, answerBytes: answer.count)
+        plan.answerPrefix = answer
+        return plan
+    }
+
     /// A connection that logs the user in and then asks one thing again and again.
     func plan(_ user: UserID, request: [UInt8], answerBytes: Int) throws -> ConnectionPlan {
         let preamble = try [Message.hello(Hello()), .authenticate(.ticket(ticket(user)))]

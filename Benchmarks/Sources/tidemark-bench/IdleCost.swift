@@ -42,6 +42,9 @@ struct IdleCost {
         func each(_ figure: (Memory) -> Int) -> Double {
             (Double(figure(memory[1]) - figure(memory[0])) / Double(half) * 10).rounded() / 10
         }
+        guard memory[1].resident > memory[0].resident, memory[0].resident > 0 else {
+            throw BenchError("the server's memory does not grow with its connections: \(memory)")
+        }
         say("an idle connection: \(each(\.resident)) B in the server, \(each(\.kernel)) B in the kernel for both ends")
         Report(
             bench: "idle",

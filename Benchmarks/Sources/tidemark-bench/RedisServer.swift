@@ -11,13 +11,17 @@ final class RedisServer {
     static let memberBytes = 60
 
     let port: UInt16
+    /// As it says itself.
+    let version: String
     private let server: ServerProcess
 
     /// Nil where Redis is not installed.
     static func start(sets: Int) throws -> RedisServer? {
         let places = ["/usr/bin/redis-server", "/usr/local/bin/redis-server"]
         guard let path = places.first(where: { access($0, X_OK) == 0 }) else {
-            say("no redis-server here, so nothing is compared with it; on Debian: apt-get install redis-server")
+            say(
+                "no redis-server here, so nothing is compared with it and three goals are missing; on Debian: apt-get install redis-server"
+            )
             return nil
         }
         return try RedisServer(path: path, sets: sets)
@@ -25,6 +29,7 @@ final class RedisServer {
 
     private init(path: String, sets: Int) throws {
         port = try freePort()
+        version = try runToEnd(path, ["--version"]).trimmingCharacters(in: .whitespacesAndNewlines)
         let options = [
             "--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--loglevel", "warning",
         ]

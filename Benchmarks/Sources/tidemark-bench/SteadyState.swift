@@ -1,5 +1,5 @@
-// What a sync allocates, retains and releases, once the server has served for a while: nothing. Counted by a library that is
-// preloaded into a server of its own.
+// What a sync allocates, retains and releases, once the server has served for a while: nothing, with nothing new or with five
+// changes. Counted by a library that is preloaded into a server of its own.
 
 import ClosedLoop
 import Foundation
@@ -8,6 +8,7 @@ import TidemarkWire
 
 struct SteadyState {
     struct Run: Encodable {
+        var job: SyncCost.Job
         var depth: Int
         var syncs: Int
         var allocations: UInt64
@@ -28,29 +29,38 @@ struct SteadyState {
             }
             server = try GraphServer(programs, loops: 1)
         }
-        guard counts.allocations > 0, counts.retains > 0 else { throw BenchError("\(programs.count) does not count") }
+        guard counts.allocations > 0, counts.retains > 0, counts.bridged > 0 else {
+            throw BenchError("\(programs.count) does not count")
+        }
         try pinCurrentThread(toCore: 1)
         let logins = try Logins(server, count: 64)
-        return try [1, 16].map { depth in
+        let cases: [(SyncCost.Job, [ConnectionPlan], Int)] = [
+            (.nothingNew, logins.nothingNew, 1), (.nothingNew, logins.nothingNew, 16),
+            (.fiveChanged, logins.fiveChanged, 1),
+        ]
+        return try cases.map { job, plans, depth in
             let loop = ClosedLoop(
                 port: server.port,
-                plans: logins.nothingNew,
+                plans: plans,
                 depth: depth,
                 seconds: small ? 0.2 : 2,
                 server: server.process
             )
-            var run = Run(depth: depth, syncs: 0, allocations: 0, retainsAndReleases: 0)
+            var run = Run(job: job, depth: depth, syncs: 0, allocations: 0, retainsAndReleases: 0)
             // Connections that come and go allocate; what is between their coming and their going is counted.
             run.syncs = try loop.run(
                 warmUp: 0.3,
-                begin: { (run.allocations, run.retainsAndReleases) = (counts.allocations, counts.retains) },
+                begin: {
+                    run.allocations = counts.allocations
+                    run.retainsAndReleases = counts.retains + counts.bridged
+                },
                 end: {
                     run.allocations = counts.allocations - run.allocations
-                    run.retainsAndReleases = counts.retains - run.retainsAndReleases
+                    run.retainsAndReleases = counts.retains + counts.bridged - run.retainsAndReleases
                 }
             ).answers
             say(
-                "depth \(depth): \(run.syncs) syncs, \(run.allocations) allocations, "
+                "\(job.rawValue), depth \(depth): \(run.syncs) syncs, \(run.allocations) allocations, "
                     + "\(run.retainsAndReleases) retains and releases"
             )
             return run
@@ -63,13 +73,13 @@ struct SteadyState {
             return (worst * 1e6).rounded() / 1e6
         }
         return [
-            .atMost(0.001, "allocations a nothing-new sync", perSync(\.allocations), unit: "allocations"),
-            .atMost(0.001, "retains and releases a nothing-new sync", perSync(\.retainsAndReleases), unit: "calls"),
+            .atMost(0.001, "allocations a sync", perSync(\.allocations), unit: "allocations"),
+            .atMost(0.001, "retains and releases a sync", perSync(\.retainsAndReleases), unit: "calls"),
         ]
     }
 }
 
-/// The two counters in a file that the server counts in.
+/// The counters in a file that the server counts in.
 private final class Counts {
     private let memory: UnsafeMutableRawPointer
 
@@ -86,4 +96,5 @@ private final class Counts {
 
     var allocations: UInt64 { memory.load(as: UInt64.self) }
     var retains: UInt64 { memory.load(fromByteOffset: 8, as: UInt64.self) }
+    var bridged: UInt64 { memory.load(fromByteOffset: 16, as: UInt64.self) }
 }

@@ -1,6 +1,6 @@
 // What a sync costs the server: one with nothing new against a raw io_uring echo of the same byte counts and against Redis
-// asked for the same, one with five changes against Redis; then LoopsCost.swift and BesideLarge.swift. All take turns, so that a machine whose speed drifts drifts for
-// all; servers on core 0, load on core 1.
+// asked for the same, one with five changes against Redis; then LoopsCost.swift, BesideLarge.swift and SteadyState.swift. All
+// take turns, in changing order, so that a machine whose speed drifts drifts for all; servers on core 0, load on core 1.
 
 import ClosedLoop
 import Glibc
@@ -8,7 +8,8 @@ import TidemarkWire
 
 struct SyncCost {
     enum Job: String, Encodable { case nothingNew, fiveChanged }
-    enum Program: String, Encodable { case tidemark, echo, redis }
+    /// Of the echo there is another with few receive buffers, which stay in the caches: no more than a loop of Tidemark's uses.
+    enum Program: String, Encodable { case tidemark, echo, echoOfFewBuffers, redis }
 
     struct Run: Encodable {
         var job: Job
@@ -20,11 +21,17 @@ struct SyncCost {
     }
 
     struct Series: Encodable {
+        struct Users: Encodable {
+            var connections: Int
+            var contactsMean: Double
+            /// Rounded means over the connections; presence and details make answers differ.
+            var nothingNewBytes: Int
+            var fiveChangedBytes: Int
+        }
         var requestBytes: Int
-        /// Rounded means over the connections; presence and details make answers differ.
-        var nothingNewBytes: Int
-        var fiveChangedBytes: Int
-        var contactsMean: Double
+        var users: [Users]
+        /// What `redis-server --version` says; nil where there is none, and then its goals are missing.
+        var redis: String?
         var runs: [Run]
         var loops: [LoopsCost.Run]
         var besideLarge: [BesideLarge.Run]
@@ -39,52 +46,76 @@ struct SyncCost {
         var plans: [ConnectionPlan]
     }
 
+    /// An echo for so many connections: of as many bytes as their answers have on average.
+    private struct Echo: ~Copyable {
+        let port: UInt16
+        let server: ServerProcess
+
+        init(_ programs: Programs, request: Int, answer: Int, buffers: Int?) throws {
+            port = try freePort()
+            if let buffers { setenv("TIDEMARK_ECHO_BUFFERS", String(buffers), 1) }
+            defer { unsetenv("TIDEMARK_ECHO_BUFFERS") }
+            server = try ServerProcess(
+                path: programs.echo,
+                arguments: [String(port), String(request), String(answer)],
+                core: 0
+            )
+            try server.waitUntilListening(on: port)
+        }
+    }
+
     static func run(_ programs: Programs, small: Bool) throws {
         let many = small ? 64 : 512
         let server = try GraphServer(programs)
         let logins = try Logins(server, count: many)
-        let response = logins.nothingNew.reduce(0) { $0 + $1.answerBytes } / many
         try pinCurrentThread(toCore: 1)
-        let echoPort = try freePort()
         let request = logins.nothingNew[0].request
-        let echo = try ServerProcess(
-            path: programs.echo,
-            arguments: [String(echoPort), String(request.count), String(response)],
-            core: 0
-        )
-        try echo.waitUntilListening(on: echoPort)
-        let echoPlans = [ConnectionPlan](
-            repeating: ConnectionPlan(request: request, answerBytes: response),
-            count: many
-        )
         let redis = try RedisServer.start(sets: small ? 1_000 : 20_000)
-
-        var nothingNew = [
-            Contender(program: .tidemark, port: server.port, process: server.process, plans: logins.nothingNew),
-            Contender(program: .echo, port: echoPort, process: echo.id, plans: echoPlans),
-        ]
-        var fiveChanged = [
-            Contender(program: .tidemark, port: server.port, process: server.process, plans: logins.fiveChanged)
-        ]
-        if let redis {
-            func plans(_ changed: Int) -> [ConnectionPlan] { RedisServer.plans(many, changed: changed) }
-            nothingNew.append(Contender(program: .redis, port: redis.port, process: redis.process, plans: plans(0)))
-            fiveChanged.append(Contender(program: .redis, port: redis.port, process: redis.process, plans: plans(5)))
-        }
-
+        let users = Set([64, many]).sorted().map { logins.spread($0) }
         var runs: [Run] = []
-        for turn in 1...(small ? 1 : 9) {
-            say("turn \(turn)")
-            for connections in Set([64, many]).sorted() {
-                for depth in [1, 16] { runs += try measure(.nothingNew, nothingNew, connections, depth, small) }
+        for spread in users {
+            let plans = spread.nothingNew
+            let answer = spread.series.nothingNewBytes
+            let echo = try Echo(programs, request: request.count, answer: answer, buffers: nil)
+            let fewBuffers = try Echo(programs, request: request.count, answer: answer, buffers: max(128, plans.count))
+            let echoPlans = [ConnectionPlan](
+                repeating: ConnectionPlan(request: request, answerBytes: answer),
+                count: plans.count
+            )
+            var nothingNew = [
+                Contender(program: .tidemark, port: server.port, process: server.process, plans: plans),
+                Contender(program: .echo, port: echo.port, process: echo.server.id, plans: echoPlans),
+                Contender(
+                    program: .echoOfFewBuffers,
+                    port: fewBuffers.port,
+                    process: fewBuffers.server.id,
+                    plans: echoPlans
+                ),
+            ]
+            var fiveChanged = [
+                Contender(program: .tidemark, port: server.port, process: server.process, plans: spread.fiveChanged)
+            ]
+            if let redis {
+                func contender(_ changed: Int) -> Contender {
+                    let plans = RedisServer.plans(plans.count, changed: changed)
+                    return Contender(program: .redis, port: redis.port, process: redis.process, plans: plans)
+                }
+                nothingNew.append(contender(0))
+                fiveChanged.append(contender(5))
             }
-            runs += try measure(.fiveChanged, fiveChanged, 64, 1, small)
+            for turn in 0..<(small ? 1 : 9) {
+                say("turn \(turn + 1), \(plans.count) connections")
+                for depth in [1, 16] { runs += try measure(.nothingNew, nothingNew, turn, depth, small) }
+                if plans.count == 64 { runs += try measure(.fiveChanged, fiveChanged, turn, 1, small) }
+            }
+            withExtendedLifetime((echo.port, fewBuffers.port)) {}
         }
         // Both end with their values.
         withExtendedLifetime((server, redis)) {}
         let loops = try LoopsCost.run(programs, small: small)
         let beside = try BesideLarge.run(programs, small: small)
         let steady = try SteadyState.run(programs, small: small)
+        let exact = SteadyState.goals(steady)
         /// Both sides of the turn whose ratio is the median: what slows a whole turn down slows both.
         func goal(_ limit: Double, _ job: Job, _ connections: Int, _ depth: Int, _ against: Program) -> Goal? {
             func costs(_ program: Program) -> [Double] {
@@ -112,36 +143,42 @@ struct SyncCost {
                 goal(2, .nothingNew, 64, 16, .echo), small ? nil : goal(2, .nothingNew, many, 16, .echo),
                 goal(0.75, .nothingNew, 64, 1, .redis), goal(0.4, .nothingNew, 64, 16, .redis),
                 goal(0.75, .fiveChanged, 64, 1, .redis),
-            ].compactMap { $0 } + [LoopsCost.goal(loops), BesideLarge.goal(beside)]
-                + SteadyState.goals(steady),
+            ].compactMap { $0 } + [LoopsCost.goal(loops, depth: 1), LoopsCost.goal(loops, depth: 16)]
+                + [BesideLarge.goal(beside)] + exact,
             series: Series(
                 requestBytes: request.count,
-                nothingNewBytes: response,
-                fiveChangedBytes: logins.fiveChanged.reduce(0) { $0 + $1.answerBytes } / many,
-                contactsMean: logins.contactsMean,
+                users: users.map(\.series),
+                redis: redis?.version,
                 runs: runs,
                 loops: loops,
                 besideLarge: beside,
                 steadyState: steady
             )
         ).print()
+        // These do not depend on the machine, so they are a test as well.
+        if let missed = exact.first(where: { !$0.holds }) {
+            throw BenchError("\(missed.figure): \(missed.value), where there may be none")
+        }
     }
 
+    /// Each in its turn, another first each time.
     private static func measure(
         _ job: Job,
         _ contenders: [Contender],
-        _ connections: Int,
+        _ turn: Int,
         _ depth: Int,
         _ small: Bool
     ) throws -> [Run] {
-        try contenders.map { contender in
+        let first = turn % contenders.count
+        return try (contenders[first...] + contenders[..<first]).map { contender in
+            let connections = contender.plans.count
             let result = try ClosedLoop(
                 port: contender.port,
-                plans: Array(contender.plans.prefix(connections)),
+                plans: contender.plans,
                 depth: depth,
                 seconds: small ? 0.2 : 1,
                 server: contender.process
-            ).run()
+            ).run(warmUp: small ? 0 : 0.2)
             let cpu = ((result.cpuMicrosecondsPerAnswer ?? 0) * 1000).rounded() / 1000
             say(
                 "\(job.rawValue), \(connections) connections, depth \(depth), \(contender.program.rawValue): "
@@ -163,14 +200,14 @@ struct SyncCost {
 struct Logins {
     private(set) var nothingNew: [ConnectionPlan] = []
     private(set) var fiveChanged: [ConnectionPlan] = []
-    let contactsMean: Double
+    private let contacts: [Int]
     private var sessions: [Exchange] = []
 
     init(_ server: GraphServer, count: Int) throws {
         // Whoever has five contacts can see five changed.
         let ids = server.rosterSizes.filter { $0.value > 5 }.keys.sorted()
         let users = (0..<count).map { ids[$0 * ids.count / count] }
-        contactsMean = Double(users.reduce(0) { $0 + server.rosterSizes[$1]! }) / Double(count)
+        contacts = users.map { server.rosterSizes[$0]! }
         var before: [Stamp] = []
         var epoch: Epoch = 0
         for user in users {
@@ -196,6 +233,23 @@ struct Logins {
         }
     }
 
+    /// So many of them, as far apart as all of them allow.
+    func spread(
+        _ count: Int
+    ) -> (nothingNew: [ConnectionPlan], fiveChanged: [ConnectionPlan], series: SyncCost.Series.Users) {
+        let places = (0..<count).map { $0 * nothingNew.count / count }
+        func mean(_ values: [Int]) -> Double { Double(places.reduce(0) { $0 + values[$1] }) / Double(count) }
+        return (
+            places.map { nothingNew[$0] }, places.map { fiveChanged[$0] },
+            SyncCost.Series.Users(
+                connections: count,
+                contactsMean: mean(contacts),
+                nothingNewBytes: Int(mean(nothingNew.map(\.answerBytes)).rounded()),
+                fiveChangedBytes: Int(mean(fiveChanged.map(\.answerBytes)).rounded())
+            )
+        )
+    }
+
     private func plan(
         _ server: GraphServer,
         _ user: UserID,
@@ -204,10 +258,9 @@ struct Logins {
         items: Int
     ) throws -> ConnectionPlan {
         let sync = Message.sync(Sync(token: Sync.TokenBytes(token)))
-        let before = session.bytesReceived
         guard case .syncPage(let page)? = try session.exchange([sync]).first, page.items.count == items else {
             throw BenchError("\(items) items were expected")
         }
-        return try server.plan(user, request: sync.frame(request: 9), answerBytes: session.bytesReceived - before)
+        return try server.plan(user, request: sync.frame(request: 9), answer: session.lastFrame(request: 9))
     }
 }

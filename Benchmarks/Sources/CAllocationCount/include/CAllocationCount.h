@@ -7,4 +7,5 @@
 struct tidemark_counts {
     uint64_t allocations;
     uint64_t retains; /* and releases */
+    uint64_t bridged; /* the same, of what texts, arrays and dictionaries hold */
 };

@@ -11,6 +11,8 @@ public struct SyncOutcome: Equatable, Sendable {
     public var slotsRead = 0
     /// Popular contacts that were looked at, because one of the shard's changed since this owner's last answer.
     public var popularRead = 0
+    /// Contacts that were looked at for being online: on a last page all of them.
+    public var presencesRead = 0
     public var isLast = true
     /// Items later than this were asked for; the sync as a whole began from `base`.
     public var position: Stamp = 0
@@ -102,6 +104,7 @@ extension Directory {
             }
         }
         if outcome.isLast {
+            outcome.presencesRead = roster.liveCount
             writer.varint(UInt64(roster.liveCount))
             writer.u64(wantsStamps ? roster.digest : roster.digestNewestOnly)
             writePresence(of: owner, into: &writer)

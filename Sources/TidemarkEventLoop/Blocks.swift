@@ -46,6 +46,8 @@ struct BlockPool: ~Copyable {
 
     private let free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
     private var cachedBytes = 0
+    /// Blocks that were taken and are not given back.
+    private(set) var takenCount = 0
 
     init() {
         free = .allocate(capacity: BlockPool.classes)
@@ -90,6 +92,7 @@ struct BlockPool: ~Copyable {
     /// Takes `block` back, with what is in it; it is then no block.
     mutating func give(_ block: inout Block) {
         guard let base = block.base else { return }
+        takenCount &-= 1
         let byteCount = BlockPool.byteCount(of: block.sizeClass)
         if cachedBytes + byteCount <= BlockPool.cachedBytesMax {
             base.storeBytes(of: free[Int(block.sizeClass)], as: UnsafeMutableRawPointer?.self)
@@ -102,6 +105,7 @@ struct BlockPool: ~Copyable {
     }
 
     private mutating func take(_ count: Int) -> Block {
+        takenCount &+= 1
         let sizeClass = BlockPool.sizeClass(for: count)
         if let base = free[Int(sizeClass)] {
             free[Int(sizeClass)] = base.load(as: UnsafeMutableRawPointer?.self)

@@ -1,7 +1,7 @@
 // From completions to events.
 //
 //   receive, bytes ─▶ no tail:  the buffer itself is handed out; at the next call what is left is copied to the tail
-//                  ─▶ a tail, or paused:  appended to the tail, and the tail is handed out, or kept
+//                  ─▶ a tail, or paused:  appended to the tail, and the tail is handed out, or kept for its turn
 //           0      ─▶ ended, after all bytes were reported
 //           ENOBUFS, or without F_MORE ─▶ touched: armed anew before the wait
 //   send,   bytes  ─▶ the block is done: given back, drained?   or the rest, or an end, is to be sent: touched
@@ -98,7 +98,11 @@ extension EventLoop {
         }
         append(bytes, toTailOf: connection)
         buffers.giveBack(buffer)
-        if connection.pointee.has(.paused) { return nil }
+        // Paused, or to be reported in its turn: then with this.
+        if connection.pointee.has(.paused) || connection.pointee.has(.reportTail) {
+            if !wantsInput(connection) { touch(slot) }
+            return nil
+        }
         return handOutTail(id, connection)
     }
 
@@ -249,6 +253,7 @@ extension EventLoop {
         }
         if !connection.pointee.has(.aborting) {
             connection.pointee.flags.insert([.aborting, .timedOut])
+            if connection.pointee.outputBytes > 0 { resetWhenClosed(connection.pointee.descriptor) }
             touch(slot)
         }
         return endIfLast(slot)

@@ -145,10 +145,8 @@ extension EventLoop {
     public func peerNetwork(_ id: ConnectionID) -> PeerNetwork? {
         guard let connection = live(id) else { return nil }
         var address = sockaddr_storage()
-        var bits: UInt64 = 0
-        guard tidemark_getpeername(connection.pointee.descriptor, &address) == 0, tidemark_network(&address, &bits)
-        else { return nil }
-        return PeerNetwork(bits: bits)
+        guard tidemark_getpeername(connection.pointee.descriptor, &address) == 0 else { return nil }
+        return PeerNetwork(of: &address)
     }
 
     /// The peer's TCP port; 0 for a Unix socket or a dead name.
@@ -163,5 +161,14 @@ extension EventLoop {
     func live(_ id: ConnectionID) -> UnsafeMutablePointer<Connection>? {
         guard let connection = connections.find(id.slot, id.generation) else { return nil }
         return connection.pointee.has(.closing) ? nil : connection
+    }
+}
+
+extension PeerNetwork {
+    /// Nil for a family that has none.
+    init?(of address: inout sockaddr_storage) {
+        var bits: UInt64 = 0
+        guard tidemark_network(&address, &bits) else { return nil }
+        self.bits = bits
     }
 }

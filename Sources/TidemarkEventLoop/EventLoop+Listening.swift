@@ -83,7 +83,7 @@ extension EventLoop {
                     listener.pointee.cancelling = tidemark_prepare_cancel(
                         ring.pointer,
                         tag.bits,
-                        RequestTag(.cancel).bits
+                        RequestTag(.cancel, slot: UInt32(index)).bits
                     )
                 } else if !listener.pointee.armed {
                     listener.pointee.release()

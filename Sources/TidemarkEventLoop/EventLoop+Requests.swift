@@ -12,8 +12,8 @@
 // The wait for the peer after a flushing close is needed on TCP: to close while received bytes are unread, or yet to
 // come, sends a reset, and a reset makes the peer drop an answer that it has not read yet.
 //
-// A receive that found no buffer (ENOBUFS) is armed anew here like any other. That cannot spin: before requests start, the
-// kernel is given every buffer that is back, and before a wait that is all of them; so the receive finds one, or others
+// A receive that found no buffer (ENOBUFS) is armed anew here like any other. That cannot spin: the kernel has twice as many
+// from then on, until it has all that are back, and before a wait that is all of them; so the receive finds one, or others
 // have taken them all and got on by it.
 
 import CTidemarkLinux
@@ -77,7 +77,8 @@ extension EventLoop {
         let bytes = connection.pointee.sending.bytes
         if let base = bytes.baseAddress, bytes.count > 0 {
             let tag = RequestTag(.send, slot: slot, generation: connection.pointee.generation)
-            let count = min(bytes.count, sendBytesMax)
+            // Of a close's last answers in small parts: each that the peer takes shows that it still reads.
+            let count = min(bytes.count, connection.pointee.has(.flushing) ? 1 << 14 : sendBytesMax)
             if tidemark_prepare_send(ring.pointer, connection.pointee.descriptor, base, count, tag.bits) {
                 connection.pointee.flags.insert(.sendInFlight)
             }
@@ -136,6 +137,12 @@ extension EventLoop {
     /// A cancel that did not succeed. What it was for may just have completed, or is between two attempts of the kernel,
     /// which does not find it then: if it is still there, it is cancelled again.
     mutating func completeCancel(_ completion: Completion) {
+        // Of a listener: no connection has that generation.
+        if completion.tag.generation == 0 {
+            listeners[Int(completion.tag.slot)].cancelling = false
+            listenersNeedCare = true
+            return
+        }
         guard completion.result == -ENOENT,
             let connection = connections.find(completion.tag.slot, completion.tag.generation)
         else { return }

@@ -107,6 +107,12 @@ public struct EventLoop: ~Copyable {
     /// Wakes this loop from other threads.
     public var waker: Waker { Waker(state: wakerState) }
 
+    /// Connections that there may be.
+    public var connectionsMax: Int { connections.capacity }
+
+    /// Whether the next iteration has something to report that has already arrived.
+    public var hasReady: Bool { ready.count > 0 || ring.hasCompletions }
+
     /// Connections that are not yet reported as closed.
     public var connectionCount: Int { connections.count }
 
@@ -123,6 +129,7 @@ public struct EventLoop: ~Copyable {
         let mayNotSleep = timeout == 0 || !wakerState.beginSleep()
         try ring.submitAndWait(timeout: mayNotSleep ? 0 : timeout)
         if wakerState.endSleep() { woken = true }
+        if ring.hasOverflown { statistics.completionOverflows &+= 1 }
         now = .readClock()
         readyLimit = ready.count
         statistics.iterations &+= 1
@@ -200,6 +207,8 @@ public struct EventLoopStatistics: Hashable, Sendable {
     public var acceptPauses: UInt64 = 0
     /// Receives that found no free buffer.
     public var receivesWithoutBuffer: UInt64 = 0
+    /// Waits at whose end the kernel held completions back, as their queue was full.
+    public var completionOverflows: UInt64 = 0
     /// Bytes received.
     public var bytesReceived: UInt64 = 0
     /// Bytes that the kernel has taken for sending.

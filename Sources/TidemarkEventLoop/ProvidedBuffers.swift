@@ -7,8 +7,8 @@
 // The ring of free buffers lies in memory shared with the kernel. Whatever is taken in an iteration comes back in the same.
 //
 // The kernel takes buffers in turn, so it would go through all of them and find each one cold: megabytes, in the place of
-// what the connections need in the cache. So it has only some at a time, those that came back last, and twice as many
-// each time that it found none. They begin a line of the cache after one another's beginning: a page apart, they would all
+// what the connections need in the cache. So it has only some at a time, those that came back last; twice as many each time
+// that it found none, and half of them again when it long found some. They begin a line of the cache after one another's beginning: a page apart, they would all
 // fall into the same few sets of it.
 
 import CTidemarkLinux
@@ -29,6 +29,11 @@ struct ProvidedBuffers: ~Copyable {
     private var lent = 0
     private var lentMax: Int
     private static let lentAtFirst = 128
+    /// The kernel found none since buffers were last published.
+    private var hasRunOut = false
+    /// Times that buffers were published since the kernel found none, or since `lentMax` was halved.
+    private var quiet = 0
+    private static let quietBeforeFewer = 4096
 
     init(count: Int, bufferBytes: Int, on uring: borrowing Ring) throws(EventLoopError) {
         let ring = try make { () throws(SystemError) in try Slab<io_uring_buf>(count: count) }
@@ -70,9 +75,17 @@ struct ProvidedBuffers: ~Copyable {
     }
 
     /// The kernel found none.
-    mutating func ranOut() { lentMax = min(count, 2 * lentMax) }
+    mutating func ranOut() { hasRunOut = true }
 
     mutating func publish() {
+        quiet &+= 1
+        if hasRunOut {
+            lentMax = min(count, 2 * lentMax)
+            (hasRunOut, quiet) = (false, 0)
+        } else if quiet == Self.quietBeforeFewer {
+            lentMax = max(min(count, Self.lentAtFirst), lentMax / 2)
+            quiet = 0
+        }
         var added: UInt32 = 0
         while lent < lentMax, freeCount > 0 {
             freeCount &-= 1

@@ -101,15 +101,27 @@ struct Ring: ~Copyable {
         guard tidemark_ring_has_needed_features(pointer) else {
             throw .kernelTooOld(kernel: kernelVersion(), missing: "EXT_ARG or NODROP")
         }
-        guard let probe = io_uring_get_probe_ring(pointer) else {
-            throw .ringRefused(kernel: kernelVersion(), SystemError(operation: "io_uring_register", code: EPERM))
+        let operations = 256
+        let bytes = MemoryLayout<io_uring_probe>.size + operations * MemoryLayout<io_uring_probe_op>.stride
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 8)
+        defer { memory.deallocate() }
+        memset(memory, 0, bytes)
+        let probe = memory.bindMemory(to: io_uring_probe.self, capacity: 1)
+        let result = io_uring_register_probe(pointer, probe, UInt32(operations))
+        guard result >= 0 else {
+            let error = SystemError(operation: "io_uring_register", code: -result)
+            throw [EPERM, EACCES].contains(-result) ? .ringRefused(kernel: kernelVersion(), error) : .ring(error)
         }
-        defer { io_uring_free_probe(probe) }
+        try Ring.check { io_uring_opcode_supported(probe, Int32($0.rawValue)) != 0 }
+    }
+
+    /// Throws for the first operation that the loop needs and the kernel does not have.
+    static func check(_ isSupported: (io_uring_op) -> Bool) throws(EventLoopError) {
         let needed: [(io_uring_op, String)] = [
             (IORING_OP_ACCEPT, "ACCEPT"), (IORING_OP_CONNECT, "CONNECT"), (IORING_OP_RECV, "RECV"),
             (IORING_OP_SEND, "SEND"), (IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"), (IORING_OP_READ, "READ"),
         ]
-        for (operation, name) in needed where io_uring_opcode_supported(probe, Int32(operation.rawValue)) == 0 {
+        for (operation, name) in needed where !isSupported(operation) {
             throw .kernelTooOld(kernel: kernelVersion(), missing: name)
         }
     }
@@ -149,6 +161,10 @@ struct Ring: ~Copyable {
 
     /// Whether completions of this iteration are still unread.
     var hasCompletions: Bool { read != limit }
+
+    /// Whether the kernel keeps completions for which there was no place; they come with the next wait.
+    @inline(__always)
+    var hasOverflown: Bool { tidemark_ring_has_overflown(pointer) }
 
     private mutating func giveBack() {
         tidemark_ring_advance(pointer, read)

@@ -1,4 +1,4 @@
-// The one door to the system calls that are not io_uring's: sockets at start, a close at the end, memory.
+// The one place for the system calls that are not io_uring's: sockets at start, a close at the end, memory.
 //
 //   systemCall("bind") { bind(…) } ──▶ EINTR: again
 //                                  ──▶ below zero: throws SystemError("bind", errno)
@@ -31,6 +31,12 @@ func systemCall(_ operation: StaticString, _ call: () -> Int32) throws(SystemErr
         let code = errno
         if code != EINTR { throw SystemError(operation: operation.description, code: code) }
     }
+}
+
+/// Of a peer that reads nothing: else the kernel would keep megabytes for it, for minutes.
+func resetWhenClosed(_ descriptor: Int32) {
+    var now = linger(l_onoff: 1, l_linger: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
 }
 
 /// Closes `descriptor`. Linux frees the number whatever `close` returns, so it is never tried again.

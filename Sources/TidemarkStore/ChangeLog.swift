@@ -41,7 +41,7 @@ public struct ChangeLogConfiguration: Sendable {
     /// Unfolded changes, and the bytes that their values hold, beyond which folding goes before the next group.
     public var foldingLagMax = 262_144
     public var foldingLagBytesMax = 64 << 20
-    /// Changes that a shard may have before it, beyond which the log waits for it.
+    /// Changes that a shard may have before it, or KiB of their values, beyond which the log waits for it.
     public var appliedLagMax = 65_536
     /// Pages that a backup copies between two groups.
     public var backupStep = BackupCopy.pagesAStep
@@ -232,11 +232,11 @@ public final class ChangeLog: Sendable {
             // Others may join this group. A step goes with its commit, not before it with a sync of its own.
             _ = arrived.wait(timeout: .now() + .nanoseconds(delay))
         case .some:
-            let submissions = takeGroup()
+            let (submissions, bytes) = takeGroup()
             pace.lastGroup = submissions.count
             let canStep = store.hasSteps && DispatchTime.now() >= pace.stepsAt
             let rows = canStep ? max(configuration.stepRows, 2 * submissions.count) : 0
-            pace.groups.publish(try commit(submissions, rowsMax: rows, to: store))
+            pace.groups.publish(try commit(submissions, rowsMax: rows, to: store), valueBytes: bytes)
             try checkpoint(store, &pace)
         }
         return true
@@ -291,7 +291,7 @@ public final class ChangeLog: Sendable {
         }
     }
 
-    private func takeGroup() -> [Submission] {
+    private func takeGroup() -> (submissions: [Submission], bytes: Int) {
         queue.withLock { queue in
             var count = 0
             var bytes = 0
@@ -303,11 +303,11 @@ public final class ChangeLog: Sendable {
             queue.firstAt = DispatchTime.now().uptimeNanoseconds
             if count == queue.submissions.count {
                 defer { queue.submissions = [] }
-                return queue.submissions
+                return (queue.submissions, bytes)
             }
             let group = Array(queue.submissions.prefix(count))
             queue.submissions.removeFirst(count)
-            return group
+            return (group, bytes)
         }
     }
 

@@ -12,15 +12,18 @@ public final class PublishedGroup: @unchecked Sendable {
     public let group: Group
     /// The places of its changes' profiles; nil where there is one shard only.
     public let profiles: SharedProfiles?
-    /// Changes up to the end of this group, since the list began.
+    /// Of this group, from 1; the list begins with none.
+    fileprivate let number: UInt64
+    /// What the groups up to this one weigh, since the list began.
     fileprivate let position: UInt64
     /// Where the next one's address will be, which is retained; 0 for none yet. Memory of its own, so that who looks whether
     /// there is one holds on to nothing.
     fileprivate let link: UnsafeMutablePointer<Atomic<UInt>>
 
-    fileprivate init(_ group: Group, profiles: SharedProfiles?, position: UInt64) {
+    fileprivate init(_ group: Group, profiles: SharedProfiles?, number: UInt64, position: UInt64) {
         self.group = group
         self.profiles = profiles
+        self.number = number
         self.position = position
         link = .allocate(capacity: 1)
         link.initialize(to: Atomic(0))
@@ -48,6 +51,7 @@ public final class GroupInbox: @unchecked Sendable {
     private var last: PublishedGroup?
     private var link: UnsafeMutablePointer<Atomic<UInt>>?
     private let position = Atomic<UInt64>(0)
+    private let lastNumber = Atomic<UInt64>(0)
     private let wake: @Sendable () -> Void
 
     /// `wake` is called on the log's thread after each group.
@@ -71,13 +75,25 @@ public final class GroupInbox: @unchecked Sendable {
         return address == 0 ? nil : advance(to: address)
     }
 
+    /// Number of the last group that is there by now, or will be in a moment.
+    public var end: UInt64 { lastNumber.load(ordering: .acquiring) }
+
+    /// The next one, if its number is at most `end`.
+    public func next(upTo end: UInt64) -> PublishedGroup? {
+        guard let last, last.number < end else { return nil }
+        return next()
+    }
+
     @inline(never)
     private func advance(to address: UInt) -> PublishedGroup {
         let next = PublishedGroup.unmanaged(address)!.takeUnretainedValue()
         follow(next)
-        position.store(next.position, ordering: .relaxed)
+        if position.load(ordering: .relaxed) != .max { position.store(next.position, ordering: .relaxed) }
         return next
     }
+
+    /// The log waits for it no longer, but keeps all for it.
+    public func standAside() { position.store(.max, ordering: .relaxed) }
 
     /// Reads no more: the log waits for it no longer, and keeps nothing for it.
     public func leave() {
@@ -91,6 +107,9 @@ public final class GroupInbox: @unchecked Sendable {
         return position < end ? end - position : 0
     }
 
+    /// Before the group is there: who has it from another reader knows that it is.
+    fileprivate func announce(_ number: UInt64) { lastNumber.store(number, ordering: .releasing) }
+
     fileprivate func wakeReader() { wake() }
 }
 
@@ -101,22 +120,28 @@ struct GroupList {
 
     init(_ inboxes: [GroupInbox]) {
         self.inboxes = inboxes
-        last = PublishedGroup(Group(first: 0, submissions: []), profiles: nil, position: 0)
+        last = PublishedGroup(Group(first: 0, submissions: []), profiles: nil, number: 0, position: 0)
         for inbox in inboxes { inbox.follow(last) }
     }
 
-    mutating func publish(_ group: Group) {
+    /// Values of so many bytes weigh as much as a change.
+    static let bytesAChange = 1_024
+
+    /// `valueBytes` is what its changes' values hold.
+    mutating func publish(_ group: Group, valueBytes: Int) {
         let isShared = inboxes.count > 1 && group.changeCount > 0
         let next = PublishedGroup(
             group,
             profiles: isShared ? SharedProfiles(changes: group.changeCount, shards: inboxes.count) : nil,
-            position: last.position + UInt64(group.changeCount)
+            number: last.number + 1,
+            position: last.position + UInt64(max(group.changeCount, valueBytes / Self.bytesAChange))
         )
+        for inbox in inboxes { inbox.announce(next.number) }
         last.append(next)
         last = next
         for inbox in inboxes { inbox.wakeReader() }
     }
 
-    /// How many changes the slowest reader has still before it.
+    /// How many changes the slowest reader has still before it, or KiB of their values where these are more.
     var changesBehind: Int { Int(inboxes.map { $0.changesBehind(last.position) }.max() ?? 0) }
 }

@@ -26,7 +26,7 @@ struct Service {
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
-        Self.raiseDescriptorLimit()
+        let descriptors = Self.raiseDescriptorLimit()
         // Before anything else, so that no signal finds nobody.
         let (events, tell) = AsyncStream.makeStream(of: Event.self)
         let signals = StopSignals { tell.yield(.signal($0)) }
@@ -41,7 +41,7 @@ struct Service {
         configuration.confirmsClock = confirmsClock
         configuration.recorder = try recorder()
         configuration.loops = settings.loops.value
-        configuration.connectionsMax = settings.connectionsMax.value
+        configuration.connectionsMax = connectionsMax(descriptors: descriptors)
         configuration.connectionsPerAddressMax = settings.connectionsPerAddress.value
         configuration.idleTimeout = .seconds(settings.idleSeconds.value)
         configuration.popularFollowers = settings.popularFollowers.value
@@ -87,12 +87,29 @@ struct Service {
         }
     }
 
-    /// To what the system allows: a shell's usual 1,024 would be all the connections there are.
-    private static func raiseDescriptorLimit() {
+    /// To what the system allows, which is returned: a shell's usual 1,024 would be all the connections there are.
+    private static func raiseDescriptorLimit() -> Int {
         var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return .max }
+        let soft = limit.rlim_cur
         limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 { limit.rlim_cur = soft }
+        return Int(clamping: limit.rlim_cur)
+    }
+
+    /// As set, or as many as there are descriptors for: then those beyond are told to come later, and do not wait unheard.
+    private func connectionsMax(descriptors: Int) -> Int {
+        let wanted = settings.connectionsMax.value
+        // Files, loops, and connections that are refused.
+        let room = max(1, descriptors - min(descriptors / 4, 64 + 512 * settings.loops.value))
+        guard wanted > room else { return wanted }
+        log.notice(
+            """
+            room for \(room) connections, not the \(wanted) that --connections-max says: the system allows \(descriptors) open \
+            files (LimitNOFILE, ulimit -Hn)
+            """
+        )
+        return room
     }
 
     private func announce(_ server: Server) {

@@ -1,8 +1,10 @@
 // Users are spread over several loops, and none of them can tell.
 
 import Foundation
+import Synchronization
 import Testing
 import TidemarkDirectory
+import TidemarkRecording
 import TidemarkServer
 import TidemarkTesting
 import TidemarkWire
@@ -25,8 +27,13 @@ import TidemarkWire
         private var token: [UInt8] = []
         private var request: UInt16 = 10
 
-        /// All in one segment; or byte by byte.
-        init(_ server: TestServer, _ user: UserID, splits: Bool = false) throws {
+        /// All in one segment; or byte by byte. `contacts`: how many the user has, and itself.
+        init(
+            _ server: TestServer,
+            _ user: UserID,
+            splits: Bool = false,
+            contacts: Int = LoopTests.users.count
+        ) throws {
             self.user = user
             raw = RawClient(port: server.port)
             let login: [Message] = [
@@ -41,7 +48,7 @@ import TidemarkWire
             let (request, page) = try raw.message()
             guard request == 3, case .syncPage(let page) = page else { throw RawClient.Closed() }
             token = page.token
-            #expect(page.items.count == LoopTests.users.count && page.answer == .full)
+            #expect(page.items.count == contacts && page.answer == .full)
         }
 
         func ask(_ message: Message) throws -> Message {
@@ -151,27 +158,77 @@ import TidemarkWire
         }
     }
 
-    @Test("who asks for very much at once gets it all, in order, and others their answers meanwhile") func slices()
-        throws
-    {
+    @Test("who asks for very much at once gets it all, in order, and others their answers after a turn of it")
+    func slices() throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "tidemark-slices-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: file) }
+        let gate = Gate()
         let server = try TestServer(
-            World.accounts(200) + World.roster(1, 2...200)
-        ) { $0.loops = 1 }
+            World.accounts(200) + World.roster(1, 2...200),
+            recorder: Recorder(path: file.path) { _ in }
+        ) {
+            $0.loops = 1
+            $0.clock = { [clock = $0.clock] in
+                gate.pass()
+                return clock()
+            }
+        }
         let (large, small) = (RawClient(port: server.port), RawClient(port: server.port))
         for (raw, user) in [(large, UserID(1)), (small, 2)] {
             raw.send([.hello(Hello()), .authenticate(.ticket(server.ticket(user)))])
             for _ in 0..<2 { _ = try raw.message() }
         }
-        // 4 MB of answers, which nobody reads yet: what is sent and unread stays bounded, and the rest waits its turn.
-        large.send(Array(repeating: .sync(Sync(pageBytes: Limits.pageBytesMax)), count: 250), firstRequest: 3)
-        for request in 1...20 as ClosedRange<UInt16> {
-            small.send([.ping(Ping())], firstRequest: request)
-            #expect(try small.message().request == request)
-        }
-        for request in 3...252 as ClosedRange<UInt16> {
+        // While the loop looks at the time for somebody's ticket, both ask: so it finds all of it at once.
+        gate.close()
+        let third = RawClient(port: server.port)
+        third.send([.hello(Hello()), .authenticate(.ticket(server.ticket(3)))])
+        gate.waitUntilSomebodyWaits()
+        let count = 250
+        large.send(Array(repeating: .sync(Sync(pageBytes: Limits.pageBytesMax)), count: count), firstRequest: 3)
+        small.send([.ping(Ping())], firstRequest: 9)
+        gate.open()
+        #expect(try small.message().request == 9)
+        for request in 3..<UInt16(count + 3) {
             let (header, _, bytes) = try large.frame()
             #expect(header.request == request && bytes.count > 10_000)
         }
+        try server.stop()
+        let packets = try RecordedFile(Array(Data(contentsOf: file))).packets.filter { !$0.payload.isEmpty }
+        let toSmall = try #require(
+            packets.lastIndex {
+                $0.destination.hasSuffix(":\(small.localPort)")
+                    && $0.payload.count == Message.pong(Ping()).frame(request: 9).count
+            }
+        )
+        let before = packets[..<toSmall].count {
+            $0.destination.hasSuffix(":\(large.localPort)") && $0.payload.count > 10_000
+        }
+        // 64 KB, and the page with which that was reached.
+        #expect((1...6).contains(before))
+    }
+
+    /// What holds up a server's clock, and so its loop.
+    private final class Gate: Sendable {
+        private struct State {
+            var isClosed = false
+            var waiting = 0
+        }
+        private let state = Mutex(State())
+
+        func close() { state.withLock { $0.isClosed = true } }
+        func open() { state.withLock { $0.isClosed = false } }
+
+        func pass() {
+            let isClosed = state.withLock { state in
+                if state.isClosed { state.waiting += 1 }
+                return state.isClosed
+            }
+            guard isClosed else { return }
+            while state.withLock({ $0.isClosed }) { usleep(1_000) }
+            state.withLock { $0.waiting -= 1 }
+        }
+
+        func waitUntilSomebodyWaits() { while state.withLock({ $0.waiting == 0 }) { usleep(1_000) } }
     }
 
     @Test("a server that stops tells the clients of all its loops, and has all they were told is done")
@@ -181,11 +238,14 @@ import TidemarkWire
         for device in devices { try device.rename("last") }
         let quiet = (0..<8).map { _ in RawClient(port: server.port) }
         try server.stop()
+        var delays: Set<UInt32> = []
         for device in devices {
             guard case .goAway(let goAway) = try device.raw.message().message else { throw RawClient.Closed() }
             #expect(goAway.reason == .shuttingDown && (500...5000).contains(goAway.reconnectAfterMS))
+            delays.insert(goAway.reconnectAfterMS)
             #expect(device.raw.isClosed())
         }
+        #expect(delays.count >= 12, "they do not all come back at once")
         for each in quiet { _ = each.isClosed() }
         try server.start()
         let page = try Device(server, 1).sync()

@@ -160,6 +160,9 @@ extension EventLoopTests {
             #expect(server.closed[id] == .timedOut)
             #expect(server.loop.now - start >= .milliseconds(20))
             #expect(server.deadlines.isEmpty)
+            // The peer is told, though its window is full, and the kernel keeps nothing for it.
+            var event = pollfd(fd: peer.descriptor, events: 0, revents: 0)
+            #expect(poll(&event, 1, 20_000) == 1 && event.revents & Int16(POLLHUP) != 0)
         }
 
         @Test func flushingGivesUpOnAPeerThatNeverCloses() throws {

@@ -113,7 +113,7 @@ struct Peer: ~Copyable {
 
 /// The descriptors of this process that are bound to TCP `port`: a listener and the accepted side of its connections.
 func descriptors(boundTo port: UInt16) -> Int {
-    (0..<4096).count { descriptor in
+    (0..<16_384).count { descriptor in
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let result = withUnsafeMutablePointer(to: &address) {

@@ -106,6 +106,66 @@ import TidemarkWire
         #expect(service.ended() == 0)
     }
 
+    @Test(arguments: [SIGTERM, SIGINT]) func `a second signal ends it at once`(signal: Int32) throws {
+        let service = try Service("--unix", directory.path + "/s", "--data", data)
+        #expect(service.waits(for: "loaded in"))
+        // It does not hang up, so the server would wait for it for some time.
+        let session = try UnixSession(directory.path + "/s")
+        service.signal(SIGTERM)
+        #expect(service.waits(for: "a second one ends at once"))
+        service.signal(signal)
+        #expect(service.ended() == 128 + signal)
+        #expect(!service.log.contains("stopped; all that was acknowledged"))
+        withExtendedLifetime(session) {}
+    }
+
+    @Test func `without descriptors the next ones wait, nobody else notices, and nothing is tried in vain`() throws {
+        let service = try Service("--unix", directory.path + "/s", "--data", data, "--loops", "1", openFiles: 64)
+        #expect(service.waits(for: "loaded in"))
+        let id = service.process.processIdentifier
+        let first = try UnixSession(directory.path + "/s")
+        // The administrator's connections are not counted, so there are as many as there are descriptors.
+        var sessions = try (0..<70).map { _ in try UnixSession(connecting: data + "/admin.sock") }
+        #expect(service.waits(for: "no descriptor or no memory is left"))
+        let inside = sessions.count { $0.isAnswered(withinMilliseconds: 0) }
+        #expect((20..<64).contains(inside))
+        // Accepting rests: not a thousandth of the time goes into it.
+        let ticks = try cpuTicks(id)
+        #expect(!sessions[inside].isAnswered(withinMilliseconds: 1_000))
+        #expect(try cpuTicks(id) - ticks < 20)
+        guard case .pong = try first.ask(.ping(Ping())) else { throw UnixSession.Failed() }
+        // As some go, others come in, in their order.
+        while !sessions.isEmpty {
+            #expect(sessions[0].isAnswered(withinMilliseconds: 20_000))
+            sessions.removeFirst()
+        }
+        #expect(service.waits(for: "new connections are accepted again"))
+        service.signal(SIGTERM)
+        #expect(service.ended() == 0)
+    }
+
+    /// Hundredths of a second that the process has used.
+    private func cpuTicks(_ id: Int32) throws -> Int {
+        let fields = try String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8).split(separator: ")")[1].split(
+            separator: " "
+        )
+        return Int(fields[11])! + Int(fields[12])!
+    }
+
+    @Test func `with few descriptors there is room for few connections, and that is said`() throws {
+        let service = try Service("--unix", directory.path + "/s", "--data", data, openFiles: 400)
+        #expect(service.waits(for: "the system allows 400 open files"))
+        #expect(service.waits(for: "loaded in"))
+        #expect(service.log.contains("room for 300 connections, not the 1000000 that --connections-max says"))
+        let sessions = try (0..<300).map { _ in try UnixSession(directory.path + "/s") }
+        let refused = try UnixSession(connecting: directory.path + "/s")
+        guard case .error(let error) = try refused.hear().message else { throw UnixSession.Failed() }
+        #expect(error.code == ErrorCode.retryLater.rawValue)
+        #expect(sessions.count == 300)
+        service.signal(SIGTERM)
+        #expect(service.ended() == 0)
+    }
+
     @Test func `an address that is taken`() throws {
         let service = try Service("--unix", directory.path + "/s", "--data", data)
         #expect(service.waits(for: "loaded in"))

@@ -91,6 +91,11 @@ static inline unsigned tidemark_ring_ready(const struct io_uring *ring) {
     return io_uring_cq_ready(ring);
 }
 
+/* Completions wait in the kernel until their queue has room. */
+static inline bool tidemark_ring_has_overflown(const struct io_uring *ring) {
+    return __atomic_load_n(ring->sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW;
+}
+
 /* The completion `offset` places after the oldest; `offset` is below `tidemark_ring_ready`. */
 static inline struct tidemark_completion tidemark_ring_completion(const struct io_uring *ring, unsigned offset) {
     const struct io_uring_cqe *cqe = &ring->cq.cqes[(*ring->cq.khead + offset) & *ring->cq.kring_mask];
@@ -244,8 +249,9 @@ static inline uint16_t tidemark_port(const struct sockaddr_storage *address) {
     return 0;
 }
 
-/* Tells networks apart that different people have: an IPv4 address, also where it is mapped into IPv6, or the first half of an
- * IPv6 address, of which a single subscriber has the second half. False for families without either. */
+/* Tells networks apart that different people have: an IPv4 address, also where it is mapped into IPv6 (::ffff:a.b.c.d, or
+ * 64:ff9b::a.b.c.d behind a translator, RFC 6052), or the first half of an IPv6 address, of which a single subscriber has the
+ * second half. False for families without either. */
 static inline bool tidemark_network(const struct sockaddr_storage *address, uint64_t *network) {
     if (address->ss_family == AF_INET) {
         *network = UINT64_C(0xffff00000000) | ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr);
@@ -253,10 +259,12 @@ static inline bool tidemark_network(const struct sockaddr_storage *address, uint
     }
     if (address->ss_family != AF_INET6) return false;
     const uint8_t *bytes = ((const struct sockaddr_in6 *)address)->sin6_addr.s6_addr;
-    /* ::ffff:a.b.c.d has its address in the second half; no network of the world begins with 0000:ffff. */
-    int first = IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *)address)->sin6_addr) ? 8 : 0;
-    *network = 0;
-    for (int i = first; i < first + 8; i++) *network = *network << 8 | bytes[i];
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    static const uint8_t translated[12] = {0x00, 0x64, 0xff, 0x9b};
+    bool is_ipv4 = memcmp(bytes, mapped, 12) == 0 || memcmp(bytes, translated, 12) == 0;
+    /* As an IPv4 socket has it; no network of the world begins with 0000:ffff. */
+    *network = is_ipv4 ? 0xffff : 0;
+    for (int i = is_ipv4 ? 12 : 0; i < (is_ipv4 ? 16 : 8); i++) *network = *network << 8 | bytes[i];
     return true;
 }
 

@@ -4,8 +4,8 @@ import TidemarkEventLoop
 import TidemarkSession
 import TidemarkWire
 
-/// How a connection came in.
-enum Door: UInt8, BitwiseCopyable {
+/// By which kind of listener a connection came in.
+enum ListenerKind: UInt8, BitwiseCopyable {
     case tcp
     case unix
     case administrator
@@ -24,15 +24,15 @@ struct Client: BitwiseCopyable {
     /// Writes handed to the log whose acknowledgement is still to come.
     var writesOpen: UInt16 = 0
     var wish: PresenceSet.Wish = .online
-    let door: Door
+    let listenerKind: ListenerKind
     private var flags: UInt16 = 0
 
-    static let nobody = Client(door: .tcp)
+    static let nobody = Client(listenerKind: .tcp)
 
-    private init(door: Door) { self.door = door }
+    private init(listenerKind: ListenerKind) { self.listenerKind = listenerKind }
 
-    init(_ id: ConnectionID, door: Door, heardAt: UInt32) {
-        self.door = door
+    init(_ id: ConnectionID, listenerKind: ListenerKind, heardAt: UInt32) {
+        self.listenerKind = listenerKind
         generation = id.generation
         self.heardAt = heardAt
     }
@@ -82,29 +82,37 @@ struct Client: BitwiseCopyable {
         set { self[7] = newValue }
     }
     /// It has said nothing for some time, and was asked for a sign of life.
-    var isAsked: Bool {
+    var pingSent: Bool {
         get { self[8] }
         set { self[8] = newValue }
     }
 
+    /// It was not admitted, and is told so.
+    var isRefused: Bool {
+        get { self[9] }
+        set { self[9] = newValue }
+    }
+
     /// Whether its frames are still read.
-    var isHeard: Bool { flags & 0b11010 == 0 }
+    var acceptsFrames: Bool { flags & 0b11010 == 0 }
 }
 
 /// Clients by their slot in the event loop, each in a line of its own.
 struct ClientTable: ~Copyable {
-    private var base: UnsafeMutablePointer<Client>
+    /// Address space for all that there may be: it is memory as far as it was used.
+    private let base: UnsafeMutablePointer<Client>
+    private let capacity: Int
+    /// Slots that were ever used, or lie before one that was.
     private(set) var count = 0
 
-    init() { base = Self.allocate(0) }
+    init(capacity: Int) {
+        precondition(MemoryLayout<Client>.stride == 64)
+        self.capacity = capacity
+        base = UnsafeMutableRawPointer.allocate(byteCount: capacity * 64, alignment: 64)
+            .bindMemory(to: Client.self, capacity: capacity)
+    }
 
     deinit { base.deallocate() }
-
-    private static func allocate(_ count: Int) -> UnsafeMutablePointer<Client> {
-        precondition(MemoryLayout<Client>.stride == 64)
-        return UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 64, alignment: 64)
-            .bindMemory(to: Client.self, capacity: count)
-    }
 
     subscript(slot: Int) -> Client {
         unsafeAddress {
@@ -131,14 +139,12 @@ struct ClientTable: ~Copyable {
     }
 
     mutating func add(_ id: ConnectionID, _ client: Client) {
-        if Int(id.slot) >= count {
-            let larger = max(64, 2 * Int(id.slot))
-            let moved = Self.allocate(larger)
-            moved.moveInitialize(from: base, count: count)
-            (moved + count).initialize(repeating: .nobody, count: larger - count)
-            base.deallocate()
-            (base, count) = (moved, larger)
+        let slot = Int(id.slot)
+        precondition(slot < capacity)
+        if slot >= count {
+            (base + count).initialize(repeating: .nobody, count: slot + 1 - count)
+            count = slot + 1
         }
-        self[Int(id.slot)] = client
+        self[slot] = client
     }
 }

@@ -1,12 +1,16 @@
 import Logging
 import TidemarkStore
 
-/// What the server depends on and cannot mend: its disk and its clock. Each change of either is said once.
+/// What the server depends on and cannot mend: its disk, its clock and its descriptors. Each change is said once; of what all
+/// shards have in common by the first of them.
 struct Conditions {
     let isSilent: Bool
     private var isStalled = false
     /// How far the clock jumped, in microseconds; nil while it is believed.
     private(set) var clockJump: UInt64?
+    /// Of the loop's accepting, when it was last looked at; and whether that was said.
+    private var acceptPauses: UInt64 = 0
+    private var isFull = false
 
     init(isSilent: Bool) { self.isSilent = isSilent }
 
@@ -16,6 +20,23 @@ struct Conditions {
         tellOfDisk(changeLog.isStalled, log)
         tellOfClock(jump, log)
         return now
+    }
+
+    /// `pauses`: how often accepting has rested, since the start. To be called about once a second.
+    mutating func tellOfAccepting(pauses: UInt64, _ log: Logger) {
+        let wasFull = isFull
+        isFull = pauses != acceptPauses
+        acceptPauses = pauses
+        if isFull, !wasFull {
+            log.error(
+                """
+                no descriptor or no memory is left: new connections wait until others go; allow more open files (LimitNOFILE, \
+                ulimit -Hn), or set --connections-max below what is allowed
+                """
+            )
+        } else if wasFull, !isFull {
+            log.notice("new connections are accepted again")
+        }
     }
 
     private mutating func tellOfDisk(_ isStalled: Bool, _ log: Logger) {

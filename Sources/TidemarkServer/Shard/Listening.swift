@@ -5,7 +5,7 @@ import TidemarkSession
 /// Where a shard listens, and what that means for who comes in there.
 struct Listening: Sendable {
     var listeners: [ListenAddress] = []
-    var doors: [Door] = []
+    var listenerKinds: [ListenerKind] = []
     /// The last listener, if any. Kept while its listener is: the path may be one of its own.
     var adminSocket: AdminSocket?
 
@@ -46,13 +46,13 @@ struct Listening: Sendable {
         }
     }
 
-    private mutating func add(_ address: ListenAddress, _ door: Door) {
+    private mutating func add(_ address: ListenAddress, _ listenerKind: ListenerKind) {
         listeners.append(address)
-        doors.append(door)
+        listenerKinds.append(listenerKind)
     }
 }
 
-extension Door {
+extension ListenerKind {
     /// What it offers.
     func policy(_ configuration: ServerConfiguration) -> SessionPolicy {
         if self == .administrator { return .administrator }

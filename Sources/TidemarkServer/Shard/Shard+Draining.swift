@@ -10,15 +10,13 @@ extension Shard {
     mutating func drain() throws {
         loop.stopAccepting()
         let end = loop.now + configuration.drainTimeout
-        // What has arrived by now is answered; of writes those that were accepted, later ones are refused.
-        repeat {
-            try loop.wait(until: acknowledgements.isEmpty ? loop.now : min(end, loop.now + .milliseconds(10)))
-            try iterate()
-        } while (!acknowledgements.isEmpty || !submissions.isEmpty) && !changeLog.hasFailed && loop.now < end
+        // Of writes those that were accepted are answered, later ones are refused.
+        try answerWhatArrived(until: end)
         // Who is on the way here is told the same, once all that the senders knew of is applied.
         let mail = team.mailboxes[index].close()
         try iterate()
         read(mail)
+        try answerWhatArrived(until: end)
         for slot in 0..<clients.count {
             if let id = clients.id(slot), !clients[slot].isClosing { goAway(id) }
         }
@@ -29,7 +27,20 @@ extension Shard {
         if loop.connectionCount > 0 {
             log.warning("clients did not take their last answers", metadata: ["connections": "\(loop.connectionCount)"])
         }
-        if recording != nil { recording!.stopped() }
+        recording?.stopped()
+        // Of what is applied from now on nothing is sent, or recorded.
+        recording = nil
+    }
+
+    /// Requests that are here, and writes that were taken. Who goes on asking is never done: so for a second, of the first.
+    private mutating func answerWhatArrived(until end: MonotonicTime) throws {
+        let enough = min(end, loop.now + .seconds(1))
+        repeat {
+            let waitsForDisk = !acknowledgements.isEmpty && !loop.hasReady
+            try loop.wait(until: waitsForDisk ? min(end, loop.now + .milliseconds(10)) : loop.now)
+            try iterate()
+            if changeLog.hasFailed || loop.now >= end { return }
+        } while !acknowledgements.isEmpty || !submissions.isEmpty || (loop.hasReady && loop.now < enough)
     }
 
     mutating func goAway(_ id: ConnectionID) {

@@ -12,34 +12,44 @@ extension Shard {
 
     /// Answers wait for one another up to so many bytes, so that a segment of requests is answered by one send.
     private static let answersBytes = 1 << 14
-    /// So much is answered of one connection's requests before the others have their turn: a large page, or many small.
-    private static let sliceBytes = 1 << 16
+    /// A page ends there, whatever its client allows: nobody waits for more of another's.
+    private static let pageBytesMax = 1 << 16
+    /// What one connection's requests may cost before the others have their turn: the bytes of a large page.
+    private static let turnCostMax = 1 << 16
+    /// Of a frame, in bytes that could be sent meanwhile, beside those of its answer.
+    private static let frameCost = 256
+    /// Of a client that nobody knows, and whose few answers are short.
+    private static let unauthenticatedOutputMax = 1 << 15
 
     mutating func receive(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
         let slot = Int(id.slot)
         isReading = true
-        answeredBytes = 0
-        let (offset, isStopped) = readFrames(id, slot, bytes)
+        turnCost = 0
+        let (offset, isTurnOver) = readFrames(id, slot, bytes)
         isReading = false
         sendAnswers(id)
-        if isStopped { return }
         let client = clients[slot]
         // What comes after a frame that ended the session is not looked at; or elsewhere.
         if client.isClosing || client.hasFarewell { return consume(id, bytes.count) }
         consume(id, offset)
         if client.isDeparting { return }
-        watchFrame(id, isIncomplete: offset < bytes.count, isNew: offset > 0)
-        closeIfDone(id)
+        if hasMuchUnread(id) || client.writesOpen >= Self.writesOpenMax { return pause(id) }
+        watchFrame(id, isIncomplete: !isTurnOver && offset < bytes.count, isNew: offset > 0)
+        guard isTurnOver else { return closeIfDone(id) }
+        // The rest is reported again, behind all that is there by now.
+        loop.pauseReading(id)
+        loop.resumeReading(id)
     }
 
-    /// Returns how far it came; and whether it stopped there: the client has to read, or the disk to write, or others wait.
+    /// Returns how far it came; and whether it stopped there before the bytes' end: the client has to read, or the disk to
+    /// write, or others wait.
     private mutating func readFrames(
         _ id: ConnectionID,
         _ slot: Int,
         _ bytes: UnsafeRawBufferPointer
-    ) -> (offset: Int, isStopped: Bool) {
+    ) -> (offset: Int, isTurnOver: Bool) {
         var offset = 0
-        while clients[slot].isHeard {
+        while clients[slot].acceptsFrames {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
             switch FrameParse.first(in: rest, bodyBytesMax: clients[slot].session.bodyBytesMax) {
             case .incomplete:
@@ -52,28 +62,26 @@ extension Shard {
                 if let sync = clients[slot].session.sync(header, body: body) {
                     answer(sync, id, header.request)
                 } else {
-                    let policy = policies[Int(clients[slot].door.rawValue)]
+                    let policy = policies[Int(clients[slot].listenerKind.rawValue)]
                     let action = clients[slot].session.receive(header, body: body, policy: policy)
                     perform(action, id, request: header.request)
                 }
-                // Answers that are not read wait in the peer's own frames, not in our memory.
-                let isUnread =
-                    scratch.count == 0 && loop.outputBytes(id) > configuration.eventLoop.outputHighWater
-                if isUnread || clients[slot].writesOpen >= Self.writesOpenMax {
-                    consume(id, offset)
-                    pause(id, isUnread: isUnread)
-                    return (offset, true)
-                }
-                if answeredBytes >= Self.sliceBytes, offset < bytes.count {
-                    consume(id, offset)
-                    // The rest is reported again, behind all that is there by now.
-                    loop.pauseReading(id)
-                    loop.resumeReading(id)
-                    return (offset, true)
+                turnCost += Self.frameCost
+                // Output grows when answers are sent, and only then.
+                let mayWait = scratch.count == 0 && hasMuchUnread(id)
+                if mayWait || turnCost >= Self.turnCostMax || clients[slot].writesOpen >= Self.writesOpenMax {
+                    return (offset, offset < bytes.count)
                 }
             }
         }
         return (offset, false)
+    }
+
+    /// Whether answers wait in the peer's own frames from here on, not in our memory.
+    private func hasMuchUnread(_ id: ConnectionID) -> Bool {
+        let hasBegun = clients[Int(id.slot)].session.hasBegun
+        return loop.outputBytes(id)
+            > (hasBegun ? configuration.eventLoop.outputHighWater : Self.unauthenticatedOutputMax)
     }
 
     mutating func consume(_ id: ConnectionID, _ count: Int) {
@@ -81,23 +89,33 @@ extension Shard {
         if recording != nil { recording!.consumed(id, count) }
     }
 
-    mutating func pause(_ id: ConnectionID, isUnread: Bool) {
+    private mutating func pause(_ id: ConnectionID) {
         let slot = Int(id.slot)
+        guard clients[slot].session.hasBegun else {
+            return fail(id, request: 0, ErrorMessage(.tooSlow, detail: "answers are not read"))
+        }
         clients[slot].isPaused = true
         clients[slot].hasFrameDeadline = false
         clients[slot].hasIdleDeadline = false
         loop.pauseReading(id)
-        // How long it may go without reading; how long the disk takes is not the peer's fault.
-        if isUnread {
+        watchPause(id)
+    }
+
+    /// How long a paused client may go without reading; how long the disk takes is not the peer's fault.
+    private mutating func watchPause(_ id: ConnectionID) {
+        if hasMuchUnread(id) {
             loop.setDeadline(id, at: loop.now + configuration.readTimeout)
         } else {
             loop.clearDeadline(id)
         }
     }
 
-    mutating func resume(_ id: ConnectionID) {
-        guard clients[Int(id.slot)].isPaused else { return }
-        clients[Int(id.slot)].isPaused = false
+    /// A paused client's frames are read again once it has read and the disk has written.
+    mutating func resumeIfDone(_ id: ConnectionID, writesOpenMax: Int) {
+        let slot = Int(id.slot)
+        guard clients[slot].isPaused else { return }
+        if hasMuchUnread(id) || clients[slot].writesOpen > writesOpenMax { return watchPause(id) }
+        clients[slot].isPaused = false
         awaitNext(id)
         loop.resumeReading(id)
     }
@@ -124,15 +142,17 @@ extension Shard {
         clients[slot].heardAt = milliseconds
         if clients[slot].hasIdleDeadline { return }
         clients[slot].hasFrameDeadline = false
-        let patience = patience(clients[slot].door)
-        guard patience > 0 else { return loop.clearDeadline(id) }
+        let pingAfter = pingAfter(clients[slot].listenerKind)
+        guard pingAfter > 0 else { return loop.clearDeadline(id) }
         clients[slot].hasIdleDeadline = true
-        clients[slot].isAsked = false
-        loop.setDeadline(id, at: loop.now + .milliseconds(patience))
+        clients[slot].pingSent = false
+        loop.setDeadline(id, at: loop.now + .milliseconds(pingAfter))
     }
 
     /// Milliseconds of silence after which a client is asked, and after as many more closed; 0 for never.
-    private func patience(_ door: Door) -> Int { 500 * Int(policies[Int(door.rawValue)].idleSeconds) }
+    private func pingAfter(_ listenerKind: ListenerKind) -> Int {
+        500 * Int(policies[Int(listenerKind.rawValue)].idleSeconds)
+    }
 
     mutating func expire(_ id: ConnectionID) {
         let client = clients[Int(id.slot)]
@@ -142,13 +162,13 @@ extension Shard {
                 ? "to read its answers" : client.session.hasBegun ? "to complete a frame" : "to authenticate"
             return fail(id, request: 0, ErrorMessage(.tooSlow, detail: "too long \(what)"))
         }
-        let patience = patience(client.door)
+        let pingAfter = pingAfter(client.listenerKind)
         let silence = Int(milliseconds &- client.heardAt)
-        if silence >= 2 * patience, client.isAsked, client.writesOpen == 0 { return close(id) }
-        clients[Int(id.slot)].isAsked = silence >= patience
+        if silence >= 2 * pingAfter, client.pingSent, client.writesOpen == 0 { return close(id) }
+        clients[Int(id.slot)].pingSent = silence >= pingAfter
         // Whoever waits for the disk is not the one who is silent.
-        if silence >= patience { send(.ping(Ping()), id, 0) }
-        let next = silence < patience ? patience - silence : patience
+        if silence >= pingAfter { send(.ping(Ping()), id, 0) }
+        let next = silence < pingAfter ? pingAfter - silence : pingAfter
         loop.setDeadline(id, at: loop.now + .milliseconds(next))
     }
 
@@ -188,7 +208,7 @@ extension Shard {
     mutating func answer(_ sync: borrowing Sync, _ id: ConnectionID, _ request: UInt16) {
         let slot = Int(id.slot)
         let mark = scratch.beginFrame(.syncPage, request: request)
-        let pageBytesMax = clients[slot].session.pageBytesMax
+        let pageBytesMax = min(clients[slot].session.pageBytesMax, Self.pageBytesMax)
         let explains = sync.options.contains(.explain)
         let outcome = directory.writePage(
             of: clients[slot].user.unsafelyUnwrapped,
@@ -200,6 +220,8 @@ extension Shard {
         if explains { scratch.explanation("\(outcome)") }
         scratch.endFrame(mark)
         counters.count(outcome)
+        // Each was looked at, whether it is online.
+        turnCost += outcome.presencesRead
         endAnswer(id, from: mark)
     }
 
@@ -218,7 +240,7 @@ extension Shard {
     mutating func sendAnswers(_ id: ConnectionID) {
         if scratch.count == 0 { return }
         loop.send(id, scratch.bytes)
-        answeredBytes += scratch.count
+        turnCost += scratch.count
         scratch.truncate(to: 0)
     }
 

@@ -27,7 +27,7 @@ extension Shard {
         let arrival = Arrival(
             connection: connection,
             session: client.session,
-            door: client.door,
+            listenerKind: client.listenerKind,
             network: client.network,
             user: departure.user,
             request: departure.request,
@@ -50,7 +50,7 @@ extension Shard {
     mutating func attach(_ arrival: Arrival) -> ConnectionID? {
         do {
             let id = try loop.attach(arrival.connection)
-            var client = Client(id, door: arrival.door, heardAt: milliseconds)
+            var client = Client(id, listenerKind: arrival.listenerKind, heardAt: milliseconds)
             client.session = arrival.session
             (client.isAdmitted, client.network) = (true, arrival.network)
             clients.add(id, client)
@@ -59,6 +59,7 @@ extension Shard {
         } catch {
             admission.leave(arrival.network)
             counters.countError()
+            counters.countClosed()
             log.warning("a connection is refused", metadata: ["error": "\(error)"])
             if let recorded = arrival.recorded { recording?.refused(recorded) }
             return nil
@@ -69,7 +70,7 @@ extension Shard {
 
     mutating func movePresence(of user: AccountIndex, from: PresenceSet.Wish?, to: PresenceSet.Wish?) {
         guard let state = directory.movePresence(of: user, from: from, to: to), team.map.count > 1 else { return }
-        presenceNews.append(PresenceNews(user: user, state: state))
+        presenceNews[user] = state
     }
 
     mutating func tellPresence() {

@@ -86,9 +86,8 @@ extension Shard {
     mutating func closeWrite(_ connection: ConnectionID) {
         let slot = Int(connection.slot)
         clients[slot].writesOpen -= 1
-        let hasRead = loop.outputBytes(connection) <= configuration.eventLoop.outputHighWater
-        if clients[slot].isPaused, hasRead, clients[slot].writesOpen == Self.writesOpenMax / 2 {
-            resume(connection)
+        if clients[slot].isPaused, clients[slot].writesOpen == Self.writesOpenMax / 2 {
+            resumeIfDone(connection, writesOpenMax: Self.writesOpenMax / 2)
         }
         closeIfDone(connection)
     }

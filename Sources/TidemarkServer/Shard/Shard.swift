@@ -34,6 +34,7 @@ struct Shard: ~Copyable {
 
     /// Entries of deleted accounts undone in an iteration: some tens of microseconds.
     private static let maintenanceSteps = 128
+    private static let refusedMax = 256
     /// How often tombstones are looked for.
     static let collectionInterval = Duration.seconds(1)
 
@@ -53,12 +54,14 @@ struct Shard: ~Copyable {
     var loop: EventLoop
     var directory: Directory
     var inFlight = InFlight()
-    var clients = ClientTable()
+    var clients: ClientTable
+    /// Connections that were refused, and have not closed their side yet.
+    private var refusedCount = 0
     /// By slot, of clients that say they have one.
     var farewells: [UInt32: Farewell] = [:]
     var departures: [UInt32: Departure] = [:]
     let listening: Listening
-    /// By door.
+    /// By kind of listener.
     let policies: [SessionPolicy]
     var acknowledgements = FIFO<Acknowledgement>()
     let backups = BackupOutcomes()
@@ -71,13 +74,13 @@ struct Shard: ~Copyable {
     var conditions: Conditions
     /// Decided in this iteration, not yet handed over.
     var submissions: [Submission] = []
-    /// Of this shard's users, for the other shards, not yet told.
-    var presenceNews: [PresenceNews] = []
+    /// Of this shard's users, for the other shards, not yet told: each one's latest.
+    var presenceNews: [AccountIndex: PresenceState] = [:]
     /// Frames on their way to the loop: all answers to a connection whose frames are being read, or one message.
     var scratch = ByteWriter(capacity: 1 << 16)
     var isReading = false
-    /// Of the connection whose frames are being read.
-    var answeredBytes = 0
+    /// Of the frames being read, about as many bytes as could be sent meanwhile.
+    var turnCost = 0
 
     /// What all shards of a server have in common.
     struct Common: Sendable {
@@ -106,7 +109,7 @@ struct Shard: ~Copyable {
         admission = common.admission
         log = common.log
         self.listening = listening
-        policies = [Door.tcp, .unix, .administrator].map { [configuration = common.configuration] in
+        policies = [ListenerKind.tcp, .unix, .administrator].map { [configuration = common.configuration] in
             $0.policy(configuration)
         }
         self.directory = directory
@@ -115,6 +118,7 @@ struct Shard: ~Copyable {
         self.inbox = inbox
         self.changeLog = changeLog
         nextCollection = loop.now + Self.collectionInterval
+        clients = ClientTable(capacity: loop.connectionsMax)
         self.loop = loop
         // Once is enough.
         conditions = Conditions(isSilent: index != 0)
@@ -178,11 +182,13 @@ struct Shard: ~Copyable {
         inbox.leave()
     }
 
-    /// Returns whether there was anything.
+    /// Returns whether there was anything. What comes while it is applied is for the next time: else a log that is faster than
+    /// this shard would keep it from all else.
     private mutating func applyPublished() -> Bool {
         guard let first = inbox.next() else { return false }
+        let end = inbox.end
         apply(first)
-        while let published = inbox.next() { apply(published) }
+        while let published = inbox.next(upTo: end) { apply(published) }
         directory.finishChangesIfMany()
         return true
     }
@@ -201,7 +207,7 @@ struct Shard: ~Copyable {
             clients[Int(id.slot)].hasEnded = true
             closeIfDone(id)
         case .drained(let id):
-            if clients[Int(id.slot)].writesOpen < Self.writesOpenMax { resume(id) }
+            resumeIfDone(id, writesOpenMax: Self.writesOpenMax - 1)
         case .deadline(let id):
             expire(id)
         case .detached(let id):
@@ -216,7 +222,7 @@ struct Shard: ~Copyable {
     }
 
     private mutating func accept(_ id: ConnectionID, _ listener: ListenerID) {
-        clients.add(id, Client(id, door: listening.doors[Int(listener.index)], heardAt: milliseconds))
+        clients.add(id, Client(id, listenerKind: listening.listenerKinds[Int(listener.index)], heardAt: milliseconds))
         counters.countConnection()
         if recording != nil {
             recording!.accepted(id, listener, peer: loop.peerAddress(id), port: loop.peerPort(id))
@@ -227,20 +233,31 @@ struct Shard: ~Copyable {
         )
         loop.setDeadline(id, at: loop.now + configuration.authenticateTimeout)
         // The administrator is let in just then.
-        guard clients[Int(id.slot)].door != .administrator else { return }
+        guard clients[Int(id.slot)].listenerKind != .administrator else { return }
         let network = loop.peerNetwork(id)
         do {
             try admission.admit(network)
             clients[Int(id.slot)].isAdmitted = true
             clients[Int(id.slot)].network = network
         } catch {
-            let later = UInt32.random(in: 2_000...10_000)
-            fail(
-                id,
-                request: 0,
-                ErrorMessage(.retryLater, detail: error.description, retryAfterMS: later, closes: true)
-            )
+            refuse(id, error)
         }
+    }
+
+    /// Some are told why, and may take their time to read it; they count for nothing, so where they are many, the next ones
+    /// are closed at once, and their descriptors are free.
+    private mutating func refuse(_ id: ConnectionID, _ refusal: Admission.Refusal) {
+        guard refusedCount < Self.refusedMax else {
+            counters.countError()
+            clients[Int(id.slot)].isClosing = true
+            if recording != nil { recording!.ended(id, by: .server) }
+            return loop.close(id, flushing: false)
+        }
+        refusedCount += 1
+        clients[Int(id.slot)].isRefused = true
+        let later = UInt32.random(in: 2_000...10_000)
+        let error = ErrorMessage(.retryLater, detail: refusal.description, retryAfterMS: later, closes: true)
+        fail(id, request: 0, error)
     }
 
     /// Since some time, and round again after seven weeks.
@@ -252,6 +269,7 @@ struct Shard: ~Copyable {
         counters.countClosed()
         if let user = client.user { movePresence(of: user, from: client.wish, to: nil) }
         if client.isAdmitted { admission.leave(client.network) }
+        if client.isRefused { refusedCount -= 1 }
         if client.hasFarewell { farewells[id.slot] = nil }
         if client.isDeparting { departures[id.slot] = nil }
         clients[slot] = Client.nobody

@@ -24,17 +24,11 @@ final class ShardTeam: Sendable {
     }
 }
 
-/// What a user is now.
-struct PresenceNews {
-    var user: AccountIndex
-    var state: PresenceState
-}
-
 /// A connection whose user is known, on its way to that user's shard.
 struct Arrival: Sendable {
     var connection: DetachedConnection
     var session: Session
-    var door: Door
+    var listenerKind: ListenerKind
     var network: PeerNetwork?
     var user: AccountIndex
     /// Of the authentication, which is still to be answered.
@@ -73,10 +67,10 @@ final class ShardMailbox: Sendable {
     }
 
     /// Nobody is woken: it is there when the shard next reads anything.
-    func put(_ news: [PresenceNews]) {
+    func put(_ presence: [AccountIndex: PresenceState]) {
         state.withLock { state in
             guard !state.isClosed else { return }
-            for news in news { state.mail.presence[news.user] = news.state }
+            state.mail.presence.merge(presence) { _, latest in latest }
         }
         hasMail.store(true, ordering: .releasing)
     }

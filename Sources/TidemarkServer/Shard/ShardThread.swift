@@ -22,7 +22,7 @@ final class ShardThread: Sendable {
     /// Those of the configuration, with the ports that were taken, and the administrator's.
     let listeners: [ListenAddress]
 
-    private let surroundings: Promise<Surroundings>
+    private let begun: Promise<Surroundings>
     private let drained: Promise<Void>
     private let logClosed: Promise<Void>
     private let ended: Promise<Void>
@@ -36,8 +36,8 @@ final class ShardThread: Sendable {
         first: ShardThread?,
         failed: @escaping @Sendable (any Error) -> Void
     ) throws {
-        let listening = Promise<(Listening, Waker)>()
-        let surroundings = Promise<Surroundings>()
+        let started = Promise<(Listening, Waker)>()
+        let begun = Promise<Surroundings>()
         let drained = Promise<Void>()
         let logClosed = Promise<Void>()
         let ended = Promise<Void>()
@@ -49,42 +49,43 @@ final class ShardThread: Sendable {
                 // And for the administrator, and for some who are told to come later.
                 limits.connectionsMax = common.configuration.connectionsMax + 4_096
                 var loop = try EventLoop(limits)
-                let ears =
+                let listening =
                     if let addresses {
                         try Listening(another: common.configuration, as: addresses, on: &loop)
                     } else {
                         try Listening(first: common.configuration, on: &loop, log: common.log)
                     }
-                listening.complete(.success((ears, loop.waker)))
-                let around = try surroundings.wait().get()
+                started.complete(.success((listening, loop.waker)))
+                let surroundings = try begun.wait().get()
                 // However it ends: nobody waits for it, and nothing more is sent to it.
                 defer {
-                    around.inbox.leave()
-                    _ = around.team.mailboxes[index].close()
+                    surroundings.inbox.leave()
+                    _ = surroundings.team.mailboxes[index].close()
                 }
                 var shard = Shard(
                     index: index,
                     common,
-                    listening: ears,
+                    listening: listening,
                     directory: directories.take(index),
-                    team: around.team,
-                    inbox: around.inbox,
-                    changeLog: around.changeLog,
+                    team: surroundings.team,
+                    inbox: surroundings.inbox,
+                    changeLog: surroundings.changeLog,
                     loop: loop
                 )
                 defer { drained.complete(.success(())) }
                 try shard.run()
+                surroundings.inbox.standAside()
                 drained.complete(.success(()))
                 _ = logClosed.wait()
                 shard.finish()
             } catch {
-                listening.complete(.failure(error))
+                started.complete(.failure(error))
                 if !(error is NeverBegun) { failed(error) }
             }
         }
-        let (ears, waker) = try listening.wait().get()
-        (listeners, self.waker) = (ears.listeners, waker)
-        self.surroundings = surroundings
+        let (listening, waker) = try started.wait().get()
+        (listeners, self.waker) = (listening.listeners, waker)
+        self.begun = begun
         self.drained = drained
         self.logClosed = logClosed
         self.ended = ended
@@ -92,11 +93,11 @@ final class ShardThread: Sendable {
 
     private struct NeverBegun: Error {}
 
-    func begin(_ surroundings: Surroundings) { self.surroundings.complete(.success(surroundings)) }
+    func begin(_ surroundings: Surroundings) { begun.complete(.success(surroundings)) }
 
     /// Instead: another shard could not start.
     func giveUp() {
-        surroundings.complete(.failure(NeverBegun()))
+        begun.complete(.failure(NeverBegun()))
         _ = ended.wait()
     }
 

@@ -2,16 +2,19 @@ import Foundation
 import Glibc
 import TidemarkWire
 
-/// A blocking socket that sends any bytes and reads frames: for what a well-behaved client never does.
-final class RawClient {
+/// A blocking socket that sends any bytes and reads frames: for what a well-behaved client never does. One thread may send
+/// while another reads.
+final class RawClient: @unchecked Sendable {
     private let descriptor: Int32
     private var received: [UInt8] = []
 
     struct Closed: Error {}
     struct TimedOut: Error {}
 
-    init(port: UInt16) {
+    /// With few `receiveBufferBytes` the server's sends have to wait soon.
+    init(port: UInt16, receiveBufferBytes: Int32? = nil) {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        if var bytes = receiveBufferBytes { setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, 4) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
@@ -30,15 +33,54 @@ final class RawClient {
 
     deinit { close(descriptor) }
 
-    func send(_ bytes: [UInt8]) {
+    func send(_ bytes: [UInt8]) { _ = sendSome(bytes) }
+
+    /// Whether all of it was taken: not if the server has closed, or the time for it is over.
+    func sendSome(_ bytes: [UInt8]) -> Bool {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
                 Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
-            if count <= 0 { return }
+            if count <= 0 { return false }
             sent += count
         }
+        return true
+    }
+
+    /// How long the kernel may take to take anything.
+    func sendTimeout(milliseconds: Int) {
+        var timeout = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    /// Whether the server has ended its side, or all of it; what it said before can still be read.
+    var hasBeenClosed: Bool { isEndedWithin(milliseconds: 0) }
+
+    /// Waits for that.
+    func isEndedWithin(milliseconds: Int32) -> Bool {
+        // POLLRDHUP, which the module does not have.
+        var event = pollfd(fd: descriptor, events: 0x2000, revents: 0)
+        return poll(&event, 1, milliseconds) > 0
+    }
+
+    /// Closes with a reset instead of an orderly end.
+    func reset() {
+        var now = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))
+        // The descriptor is this object's until it goes; its connection is not.
+        var nowhere = sockaddr()
+        nowhere.sa_family = sa_family_t(AF_UNSPEC)
+        connect(descriptor, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))
+    }
+
+    var localPort: UInt16 {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        withUnsafeMutablePointer(to: &address) {
+            _ = $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) }
+        }
+        return UInt16(bigEndian: address.sin_port)
     }
 
     func send(_ messages: [Message], firstRequest: UInt16 = 1) {
@@ -93,6 +135,20 @@ final class RawClient {
         } catch {
             return false
         }
+    }
+
+    /// Reads to the end of the stream, which has frames of that size only; how many there were.
+    func countToEnd(ofFrames bytes: Int) throws -> Int {
+        var count = received.count
+        do {
+            while true {
+                received = []
+                try more()
+                count += received.count
+            }
+        } catch is Closed {}
+        guard count % bytes == 0 else { throw Closed() }
+        return count / bytes
     }
 
     private func more() throws {

@@ -93,6 +93,11 @@ final class TestServer: Sendable {
     func confirmClock() { running.withLock { $0!.confirmClock() } }
 
     var counters: Counters.Snapshot { running.withLock { $0!.counters.snapshot } }
+    /// While some come and go this is about right.
+    var openConnections: Int {
+        let counters = counters
+        return Int(counters.connections) - Int(counters.closed)
+    }
     var loaded: Server.Loaded { running.withLock { $0!.loaded } }
     var port: UInt16 {
         running.withLock { server in

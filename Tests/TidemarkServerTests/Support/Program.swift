@@ -48,8 +48,13 @@ final class Service {
     private let errors = Pipe()
     private(set) var log = ""
 
-    init(_ arguments: String...) throws {
+    /// With `openFiles`: the system allows it so many.
+    init(_ arguments: String..., openFiles: Int? = nil) throws {
         process = Program.process(["serve"] + arguments)
+        if let openFiles, let program = process.executableURL {
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = ["-c", "ulimit -n \(openFiles); exec \"$0\" \"$@\"", program.path, "serve"] + arguments
+        }
         process.standardError = errors
         try process.run()
     }

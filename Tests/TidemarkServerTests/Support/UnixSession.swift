@@ -9,7 +9,14 @@ final class UnixSession {
     private var received: [UInt8] = []
     private var request: UInt16 = 0
 
-    init(_ path: String, user name: String? = nil) throws {
+    convenience init(_ path: String, user name: String? = nil) throws {
+        try self.init(connecting: path)
+        _ = try hear()
+        if let name { _ = try ask(.authenticate(.trusted(.name(name)))) }
+    }
+
+    /// Says hello, and does not wait for the answer.
+    init(connecting path: String) throws {
         descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -20,8 +27,13 @@ final class UnixSession {
             }
         }
         guard result == 0 else { throw Failed() }
-        _ = try ask(.hello(Hello()))
-        if let name { _ = try ask(.authenticate(.trusted(.name(name)))) }
+        try say(.hello(Hello()))
+    }
+
+    /// Whether there is an answer, or comes within so long.
+    func isAnswered(withinMilliseconds time: Int32) -> Bool {
+        var event = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&event, 1, time) > 0
     }
 
     deinit { close(descriptor) }

@@ -23,7 +23,12 @@ private let ticket = Credentials.ticket([1, 2, 3])
             try await peer.serve(filled)
         } _: { address in
             let book = try AddressBook.inMemory()
-            let (connection, report) = try await TidemarkConnection.login(address, as: ticket, book: book)
+            let (connection, report) = try await TidemarkConnection.login(
+                address,
+                as: ticket,
+                book: book,
+                configuration: .patient
+            )
             #expect(connection.user == 7 && connection.server == FakePeer.helloOK)
             #expect(report.answer == .full && report.contacts == 1 && report.fields == 1 && report.pages == 1)
             #expect(try await book.mark().owner == 7)
@@ -49,9 +54,19 @@ private let ticket = Credentials.ticket([1, 2, 3])
             try await peer.serve(table)
         } _: { address in
             let book = try AddressBook.inMemory()
-            let (first, _) = try await TidemarkConnection.login(address, as: ticket, book: book)
+            let (first, _) = try await TidemarkConnection.login(
+                address,
+                as: ticket,
+                book: book,
+                configuration: .patient
+            )
             await first.close()
-            let (second, report) = try await TidemarkConnection.login(address, as: ticket, book: book)
+            let (second, report) = try await TidemarkConnection.login(
+                address,
+                as: ticket,
+                book: book,
+                configuration: .patient
+            )
             #expect(report.answer == .upToDate && report.reason == .none)
             let again = try await second.sync(book)
             #expect(again.answer == .upToDate && again.bytesSent == 6 + 1 + 1 + 1 + 16)
@@ -165,7 +180,12 @@ private let ticket = Credentials.ticket([1, 2, 3])
             await peer.linger()
         } _: { address in
             let book = try AddressBook.inMemory()
-            let (connection, report) = try await TidemarkConnection.login(address, as: ticket, book: book)
+            let (connection, report) = try await TidemarkConnection.login(
+                address,
+                as: ticket,
+                book: book,
+                configuration: .patient
+            )
             #expect(report.contacts == 1)
             async let one = connection.ping()
             async let two = connection.ping()
@@ -197,7 +217,12 @@ private let ticket = Credentials.ticket([1, 2, 3])
         } _: { address in
             let book = try await AddressBook.claimed()
             await #expect(throws: BookError.ownedByAnother(owner: 7, user: 8)) {
-                try await TidemarkConnection.login(address, as: ticket, book: book)
+                try await TidemarkConnection.login(
+                    address,
+                    as: ticket,
+                    book: book,
+                    configuration: .patient
+                )
             }
             #expect(try await book.token() == [])
         }

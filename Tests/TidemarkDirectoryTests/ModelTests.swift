@@ -355,6 +355,8 @@ extension Directory {
             }
             var writer = ByteWriter()
             for owner in owners { _ = directory.write(owner, syncs, into: &writer) }
+            // Directories that share their profiles end alike.
+            directory.advanceAll()
             return writer.array
         }
         let first = answers(popularFollowers: shape.popularFollowers, maintains: false)

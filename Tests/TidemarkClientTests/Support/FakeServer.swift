@@ -122,3 +122,12 @@ enum FakeServer {
         channel.eventLoop.makeCompletedFuture { try NIOAsyncChannel(wrappingChannelSynchronously: channel) }
     }
 }
+
+extension ClientConfiguration {
+    /// For tests that are not about time: others may have the cores meanwhile.
+    static var patient: ClientConfiguration {
+        var configuration = ClientConfiguration()
+        configuration.timeout = .seconds(60)
+        return configuration
+    }
+}

@@ -125,18 +125,25 @@ extension ByteWriter {
         written += count
     }
 
-    /// Writes at `start`, where `reserved` bytes were skipped, moving what follows if more or fewer are needed.
+    private static let insertedMax = 64
+
+    /// Writes at `start`, where `reserved` bytes were skipped, moving what follows if more or fewer are needed; 64 at most.
     public mutating func insert(at start: Int, reserved: Int, _ body: (inout ByteWriter) -> Void) {
         precondition(start >= 0 && reserved >= 0 && start + reserved <= written)
-        var inserted = ByteWriter(capacity: 64)
-        body(&inserted)
-        let difference = inserted.count - reserved
-        if difference > 0 { _ = room(for: difference) }
-        if difference != 0 {
-            let from = base + start + reserved
-            (from + difference).copyMemory(from: from, byteCount: written - start - reserved)
-            written += difference
+        // Behind the end first: only then is it known how long it is.
+        let end = written
+        body(&self)
+        let count = written - end
+        precondition(count >= 0 && count <= Self.insertedMax)
+        let difference = count - reserved
+        withUnsafeTemporaryAllocation(byteCount: Self.insertedMax, alignment: 1) { inserted in
+            inserted.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[end...]))
+            if difference != 0 {
+                let from = base + start + reserved
+                (from + difference).copyMemory(from: from, byteCount: end - start - reserved)
+            }
+            (base + start).copyMemory(from: inserted.baseAddress!, byteCount: count)
         }
-        (base + start).copyMemory(from: inserted.base, byteCount: inserted.count)
+        written = end + difference
     }
 }

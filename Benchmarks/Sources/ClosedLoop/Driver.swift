@@ -116,7 +116,7 @@ struct Driver: ~Copyable {
     /// Throws unless all connections are there and say nothing.
     func expectQuiet() throws(ClosedLoopError) {
         for (index, slot) in slots.enumerated() {
-            guard recv(slot.descriptor, space.baseAddress, 1, Int32(MSG_PEEK.rawValue)) < 0, errno == EAGAIN else {
+            guard recv(slot.descriptor, space.baseAddress, 1, Int32(MSG_PEEK)) < 0, errno == EAGAIN else {
                 throw .closed(connection: index, afterBytes: slot.received)
             }
         }

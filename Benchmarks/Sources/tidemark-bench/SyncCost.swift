@@ -47,7 +47,7 @@ struct SyncCost {
     }
 
     /// An echo for so many connections: of as many bytes as their answers have on average.
-    private struct Echo: ~Copyable {
+    private final class Echo {
         let port: UInt16
         let server: ServerProcess
 
@@ -108,7 +108,7 @@ struct SyncCost {
                 for depth in [1, 16] { runs += try measure(.nothingNew, nothingNew, turn, depth, small) }
                 if plans.count == 64 { runs += try measure(.fiveChanged, fiveChanged, turn, 1, small) }
             }
-            withExtendedLifetime((echo.port, fewBuffers.port)) {}
+            withExtendedLifetime((echo, fewBuffers)) {}
         }
         // Both end with their values.
         withExtendedLifetime((server, redis)) {}

@@ -85,7 +85,8 @@ public struct ClosedLoop: Sendable {
     ) throws(ClosedLoopError) -> Result {
         var driver = try Driver(self)
         try driver.answerPreambles()
-        try driver.warmUp(warmUp)
+        try driver.begin()
+        try driver.go(on: warmUp)
         begin()
         let result = try driver.measure()
         end()

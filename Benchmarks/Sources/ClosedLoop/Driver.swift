@@ -91,12 +91,16 @@ struct Driver: ~Copyable {
         }
     }
 
-    /// Sends the first requests, and keeps on for so long.
-    mutating func warmUp(_ seconds: Double) throws(ClosedLoopError) {
+    /// Sends the first requests.
+    mutating func begin() throws(ClosedLoopError) {
         for index in slots.indices {
             slots[index].owed = slots[index].requests.count
             try write(index)
         }
+    }
+
+    /// Keeps on for so long.
+    mutating func go(on seconds: Double) throws(ClosedLoopError) {
         let start = secondsNow()
         while secondsNow() - start < seconds { try step() }
     }

@@ -25,31 +25,33 @@ struct LoopsCost {
             return (loops: loops, server: server, logins: try Logins(server, count: connections))
         }
         var runs: [Run] = []
-        for _ in 1...(small ? 1 : 9) {
-            for depth in [1, 16] {
-                for (loops, server, logins) in servers {
-                    let result = try ClosedLoop(
-                        port: server.port,
-                        plans: logins.nothingNew,
+        for depth in [1, 16] {
+            let loads = servers.map { _, server, logins in
+                ClosedLoop(
+                    port: server.port,
+                    plans: logins.nothingNew,
+                    depth: depth,
+                    seconds: 0.1,
+                    server: server.process
+                )
+            }
+            let turns = try Turns.run(loads, turns: small ? 2 : 41)
+            for (server, results) in zip(servers, turns) {
+                let these = results.map { result in
+                    Run(
+                        loops: server.loops,
+                        connections: connections,
                         depth: depth,
-                        seconds: small ? 0.2 : 1,
-                        server: server.process
-                    ).run()
-                    let cpu = ((result.cpuMicrosecondsPerAnswer ?? 0) * 1000).rounded() / 1000
-                    say(
-                        "\(loops) loops, \(connections) connections, depth \(depth): "
-                            + "\(Int(result.answersPerSecond)) requests/s, \(cpu) µs CPU each"
-                    )
-                    runs.append(
-                        Run(
-                            loops: loops,
-                            connections: connections,
-                            depth: depth,
-                            requestsPerSecond: result.answersPerSecond.rounded(),
-                            cpuMicroseconds: cpu
-                        )
+                        requestsPerSecond: result.answersPerSecond.rounded(),
+                        cpuMicroseconds: result.cpuMicroseconds
                     )
                 }
+                say(
+                    "\(server.loops) loops, \(connections) connections, depth \(depth): "
+                        + "\(Int(median(these.map(\.requestsPerSecond)))) requests/s, "
+                        + "\(median(these.map(\.cpuMicroseconds))) µs CPU each, in the middle"
+                )
+                runs += these
             }
         }
         return runs

@@ -1,6 +1,6 @@
 // What a sync costs the server: one with nothing new against a raw io_uring echo of the same byte counts and against Redis
 // asked for the same, one with five changes against Redis; then LoopsCost.swift, BesideLarge.swift and SteadyState.swift. All
-// take turns, in changing order, so that a machine whose speed drifts drifts for all; servers on core 0, load on core 1.
+// take short turns, in changing order, so that a machine whose speed drifts drifts for all; servers on core 0, load on core 1.
 
 import ClosedLoop
 import Glibc
@@ -103,11 +103,8 @@ struct SyncCost {
                 nothingNew.append(contender(0))
                 fiveChanged.append(contender(5))
             }
-            for turn in 0..<(small ? 1 : 9) {
-                say("turn \(turn + 1), \(plans.count) connections")
-                for depth in [1, 16] { runs += try measure(.nothingNew, nothingNew, turn, depth, small) }
-                if plans.count == 64 { runs += try measure(.fiveChanged, fiveChanged, turn, 1, small) }
-            }
+            for depth in [1, 16] { runs += try measure(.nothingNew, nothingNew, depth, small) }
+            if plans.count == 64 { runs += try measure(.fiveChanged, fiveChanged, 1, small) }
             withExtendedLifetime((echo, fewBuffers)) {}
         }
         // Both end with their values.
@@ -161,39 +158,35 @@ struct SyncCost {
         }
     }
 
-    /// Each in its turn, another first each time.
-    private static func measure(
-        _ job: Job,
-        _ contenders: [Contender],
-        _ turn: Int,
-        _ depth: Int,
-        _ small: Bool
-    ) throws -> [Run] {
-        let first = turn % contenders.count
-        return try (contenders[first...] + contenders[..<first]).map { contender in
-            let connections = contender.plans.count
-            let result = try ClosedLoop(
-                port: contender.port,
-                plans: contender.plans,
-                depth: depth,
-                seconds: small ? 0.2 : 1,
-                server: contender.process
-            ).run(warmUp: small ? 0 : 0.2)
-            let cpu = ((result.cpuMicrosecondsPerAnswer ?? 0) * 1000).rounded() / 1000
+    private static func measure(_ job: Job, _ contenders: [Contender], _ depth: Int, _ small: Bool) throws -> [Run] {
+        let loads = contenders.map {
+            ClosedLoop(port: $0.port, plans: $0.plans, depth: depth, seconds: 0.1, server: $0.process)
+        }
+        let turns = try Turns.run(loads, turns: small ? 2 : 41)
+        return zip(contenders, turns).flatMap { contender, results in
+            let runs = results.map { result in
+                Run(
+                    job: job,
+                    connections: contender.plans.count,
+                    depth: depth,
+                    program: contender.program,
+                    requestsPerSecond: result.answersPerSecond.rounded(),
+                    cpuMicroseconds: result.cpuMicroseconds
+                )
+            }
             say(
-                "\(job.rawValue), \(connections) connections, depth \(depth), \(contender.program.rawValue): "
-                    + "\(Int(result.answersPerSecond)) requests/s, \(cpu) µs CPU each"
+                "\(job.rawValue), \(contender.plans.count) connections, depth \(depth), \(contender.program.rawValue): "
+                    + "\(Int(median(runs.map(\.requestsPerSecond)))) requests/s, "
+                    + "\(median(runs.map(\.cpuMicroseconds))) µs CPU each, in the middle"
             )
-            return Run(
-                job: job,
-                connections: connections,
-                depth: depth,
-                program: contender.program,
-                requestsPerSecond: result.answersPerSecond.rounded(),
-                cpuMicroseconds: cpu
-            )
+            return runs
         }
     }
+}
+
+extension ClosedLoop.Result {
+    /// Of one request, in microseconds, to the nanosecond.
+    var cpuMicroseconds: Double { ((cpuMicrosecondsPerAnswer ?? 0) * 1000).rounded() / 1000 }
 }
 
 /// Users spread over the graph, each with a session that stays: all of them are online and visible, as in life.

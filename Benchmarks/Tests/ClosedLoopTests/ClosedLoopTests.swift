@@ -83,6 +83,19 @@ import TidemarkEventLoop
         #expect(result.serverCPUSeconds! >= 0)
     }
 
+    @Test func loadsTakeTurns() throws {
+        let loads = ["answ", "repl"].map { prefix in
+            let port = startServer(
+                answer: Array((prefix == "answ" ? "answer" : "replies").utf8.prefix(6)),
+                connections: 3
+            )
+            return load(port: port, prefix: prefix)
+        }
+        let results = try Turns.run(loads, turns: 5)
+        #expect(results.map(\.count) == [5, 5])
+        #expect(results.joined().allSatisfy { $0.answers > 0 && $0.seconds >= 0.05 && $0.seconds < 5 })
+    }
+
     @Test func findsOutAWrongAnswer() throws {
         let port = startServer(answer: Array("error!".utf8), connections: 3)
         #expect {

@@ -34,7 +34,8 @@ struct DeadlineWheel: ~Copyable {
     /// A wheel for indices below `capacity`, with `tickNanoseconds` above 0.
     init(capacity: Int, tickNanoseconds: UInt64, now: UInt64) throws(SystemError) {
         precondition(tickNanoseconds > 0)
-        nodes = try Slab(count: capacity)
+        let nodes = try Slab<Node>(count: capacity)
+        self.nodes = nodes
         heads = .allocate(capacity: DeadlineWheel.buckets)
         heads.initialize(repeating: DeadlineWheel.none, count: DeadlineWheel.buckets)
         used = .allocate(capacity: DeadlineWheel.buckets / 64)

@@ -53,6 +53,8 @@ public enum EventLoopError: Error, Hashable, Sendable, CustomStringConvertible {
             "the loop holds its limit of \(limit) connections"
         case .configuration(let field, let value, let allowed):
             "\(field) is \(value); allowed is \(allowed.lowerBound) to \(allowed.upperBound)"
+        case .socket(let subject, let error) where error.code == EADDRINUSE:
+            "\(subject): \(error): something listens there; stop it, or take another address"
         case .socket(let subject, let error):
             "\(subject): \(error)"
         }

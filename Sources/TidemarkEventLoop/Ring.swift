@@ -62,22 +62,25 @@ struct Ring: ~Copyable {
     private var limit: UInt32 = 0
 
     init(submissions: Int, completions: Int) throws(EventLoopError) {
-        pointer = .allocate(capacity: 1)
-        pointer.initialize(to: io_uring())
-        let result = tidemark_ring_open(pointer, UInt32(submissions), UInt32(completions))
+        // A local until nothing can throw any more: with its only field that has no default the value would be whole, and be
+        // taken down as well.
+        let ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
+        ring.initialize(to: io_uring())
+        let result = tidemark_ring_open(ring, UInt32(submissions), UInt32(completions))
         if result < 0 {
-            pointer.deallocate()
+            ring.deallocate()
             throw Ring.openError(code: -result)
         }
         do {
-            try probe()
+            try Ring.probe(ring)
         } catch {
-            io_uring_queue_exit(pointer)
-            pointer.deallocate()
+            io_uring_queue_exit(ring)
+            ring.deallocate()
             throw error
         }
         // Spares the kernel a descriptor look-up a call; works without.
-        _ = io_uring_register_ring_fd(pointer)
+        _ = io_uring_register_ring_fd(ring)
+        pointer = ring
     }
 
     deinit {
@@ -97,8 +100,8 @@ struct Ring: ~Copyable {
 
     /// A kernel that has DEFER_TASKRUN (6.1) has multishot accept (5.19) and receive (6.0) as well, which no probe
     /// shows; operations can still be missing where they are filtered.
-    private func probe() throws(EventLoopError) {
-        guard tidemark_ring_has_needed_features(pointer) else {
+    private static func probe(_ ring: UnsafeMutablePointer<io_uring>) throws(EventLoopError) {
+        guard tidemark_ring_has_needed_features(ring) else {
             throw .kernelTooOld(kernel: kernelVersion(), missing: "EXT_ARG or NODROP")
         }
         let operations = 256
@@ -107,7 +110,7 @@ struct Ring: ~Copyable {
         defer { memory.deallocate() }
         memset(memory, 0, bytes)
         let probe = memory.bindMemory(to: io_uring_probe.self, capacity: 1)
-        let result = io_uring_register_probe(pointer, probe, UInt32(operations))
+        let result = io_uring_register_probe(ring, probe, UInt32(operations))
         guard result >= 0 else {
             let error = SystemError(operation: "io_uring_register", code: -result)
             throw [EPERM, EACCES].contains(-result) ? .ringRefused(kernel: kernelVersion(), error) : .ring(error)

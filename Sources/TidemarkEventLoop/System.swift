@@ -52,11 +52,12 @@ struct Slab<Element: BitwiseCopyable>: ~Copyable {
 
     init(count: Int) throws(SystemError) {
         precondition(count > 0)
-        byteCount = count * MemoryLayout<Element>.stride
+        let byteCount = count * MemoryLayout<Element>.stride
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         guard let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0), memory != MAP_FAILED else {
             throw SystemError(operation: "mmap", code: errno)
         }
+        self.byteCount = byteCount
         base = memory.bindMemory(to: Element.self, capacity: count)
     }
 

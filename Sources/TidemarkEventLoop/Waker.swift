@@ -33,9 +33,11 @@ final class WakerState: Sendable {
     let phase = Atomic<UInt8>(WakerState.awake)
     let descriptor: Int32
 
-    init() throws(SystemError) {
-        descriptor = try systemCall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC)) }
+    convenience init() throws(SystemError) {
+        self.init(descriptor: try systemCall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC)) })
     }
+
+    private init(descriptor: Int32) { self.descriptor = descriptor }
 
     deinit {
         closeDescriptor(descriptor)

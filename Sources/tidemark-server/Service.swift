@@ -29,7 +29,11 @@ struct Service {
         let descriptors = Self.raiseDescriptorLimit()
         // Before anything else, so that no signal finds nobody.
         let (events, tell) = AsyncStream.makeStream(of: Event.self)
-        let signals = StopSignals { tell.yield(.signal($0)) }
+        let signals = StopSignals {
+            tell.yield(.signal($0))
+        } again: { [log] number in
+            log.warning("\(name(of: number)) again: ended at once; all that was acknowledged is on disk")
+        }
         defer { withExtendedLifetime(signals) {} }
 
         var configuration = ServerConfiguration(
@@ -57,7 +61,7 @@ struct Service {
         for await event in events {
             switch event {
             case .signal(let number):
-                log.info("\(number == SIGINT ? "SIGINT" : "SIGTERM"): draining; a second one ends at once")
+                log.info("\(name(of: number)): draining; a second one ends at once")
                 try server.stop()
                 log.info("stopped; all that was acknowledged is on disk")
             case .failure(let error):
@@ -101,14 +105,16 @@ struct Service {
     private func connectionsMax(descriptors: Int) -> Int {
         let wanted = settings.connectionsMax.value
         // Files, loops, and connections that are refused.
-        let room = max(1, descriptors - min(descriptors / 4, 64 + 512 * settings.loops.value))
+        let kept = max(32, min(descriptors / 4, 64 + 512 * settings.loops.value))
+        let room = max(1, descriptors - kept)
         guard wanted > room else { return wanted }
-        log.notice(
-            """
-            room for \(room) connections, not the \(wanted) that --connections-max says: the system allows \(descriptors) open \
-            files (LimitNOFILE, ulimit -Hn)
-            """
-        )
+        let why =
+            "the system allows \(descriptors) open files, of which \(kept) are for other uses (LimitNOFILE, ulimit -Hn)"
+        if case .builtIn = settings.connectionsMax.origin {
+            log.info("room for \(room) connections: \(why)")
+        } else {
+            log.notice("room for \(room) connections, not the \(wanted) of \(settings.connectionsMax.origin): \(why)")
+        }
         return room
     }
 
@@ -123,3 +129,5 @@ struct Service {
         )
     }
 }
+
+private func name(of signal: Int32) -> String { signal == SIGINT ? "SIGINT" : "SIGTERM" }

@@ -1,11 +1,12 @@
 import Dispatch
 import Foundation
 
-/// SIGTERM and SIGINT: the first is told to `body`, the second ends the process at once, with 128 and its number.
+/// SIGTERM and SIGINT: the first is told to `body`, the second to `again`, and then it ends the process at once, with 128 and
+/// its number.
 final class StopSignals {
     private let sources: [any DispatchSourceSignal]
 
-    init(_ body: @escaping @Sendable (Int32) -> Void) {
+    init(_ body: @escaping @Sendable (Int32) -> Void, again: @escaping @Sendable (Int32) -> Void) {
         let queue = DispatchQueue(label: "tidemark-signals")
         let isStopping = Once()
         sources = [SIGTERM, SIGINT].map { number in
@@ -13,7 +14,10 @@ final class StopSignals {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler {
-                guard isStopping.isFirst() else { _exit(128 + number) }
+                guard isStopping.isFirst() else {
+                    again(number)
+                    _exit(128 + number)
+                }
                 body(number)
             }
             source.activate()

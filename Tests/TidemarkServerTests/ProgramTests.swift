@@ -115,6 +115,7 @@ import TidemarkWire
         #expect(service.waits(for: "a second one ends at once"))
         service.signal(signal)
         #expect(service.ended() == 128 + signal)
+        #expect(service.log.contains("\(signal == SIGINT ? "SIGINT" : "SIGTERM") again: ended at once"))
         #expect(!service.log.contains("stopped; all that was acknowledged"))
         withExtendedLifetime(session) {}
     }
@@ -144,6 +145,19 @@ import TidemarkWire
         #expect(service.ended() == 0)
     }
 
+    @Test func `with however few descriptors it starts, or says what there is not enough for`() throws {
+        for openFiles in 10..<64 {
+            let service = try Service("--listen", "127.0.0.1:0", "--data", data, "--loops", "2", openFiles: openFiles)
+            if service.waits(for: "loaded in") {
+                service.signal(SIGTERM)
+                #expect(service.ended() == 0, "\(openFiles)")
+                break
+            }
+            let status = service.ended()
+            #expect(status > 0 && status < 128 && !service.log.isEmpty, "\(openFiles): \(status), \(service.log)")
+        }
+    }
+
     /// Hundredths of a second that the process has used.
     private func cpuTicks(_ id: Int32) throws -> Int {
         let fields = try String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8).split(separator: ")")[1].split(
@@ -156,11 +170,13 @@ import TidemarkWire
         let service = try Service("--unix", directory.path + "/s", "--data", data, openFiles: 400)
         #expect(service.waits(for: "the system allows 400 open files"))
         #expect(service.waits(for: "loaded in"))
-        #expect(service.log.contains("room for 300 connections, not the 1000000 that --connections-max says"))
+        #expect(service.log.contains("room for 300 connections: the system allows"))
         let sessions = try (0..<300).map { _ in try UnixSession(directory.path + "/s") }
         let refused = try UnixSession(connecting: directory.path + "/s")
         guard case .error(let error) = try refused.hear().message else { throw UnixSession.Failed() }
         #expect(error.code == ErrorCode.retryLater.rawValue)
+        #expect(service.waits(for: "there are as many as --connections-max allows"))
+        #expect(service.waits(for: "no connection was refused for a second; before, 1 were"))
         #expect(sessions.count == 300)
         service.signal(SIGTERM)
         #expect(service.ended() == 0)

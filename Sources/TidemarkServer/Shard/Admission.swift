@@ -19,6 +19,8 @@ final class Admission: Sendable {
     private let connectionsMax: Int
     private let perAddressMax: Int
     private let count = Atomic<Int>(0)
+    private let refusedInAll = Atomic<UInt64>(0)
+    private let refusedOfNetwork = Atomic<UInt64>(0)
     private let networks = Mutex<[PeerNetwork: Int]>([:])
 
     init(connectionsMax: Int, perAddressMax: Int) {
@@ -30,6 +32,7 @@ final class Admission: Sendable {
     func admit(_ network: PeerNetwork?) throws(Refusal) {
         guard count.add(1, ordering: .relaxed).newValue <= connectionsMax else {
             count.subtract(1, ordering: .relaxed)
+            refusedInAll.add(1, ordering: .relaxed)
             throw .tooMany
         }
         guard let network else { return }
@@ -41,8 +44,14 @@ final class Admission: Sendable {
         }
         guard isAdmitted else {
             count.subtract(1, ordering: .relaxed)
+            refusedOfNetwork.add(1, ordering: .relaxed)
             throw .tooManyOfNetwork
         }
+    }
+
+    /// How many were refused since the start.
+    var refused: (inAll: UInt64, ofNetwork: UInt64) {
+        (refusedInAll.load(ordering: .relaxed), refusedOfNetwork.load(ordering: .relaxed))
     }
 
     /// One that was admitted is gone.

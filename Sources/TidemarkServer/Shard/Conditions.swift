@@ -11,6 +11,10 @@ struct Conditions {
     /// Of the loop's accepting, when it was last looked at; and whether that was said.
     private var acceptPauses: UInt64 = 0
     private var isFull = false
+    /// Connections refused, when that was last looked at, and when the refusing began.
+    private var refused: (inAll: UInt64, ofNetwork: UInt64) = (0, 0)
+    private var refusedBefore: UInt64 = 0
+    private var isRefusing = false
 
     init(isSilent: Bool) { self.isSilent = isSilent }
 
@@ -31,12 +35,31 @@ struct Conditions {
             log.error(
                 """
                 no descriptor or no memory is left: new connections wait until others go; allow more open files (LimitNOFILE, \
-                ulimit -Hn), or set --connections-max below what is allowed
+                ulimit -Hn), or fewer connections than now (--connections-max)
                 """
             )
         } else if wasFull, !isFull {
             log.notice("new connections are accepted again")
         }
+    }
+
+    /// To be called about once a second.
+    mutating func tellOfRefusals(_ admission: Admission, _ log: Logger) {
+        if isSilent { return }
+        let now = admission.refused
+        let (all, before) = (now.inAll + now.ofNetwork, refused.inAll + refused.ofNetwork)
+        if all != before, !isRefusing {
+            (isRefusing, refusedBefore) = (true, before)
+            let cause =
+                now.inAll != refused.inAll
+                ? "there are as many as --connections-max allows"
+                : "of one address there are as many as --connections-per-address allows; if it is a proxy's, allow more"
+            log.warning("connections are refused (\"retryLater\"): \(cause)")
+        } else if all == before, isRefusing {
+            isRefusing = false
+            log.notice("no connection was refused for a second; before, \(all - refusedBefore) were")
+        }
+        refused = now
     }
 
     private mutating func tellOfDisk(_ isStalled: Bool, _ log: Logger) {

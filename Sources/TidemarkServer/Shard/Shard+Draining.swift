@@ -25,7 +25,11 @@ extension Shard {
             try iterate()
         }
         if loop.connectionCount > 0 {
-            log.warning("clients did not take their last answers", metadata: ["connections": "\(loop.connectionCount)"])
+            let unread = (0..<clients.count).count { clients.id($0).map { loop.outputBytes($0) > 0 } ?? false }
+            log.warning(
+                "clients that did not hang up in time are cut off",
+                metadata: ["connections": "\(loop.connectionCount)", "unread": "\(unread)", "loop": "\(index)"]
+            )
         }
         recording?.stopped()
         // Of what is applied from now on nothing is sent, or recorded.

@@ -15,6 +15,7 @@ extension Shard {
         nextCollection = loop.now + Self.collectionInterval
         let now = conditions.look(at: changeLog, log)
         conditions.tellOfAccepting(pauses: loop.statistics.acceptPauses, log)
+        conditions.tellOfRefusals(admission, log)
         guard submissions.isEmpty, changeLog.hasRoom else { return }
         let age = UInt64(configuration.tombstoneRetention.components.seconds) * 1_000_000
         let retention = TombstoneRetention(

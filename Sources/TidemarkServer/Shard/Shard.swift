@@ -34,7 +34,8 @@ struct Shard: ~Copyable {
 
     /// Entries of deleted accounts undone in an iteration: some tens of microseconds.
     private static let maintenanceSteps = 128
-    private static let refusedMax = 256
+    /// Refused connections that may take their time; fewer where there is room for few in all.
+    private var refusedMax: Int { min(256, max(1, configuration.connectionsMax / (8 * team.map.count))) }
     /// How often tombstones are looked for.
     static let collectionInterval = Duration.seconds(1)
 
@@ -247,7 +248,7 @@ struct Shard: ~Copyable {
     /// Some are told why, and may take their time to read it; they count for nothing, so where they are many, the next ones
     /// are closed at once, and their descriptors are free.
     private mutating func refuse(_ id: ConnectionID, _ refusal: Admission.Refusal) {
-        guard refusedCount < Self.refusedMax else {
+        guard refusedCount < refusedMax else {
             counters.countError()
             clients[Int(id.slot)].isClosing = true
             if recording != nil { recording!.ended(id, by: .server) }

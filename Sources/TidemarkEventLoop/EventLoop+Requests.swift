@@ -78,7 +78,7 @@ extension EventLoop {
         if let base = bytes.baseAddress, bytes.count > 0 {
             let tag = RequestTag(.send, slot: slot, generation: connection.pointee.generation)
             // Of a close's last answers in small parts: each that the peer takes shows that it still reads.
-            let count = min(bytes.count, connection.pointee.has(.flushing) ? 1 << 14 : sendBytesMax)
+            let count = min(bytes.count, sendBytesMax, connection.pointee.has(.flushing) ? 1 << 14 : .max)
             if tidemark_prepare_send(ring.pointer, connection.pointee.descriptor, base, count, tag.bits) {
                 connection.pointee.flags.insert(.sendInFlight)
             }
@@ -137,15 +137,14 @@ extension EventLoop {
     /// A cancel that did not succeed. What it was for may just have completed, or is between two attempts of the kernel,
     /// which does not find it then: if it is still there, it is cancelled again.
     mutating func completeCancel(_ completion: Completion) {
+        guard completion.result == -ENOENT else { return }
         // Of a listener: no connection has that generation.
         if completion.tag.generation == 0 {
             listeners[Int(completion.tag.slot)].cancelling = false
             listenersNeedCare = true
             return
         }
-        guard completion.result == -ENOENT,
-            let connection = connections.find(completion.tag.slot, completion.tag.generation)
-        else { return }
+        guard let connection = connections.find(completion.tag.slot, completion.tag.generation) else { return }
         connection.pointee.flags.subtract([.stoppingConnect, .stoppingReceive, .stoppingSend])
         touch(completion.tag.slot)
     }

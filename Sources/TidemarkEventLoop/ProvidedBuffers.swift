@@ -8,8 +8,8 @@
 //
 // The kernel takes buffers in turn, so it would go through all of them and find each one cold: megabytes, in the place of
 // what the connections need in the cache. So it has only some at a time, those that came back last; twice as many each time
-// that it found none, and half of them again when it long found some. They begin a line of the cache after one another's beginning: a page apart, they would all
-// fall into the same few sets of it.
+// that it found none, and half of them again when it long found some. They begin a line of the cache after one another's
+// beginning: a page apart, they would all fall into the same few sets of it.
 
 import CTidemarkLinux
 import Glibc

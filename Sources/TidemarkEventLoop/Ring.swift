@@ -62,8 +62,7 @@ struct Ring: ~Copyable {
     private var limit: UInt32 = 0
 
     init(submissions: Int, completions: Int) throws(EventLoopError) {
-        // A local until nothing can throw any more: with its only field that has no default the value would be whole, and be
-        // taken down as well.
+        // A local until nothing can throw any more: once `pointer` is set the value is whole, and a throw takes it down as well.
         let ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
         ring.initialize(to: io_uring())
         let result = tidemark_ring_open(ring, UInt32(submissions), UInt32(completions))

@@ -6,14 +6,6 @@ import TidemarkServer
 import TidemarkWire
 
 @Suite("Connections that come and go") struct AdmissionTests {
-    private func login(_ server: TestServer, _ user: UserID = 1) throws -> RawClient {
-        let raw = RawClient(port: server.port)
-        raw.send([.hello(Hello()), .authenticate(.ticket(server.ticket(user)))])
-        _ = try raw.message()
-        guard case .authenticateOK = try raw.message().message else { throw RawClient.Closed() }
-        return raw
-    }
-
     @Test(
         "more than so many from one address are told to come later, and let in once others have gone",
         arguments: [1, 3]
@@ -24,7 +16,7 @@ import TidemarkWire
             $0.connectionsPerAddressMax = 10
         }
         // On whatever loop each of them is by now.
-        var inside = try (1...10 as ClosedRange<UserID>).map { try login(server, $0) }
+        var inside = try (1...10 as ClosedRange<UserID>).map { try RawClient.login(server, $0) }
         for _ in 0..<5 {
             let outside = RawClient(port: server.port)
             let error = try outside.error()
@@ -37,10 +29,10 @@ import TidemarkWire
         var after: [RawClient] = []
         let patience = ContinuousClock.now + .seconds(60)
         while after.count < 4, ContinuousClock.now < patience {
-            if let next = try? login(server, 11) { after.append(next) }
+            if let next = try? RawClient.login(server, 11) { after.append(next) }
         }
         #expect(after.count == 4)
-        #expect(throws: RawClient.Closed.self) { _ = try login(server, 12) }
+        #expect(throws: RawClient.Closed.self) { _ = try RawClient.login(server, 12) }
         // Those inside notice nothing.
         for each in inside {
             each.send([.ping(Ping())], firstRequest: 9)
@@ -51,7 +43,7 @@ import TidemarkWire
     @Test("more than so many in all are told to come later, on Unix sockets too; the administrator is let in")
     func inAll() async throws {
         let server = try TestServer(World.accounts(4)) { $0.connectionsMax = 3 }
-        let inside = try (1...3 as ClosedRange<UserID>).map { try login(server, $0) }
+        let inside = try (1...3 as ClosedRange<UserID>).map { try RawClient.login(server, $0) }
         let outside = RawClient(port: server.port)
         #expect(try outside.error().detail == "the server has as many connections as it takes")
         await #expect(throws: (any Error).self) { try await server.session(4) { _ in } }
@@ -70,7 +62,7 @@ import TidemarkWire
         raw.send([.hello(Hello())])
         guard case .helloOK(let hello) = try raw.message().message else { throw RawClient.Closed() }
         #expect(hello.idleSeconds == 1)
-        let (alive, dead) = (try login(server, 1), try login(server, 2))
+        let (alive, dead) = (try RawClient.login(server, 1), try RawClient.login(server, 2))
         for _ in 0..<3 {
             guard case .ping(let ping) = try alive.message().message else { throw RawClient.Closed() }
             alive.send(Message.pong(ping).frame(request: 0))

@@ -6,19 +6,6 @@ import TidemarkServer
 import TidemarkWire
 
 @Suite("Deadlines") struct DeadlineTests {
-    private static func login(
-        _ server: TestServer,
-        _ user: UserID,
-        receiveBufferBytes: Int32? = nil
-    ) throws
-        -> RawClient
-    {
-        let raw = RawClient(port: server.port, receiveBufferBytes: receiveBufferBytes)
-        raw.send([.hello(Hello()), .authenticate(.ticket(server.ticket(user)))])
-        for _ in 0..<2 { _ = try raw.message() }
-        return raw
-    }
-
     /// Everything up to the end; the last frame is a closing error.
     private static func lastWord(_ raw: RawClient) throws -> ErrorMessage {
         var last: ErrorMessage?
@@ -44,7 +31,7 @@ import TidemarkWire
     @Test("who does not say who it is", arguments: [[], [Message.hello(Hello())]])
     func authenticate(said: [Message]) throws {
         let server = try TestServer(World.accounts(2)) { $0.authenticateTimeout = .milliseconds(300) }
-        let inside = try Self.login(server, 1)
+        let inside = try RawClient.login(server, 1)
         let raw = RawClient(port: server.port)
         raw.send(said)
         for _ in said { _ = try raw.message() }
@@ -83,7 +70,7 @@ import TidemarkWire
     @Test("who begins a frame and does not complete it, or byte by byte", arguments: [false, true])
     func frame(trickles: Bool) throws {
         let server = try TestServer(World.accounts(2)) { $0.frameTimeout = .milliseconds(300) }
-        let (inside, raw) = (try Self.login(server, 1), try Self.login(server, 2))
+        let (inside, raw) = (try RawClient.login(server, 1), try RawClient.login(server, 2))
         let frame = Message.profileSet(
             ProfileSet(fields: [FieldChange(.note, text: String(repeating: "n", count: 500))])
         ).frame(request: 3)
@@ -104,8 +91,8 @@ import TidemarkWire
             $0.readTimeout = .milliseconds(300)
             $0.loops = 1
         }
-        let inside = try Self.login(server, 2)
-        let raw = try Self.login(server, 1, receiveBufferBytes: 4_096)
+        let inside = try RawClient.login(server, 2)
+        let raw = try RawClient.login(server, 1, receiveBufferBytes: 4_096)
         // 56 MB of answers.
         raw.send(Array(repeating: .sync(Sync()), count: 4_000), firstRequest: 3)
         let patience = ContinuousClock.now + .seconds(20)
@@ -123,7 +110,7 @@ import TidemarkWire
             $0.readTimeout = .seconds(3_600)
             $0.loops = 1
         }
-        let raw = try Self.login(server, 1, receiveBufferBytes: 4_096)
+        let raw = try RawClient.login(server, 1, receiveBufferBytes: 4_096)
         raw.sendTimeout(milliseconds: 300)
         let ping = Message.ping(Ping()).frame(request: 3)
         // In segments, each of which is answered by itself.
@@ -132,7 +119,7 @@ import TidemarkWire
         while sent < 200 << 20, raw.sendSome(pings) { sent += pings.count }
         // The kernels' buffers of both sides, and a quarter of a megabyte of the server's: what comes then has to wait.
         #expect(sent < 200 << 20)
-        try Self.expectAnswer(try Self.login(server, 2))
+        try Self.expectAnswer(try RawClient.login(server, 2))
     }
 
     @Test("who always has more to ask than is answered in its turn is not slow, nor silent") func busy() throws {
@@ -141,7 +128,7 @@ import TidemarkWire
             $0.idleTimeout = .seconds(1)
             $0.loops = 1
         }
-        let raw = try Self.login(server, 1)
+        let raw = try RawClient.login(server, 1)
         // A frame in two pieces, and then more at once than the server answers in a turn, for longer than any deadline.
         let frame = Message.ping(Ping()).frame(request: 3)
         raw.send(Array(frame.prefix(3)))

@@ -250,6 +250,10 @@ struct Shard: ~Copyable {
     private mutating func refuse(_ id: ConnectionID, _ refusal: Admission.Refusal) {
         guard refusedCount < refusedMax else {
             counters.countError()
+            log.debug(
+                "refused, and closed at once",
+                metadata: ["connection": "\(id.slot)", "detail": "\(refusal.description)"]
+            )
             clients[Int(id.slot)].isClosing = true
             if recording != nil { recording!.ended(id, by: .server) }
             return loop.close(id, flushing: false)

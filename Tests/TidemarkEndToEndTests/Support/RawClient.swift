@@ -33,6 +33,15 @@ final class RawClient: @unchecked Sendable {
 
     deinit { close(descriptor) }
 
+    /// Logs the user in over TCP, and has read what the server says to that.
+    static func login(_ server: TestServer, _ user: UserID, receiveBufferBytes: Int32? = nil) throws -> RawClient {
+        let raw = RawClient(port: server.port, receiveBufferBytes: receiveBufferBytes)
+        raw.send([.hello(Hello()), .authenticate(.ticket(server.ticket(user)))])
+        _ = try raw.message()
+        guard case .authenticateOK = try raw.message().message else { throw Closed() }
+        return raw
+    }
+
     func send(_ bytes: [UInt8]) { _ = sendSome(bytes) }
 
     /// Whether all of it was taken: not if the server has closed, or the time for it is over.

@@ -81,6 +81,7 @@ extension EventLoop {
             let count = min(bytes.count, sendBytesMax, connection.pointee.has(.flushing) ? 1 << 14 : .max)
             if tidemark_prepare_send(ring.pointer, connection.pointee.descriptor, base, count, tag.bits) {
                 connection.pointee.flags.insert(.sendInFlight)
+                ring.sends &+= 1
             }
             return
         }

@@ -49,6 +49,7 @@ public struct EventLoop: ~Copyable {
     let sendBytesMax: Int
     let closeTimeout: Duration
     let acceptPause: Duration
+    let gatherMicroseconds: UInt32
 
     /// The time at which the last `wait` ended.
     public internal(set) var now: MonotonicTime
@@ -93,6 +94,7 @@ public struct EventLoop: ~Copyable {
         sendBytesMax = configuration.sendBytesMax
         closeTimeout = configuration.closeTimeout
         acceptPause = configuration.acceptPause
+        gatherMicroseconds = UInt32(configuration.gatherTime.wholeNanoseconds / 1000)
         now = clock
     }
 
@@ -127,7 +129,7 @@ public struct EventLoop: ~Copyable {
         let allStarted = startWake() && startListeners() && startTouched()
         let timeout = allStarted && ready.count == 0 && !ring.hasCompletions ? timeout(until: deadline) : 0
         let mayNotSleep = timeout == 0 || !wakerState.beginSleep()
-        try ring.submitAndWait(timeout: mayNotSleep ? 0 : timeout)
+        try ring.submitAndWait(timeout: mayNotSleep ? 0 : timeout, gathering: gatherMicroseconds)
         if wakerState.endSleep() { woken = true }
         if ring.hasOverflown { statistics.completionOverflows &+= 1 }
         now = .readClock()

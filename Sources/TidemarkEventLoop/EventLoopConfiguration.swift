@@ -32,6 +32,9 @@ public struct EventLoopConfiguration: Sendable {
     public var closeTimeout = Duration.seconds(5)
     /// How long accepting rests after the process or the system ran out of descriptors or memory.
     public var acceptPause = Duration.milliseconds(100)
+    /// How long a loop that has just had much to do at a time waits for as much again, where a completion is there already:
+    /// 0 (not at all) to a second. From Linux 6.12 on. The thread's timer slack comes on top.
+    public var gatherTime = Duration.microseconds(20)
     /// The grain of connection deadlines: they fire up to this much late. At least a microsecond.
     public var deadlineTick = Duration.milliseconds(10)
 
@@ -52,6 +55,8 @@ public struct EventLoopConfiguration: Sendable {
         try check("outputLowWater", outputLowWater, in: 0...outputHighWater)
         try check("sendBytesMax", sendBytesMax, in: 4096...1 << 30)
         let tick = Int(clamping: deadlineTick.wholeNanoseconds)
+        let gather = Int(clamping: gatherTime.wholeNanoseconds)
+        try check("gatherTime (nanoseconds)", gather, in: 0...1_000_000_000)
         try check("deadlineTick (nanoseconds)", tick, in: 1000...3_600_000_000_000)
     }
 

@@ -58,8 +58,22 @@ struct Completion {
 
 struct Ring: ~Copyable {
     let pointer: UnsafeMutablePointer<io_uring>
+    /// To wait for fewer than so many together would not pay for the timer.
+    private static let fewest: UInt32 = 4
+    /// An hour: as good as for ever.
+    private static let longest: UInt64 = 3_600_000_000_000
+
+    /// Sends prepared since the last wait, and before it.
+    var sends: UInt32 = 0
+    private var sendsBefore: UInt32 = 0
+    /// Completions of other requests that a wait has brought, of late.
+    private var busyness: UInt32 = 0
+
     private var read: UInt32 = 0
     private var limit: UInt32 = 0
+    private let isRegistered: Bool
+    /// Whether the kernel can wait for several completions for a short time: it can since Linux 6.12.
+    private let canGather: Bool
 
     init(submissions: Int, completions: Int) throws(EventLoopError) {
         // A local until nothing can throw any more: once `pointer` is set the value is whole, and a throw takes it down as well.
@@ -78,7 +92,8 @@ struct Ring: ~Copyable {
             throw error
         }
         // Spares the kernel a descriptor look-up a call; works without.
-        _ = io_uring_register_ring_fd(ring)
+        isRegistered = io_uring_register_ring_fd(ring) == 1
+        canGather = tidemark_ring_can_gather(ring)
         pointer = ring
     }
 
@@ -130,9 +145,23 @@ struct Ring: ~Copyable {
 
     /// Submits what is prepared, and waits for a completion for at most `timeout` nanoseconds (`.max`: for ever; 0:
     /// not at all). Then the completions that there are can be read.
-    mutating func submitAndWait(timeout: UInt64) throws(EventLoopError) {
+    ///
+    /// Where waits have brought many, half as many are waited for, for at most `gathering` microseconds: under load others
+    /// are about to come, and to enter the kernel for each costs more than all else that is done for it. Sends come on
+    /// top: most have completed when they are submitted, and to have done so is nothing to return for.
+    mutating func submitAndWait(timeout: UInt64, gathering: UInt32) throws(EventLoopError) {
+        busyness = max(limit &- min(limit, sendsBefore), busyness / 2)
+        let wanted = sends &+ busyness / 2
+        sendsBefore = sends
+        sends = 0
         giveBack()
-        let result = tidemark_ring_submit_and_wait(pointer, timeout == 0 ? 0 : 1, timeout)
+        let result =
+            if timeout == 0 || busyness < Ring.fewest || gathering == 0 || !canGather {
+                tidemark_ring_submit_and_wait(pointer, timeout == 0 ? 0 : 1, timeout)
+            } else {
+                // The kernel takes no "for ever" here.
+                tidemark_ring_submit_and_gather(pointer, isRegistered, wanted, gathering, min(timeout, Ring.longest))
+            }
         limit = tidemark_ring_ready(pointer)
         try check(result)
     }

@@ -10,6 +10,7 @@ struct ExitStatus {
     let code: Int32
 
     static let findings = ExitStatus(code: 1)
+    static let usage = ExitStatus(code: 64)
     static let badData = ExitStatus(code: 65)
     static let noInput = ExitStatus(code: 66)
     static let noUser = ExitStatus(code: 67)
@@ -35,11 +36,12 @@ struct ExitStatus {
         case let error as BackupFailed: self = Self.of(error.reason)
         case let error as RestoreError: self = Self.of(error)
         case is NobodyAnswers: self = .unavailable
-        case is ConfigurationError, is TicketKeys.FileError: self = .configuration
+        case let error as ConfigurationError: self = error.isUsage ? .usage : .configuration
+        case is TicketKeys.FileError: self = .configuration
         case is ImportError: self = .badData
         case is ImportSource.ReadError: self = .noInput
         case is NoSuchUser: self = .noUser
-        case is CannotMakeKeyFile: self = .cannotCreate
+        case is CannotMakeKeyFile, is CannotRecord: self = .cannotCreate
         default:
             // The parser's own errors are not public; they all have a usage text.
             if ServerProgram.exitCode(for: error) == .validationFailure

@@ -31,7 +31,8 @@ struct KeyFile {
                 origin: setting.origin,
                 reason:
                     "there is no key file \(path); 'tidemark-server serve' without --key-file makes one at its first "
-                    + "start, in its data directory"
+                    + "start, in its data directory",
+                isOfFile: true
             )
         }
         let keys = try TicketKeys(file: path)

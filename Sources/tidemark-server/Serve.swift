@@ -44,7 +44,9 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Listen on a Unix socket. Whoever may open it may log in as any user.",
+            """
+            Listen on a Unix socket, and on no port unless --listen says so. Whoever may open it may log in as any user.
+            """,
             valueName: "path"
         )
     )
@@ -78,7 +80,7 @@ struct Serve: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             Serve with so many event loops, each a thread with its share of the users (default: one for each core that \
-            this process may use, \(ServerConfiguration.defaultLoops) here).
+            this process may use, \(ServerConfiguration.defaultLoops) here; at most \(ServerConfiguration.loopsMax)).
             """,
             valueName: "count"
         )
@@ -88,8 +90,9 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Take so many connections (default: \(ServerConfiguration.defaultConnectionsMax)); one more is told to come \
-            later.
+            Take so many connections, 1 to \(ServerConfiguration.connectionsLimit) (default: \
+            \(ServerConfiguration.defaultConnectionsMax), or as many as there may be open files for); one more is told to \
+            come later.
             """,
             valueName: "count"
         )
@@ -111,7 +114,7 @@ struct Serve: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             Close a connection that says nothing for so long (default: \(ServerConfiguration.defaultIdleSeconds); 0 for \
-            never). It is asked for a sign of life after half of it.
+            never; at most \(ServerConfiguration.idleSecondsLimit)). It is asked for a sign of life after half of it.
             """,
             valueName: "seconds"
         )
@@ -133,7 +136,7 @@ struct Serve: AsyncParsableCommand {
         help: ArgumentHelp(
             """
             Keep what tells a client that a contact was removed for so long (default: \
-            \(ServerConfiguration.defaultTombstoneDays)). A device that was away for longer gets everything anew.
+            \(ServerConfiguration.defaultTombstoneDays); 1 to 36500). A device that was away for longer gets everything anew.
             """,
             valueName: "days"
         )

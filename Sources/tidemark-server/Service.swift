@@ -87,7 +87,7 @@ struct Service {
             log.info("recording into \(file.value), tickets included")
             return recorder
         } catch {
-            throw ConfigurationError(origin: file.origin, reason: "\(error)")
+            throw CannotRecord(origin: file.origin, reason: "\(error)")
         }
     }
 
@@ -128,6 +128,12 @@ struct Service {
             """
         )
     }
+}
+
+struct CannotRecord: Error, CustomStringConvertible {
+    var origin: Settings.Origin
+    var reason: String
+    var description: String { "\(origin): \(reason)" }
 }
 
 private func name(of signal: Int32) -> String { signal == SIGINT ? "SIGINT" : "SIGTERM" }

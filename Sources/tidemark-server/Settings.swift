@@ -28,6 +28,15 @@ enum Key: String, CaseIterable {
 struct ConfigurationError: Error, CustomStringConvertible {
     var origin: Settings.Origin
     var reason: String
+
+    /// The file that it names is wrong, and not the value itself.
+    var isOfFile = false
+
+    /// Whoever started the program can type it anew.
+    var isUsage: Bool {
+        if case .flag = origin { !isOfFile } else { false }
+    }
+
     var description: String {
         if case .builtIn = origin { return reason }
         return "\(origin): \(reason)"

@@ -85,7 +85,7 @@ struct EchoServer: ~Copyable {
         }
     }
 
-    private mutating func handleAll() throws {
+    mutating func handleAll() throws {
         while let event = loop.next() {
             handle(event)
             if flushes { try loop.flush() }

@@ -39,6 +39,32 @@ extension EventLoopTests {
             #expect(server.loop.statistics.accepted == 500)
         }
 
+        /// Who waits for several after many came gets on with one alone, without anybody's deadline.
+        @Test(arguments: [0, 1, 20_000]) func oneAloneAfterMany(gatherMicroseconds: Int) throws {
+            var server = try EchoServer { $0.gatherTime = .microseconds(gatherMicroseconds) }
+            let peers = try (0..<32).map { _ in try server.connectDescriptor() }
+            defer { for peer in peers { Glibc.close(peer) } }
+            func say(_ peer: Int32) { #expect(Glibc.send(peer, "x", 1, Int32(MSG_NOSIGNAL)) == 1) }
+            func hears(_ peer: Int32) -> Bool {
+                var byte: UInt8 = 0
+                return recv(peer, &byte, 1, Int32(MSG_DONTWAIT)) == 1
+            }
+            for _ in 0..<20 {
+                for peer in peers { say(peer) }
+                var silent = Set(peers)
+                while !silent.isEmpty {
+                    try server.loop.wait()
+                    try server.handleAll()
+                    silent = silent.filter { !hears($0) }
+                }
+                say(peers[7])
+                while !hears(peers[7]) {
+                    try server.loop.wait()
+                    try server.handleAll()
+                }
+            }
+        }
+
         /// All at once, each says something, is answered and leaves, a third of them with a reset.
         @Test func fiveThousandConnections() throws {
             var limit = rlimit()

@@ -29,18 +29,30 @@ import Testing
 
     @Test func `it says what it does, and what it did`() throws {
         let file = directory.path + "/r.pcap"
-        let service = try Service("--unix", socket, "--data", data, "--record", file)
+        let service = try Service(
+            "--unix",
+            socket,
+            "--data",
+            data,
+            "--record",
+            file,
+            "--loops",
+            "1",
+            "--log-level",
+            "debug"
+        )
         #expect(service.waits(for: "loaded in"))
         #expect(service.log.contains("recording into \(file), tickets included"))
         visit()
         service.signal(SIGTERM)
         #expect(service.ended() == 0)
         #expect(service.log.contains("recorded 1 connection, "))
+        #expect(service.log.contains("connection=0.0.1 reason="))
         let bytes = try directory.bytes(of: "r.pcap")
         #expect(bytes.prefix(4) == [0x4D, 0x3C, 0xB2, 0xA1])
         #expect(String(decoding: bytes, as: UTF8.self).contains("nonsense"))
         let again = try Program.run("serve", "--unix", socket, "--data", data, "--record", file)
-        #expect(again.status == 78)
+        #expect(again.status == 73)
         #expect(again.errors.contains("error: --record: \(file) is not empty, and a recording replaces nothing: name"))
         #expect(try directory.bytes(of: "r.pcap") == bytes)
     }

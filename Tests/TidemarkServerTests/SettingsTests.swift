@@ -138,6 +138,12 @@ import TidemarkServer
         #expect(outcome.errors == "tidemark-server: error: \(name) in the environment: \(message)\n")
     }
 
+    @Test func `a flag that is out of its range is a wrong flag`() throws {
+        let outcome = try Program.run("serve", "--show-config", "--loops", "0")
+        #expect(outcome.status == 64)
+        #expect(outcome.errors == "tidemark-server: error: --loops: \"0\" is not a number from 1 to 256\n")
+    }
+
     @Test func `beyond this machine only when told so`() throws {
         let refused = try Program.run("serve", "--listen", "0.0.0.0:0", "--data", directory.path)
         #expect(refused.status == 78)

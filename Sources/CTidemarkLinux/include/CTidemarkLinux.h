@@ -82,6 +82,37 @@ static inline int tidemark_ring_submit_and_wait(struct io_uring *ring, unsigned 
     return io_uring_submit_and_wait_timeout(ring, &first, wanted, timeout_ns == UINT64_MAX ? NULL : &timeout, NULL);
 }
 
+/* Whether the kernel can wait for several completions for a short time, and for one from then on (Linux 6.12). */
+static inline bool tidemark_ring_can_gather(const struct io_uring *ring) {
+    unsigned min_timeout = 1u << 15;
+    return ring->features & min_timeout;
+}
+
+/* Submits what is prepared and waits until there are `wanted` completions, or `gather_us` have passed and there is one, but
+ * for at most `timeout_ns`. liburing 2.3 has no call for it, so this tells the kernel itself what is in the submission
+ * queue; `registered` is whether `io_uring_register_ring_fd` has succeeded. */
+static inline int tidemark_ring_submit_and_gather(struct io_uring *ring, bool registered, unsigned wanted,
+                                                  unsigned gather_us, uint64_t timeout_ns) {
+    struct __kernel_timespec timeout = {
+        .tv_sec = (long long)(timeout_ns / 1000000000u),
+        .tv_nsec = (long long)(timeout_ns % 1000000000u),
+    };
+    struct io_uring_sq *queue = &ring->sq;
+    unsigned mask = *queue->kring_mask;
+    for (; queue->sqe_head != queue->sqe_tail; queue->sqe_head++)
+        queue->array[queue->sqe_head & mask] = queue->sqe_head & mask;
+    __atomic_store_n(queue->ktail, queue->sqe_tail, __ATOMIC_RELEASE);
+    struct io_uring_getevents_arg argument = {
+        .sigmask_sz = _NSIG / 8,
+        .pad = gather_us, /* min_wait_usec in newer headers */
+        .ts = (uint64_t)(uintptr_t)&timeout,
+    };
+    unsigned submitted = queue->sqe_tail - __atomic_load_n(queue->khead, __ATOMIC_ACQUIRE);
+    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | (registered ? IORING_ENTER_REGISTERED_RING : 0);
+    return io_uring_enter2((unsigned)ring->enter_ring_fd, submitted, wanted, flags, (sigset_t *)&argument,
+                           sizeof argument);
+}
+
 static inline unsigned tidemark_ring_submission_space(const struct io_uring *ring) {
     return io_uring_sq_space_left(ring);
 }

@@ -249,7 +249,7 @@ extension Shard {
         log.debug(
             "refused",
             metadata: [
-                "peer": "\(loop.peerAddress(id) ?? "unix")", "connection": "\(id.slot)", "request": "\(request)",
+                "peer": "\(peer(id))", "connection": "\(name(id))", "request": "\(request)",
                 "error": "\(ErrorCode(rawValue: error.code).map { "\($0)" } ?? "\(error.code)")",
                 "detail": "\(error.detail)",
             ]

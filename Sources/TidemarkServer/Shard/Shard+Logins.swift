@@ -30,7 +30,10 @@ extension Shard {
     mutating func enter(_ id: ConnectionID, as user: AccountIndex, _ request: UInt16) {
         let slot = Int(id.slot)
         let action = clients[slot].session.authenticated(as: directory.id(of: user))
-        log.debug("authenticated", metadata: ["connection": "\(id.slot)", "user": "\(directory.id(of: user))"])
+        log.debug(
+            "authenticated",
+            metadata: ["peer": "\(peer(id))", "connection": "\(name(id))", "user": "\(directory.id(of: user))"]
+        )
         clients[slot].user = user
         clients[slot].wish = .online
         movePresence(of: user, from: nil, to: .online)

@@ -214,7 +214,7 @@ struct Shard: ~Copyable {
         case .detached(let id):
             depart(id)
         case .closed(let id, let reason):
-            log.trace("closed", metadata: ["connection": "\(id.slot)", "reason": "\(reason)"])
+            log.debug("closed", metadata: ["connection": "\(name(id))", "reason": "\(why(id, reason))"])
             if recording != nil { recording!.closed(id, reason) }
             forget(id)
         case .woken, .connected:
@@ -230,7 +230,7 @@ struct Shard: ~Copyable {
         }
         log.trace(
             "accepted",
-            metadata: ["peer": "\(loop.peerAddress(id) ?? "unix")", "connection": "\(id.slot)"]
+            metadata: ["peer": "\(peer(id))", "connection": "\(name(id))"]
         )
         loop.setDeadline(id, at: loop.now + configuration.authenticateTimeout)
         // The administrator is let in just then.
@@ -252,7 +252,7 @@ struct Shard: ~Copyable {
             counters.countError()
             log.debug(
                 "refused, and closed at once",
-                metadata: ["connection": "\(id.slot)", "detail": "\(refusal.description)"]
+                metadata: ["peer": "\(peer(id))", "connection": "\(name(id))", "detail": "\(refusal.description)"]
             )
             clients[Int(id.slot)].isClosing = true
             if recording != nil { recording!.ended(id, by: .server) }
@@ -263,6 +263,22 @@ struct Shard: ~Copyable {
         let later = UInt32.random(in: 2_000...10_000)
         let error = ErrorMessage(.retryLater, detail: refusal.description, retryAfterMS: later, closes: true)
         fail(id, request: 0, error)
+    }
+
+    // MARK: what the log calls them
+
+    /// No other connection is ever called so: its loop, its slot there, and how many the slot had.
+    func name(_ id: ConnectionID) -> String { "\(index).\(id.slot).\(id.generation)" }
+
+    /// The same on whichever loop the connection is.
+    func peer(_ id: ConnectionID) -> String {
+        guard let address = loop.peerAddress(id) else { return "unix" }
+        return ListenAddress.tcp(host: address, port: loop.peerPort(id)).description
+    }
+
+    private func why(_ id: ConnectionID, _ reason: CloseReason) -> String {
+        guard case .requested = reason else { return "\(reason)" }
+        return clients[Int(id.slot)].hasEnded ? "the client hung up" : "the server hung up"
     }
 
     /// Since some time, and round again after seven weeks.

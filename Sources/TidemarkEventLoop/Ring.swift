@@ -60,6 +60,9 @@ struct Ring: ~Copyable {
     let pointer: UnsafeMutablePointer<io_uring>
     /// To wait for fewer than so many together would not pay for the timer.
     private static let fewest: UInt32 = 4
+    /// Where there is so much to do at a time, waiting for more spares hardly anything; and the kernel would run as much
+    /// at a time as is waited for, each with a receive buffer of its own, so a storm of logins would touch all of them.
+    private static let most: UInt32 = 64
     /// An hour: as good as for ever.
     private static let longest: UInt64 = 3_600_000_000_000
 
@@ -146,9 +149,9 @@ struct Ring: ~Copyable {
     /// Submits what is prepared, and waits for a completion for at most `timeout` nanoseconds (`.max`: for ever; 0:
     /// not at all). Then the completions that there are can be read.
     ///
-    /// Where waits have brought many, half as many are waited for, for at most `gathering` microseconds: under load others
-    /// are about to come, and to enter the kernel for each costs more than all else that is done for it. Sends come on
-    /// top: most have completed when they are submitted, and to have done so is nothing to return for.
+    /// Where waits have brought several, half as many are waited for, for at most `gathering` microseconds: under load
+    /// others are about to come, and to enter the kernel for each costs more than all else that is done for it. Sends come
+    /// on top: most have completed when they are submitted, and to have done so is nothing to return for.
     mutating func submitAndWait(timeout: UInt64, gathering: UInt32) throws(EventLoopError) {
         busyness = max(limit &- min(limit, sendsBefore), busyness / 2)
         let wanted = sends &+ busyness / 2
@@ -156,11 +159,11 @@ struct Ring: ~Copyable {
         sends = 0
         giveBack()
         let result =
-            if timeout == 0 || busyness < Ring.fewest || gathering == 0 || !canGather {
-                tidemark_ring_submit_and_wait(pointer, timeout == 0 ? 0 : 1, timeout)
-            } else {
+            if canGather, timeout > 0, gathering > 0, busyness >= Ring.fewest, wanted <= Ring.most {
                 // The kernel takes no "for ever" here.
                 tidemark_ring_submit_and_gather(pointer, isRegistered, wanted, gathering, min(timeout, Ring.longest))
+            } else {
+                tidemark_ring_submit_and_wait(pointer, timeout == 0 ? 0 : 1, timeout)
             }
         limit = tidemark_ring_ready(pointer)
         try check(result)

@@ -15,6 +15,7 @@ let package = Package(
         .executable(name: "tidemark-bench", targets: ["tidemark-bench"]),
         .executable(name: "tidemark-bench-echo", targets: ["echo"]),
         .executable(name: "tidemark-bench-raw-load", targets: ["raw-load"]),
+        .executable(name: "tidemark-bench-fan-out", targets: ["fan-out"]),
         .library(name: "tidemark-bench-count", type: .dynamic, targets: ["CAllocationCount"]),
         .executable(name: "tidemark-bench-bare-sqlite", targets: ["bare-sqlite"]),
     ],
@@ -25,6 +26,7 @@ let package = Package(
         // MARK: servers to compare: the limit, in C, and the same on our loop
 
         .executableTarget(name: "echo", linkerSettings: [.linkedLibrary("uring")]),
+        .executableTarget(name: "fan-out", linkerSettings: [.linkedLibrary("uring")]),
         .executableTarget(
             name: "EventLoopEcho",
             dependencies: [.product(name: "TidemarkEventLoop", package: "Tidemark")],

@@ -70,8 +70,8 @@ local TYPES = {
              replies = {adminReloadOK = true}},
    [0x3b] = {name = "adminExport", kind = "request", from = "client",
              replies = {adminExportPage = true}},
-   [0x40] = {name = "pushDelta", kind = "push", from = "server"},
-   [0x41] = {name = "pushPresence", kind = "push", from = "server"},
+   [0x40] = {name = "pushDelta", kind = "push", from = "server", spoken = true},
+   [0x41] = {name = "pushPresence", kind = "push", from = "server", spoken = true},
    [0x42] = {name = "pushMessages", kind = "push", from = "server"},
    [0x43] = {name = "goAway", kind = "push", from = "server", spoken = true},
    [0x81] = {name = "helloOK", kind = "reply", from = "server", spoken = true},
@@ -203,6 +203,10 @@ local PRESENCE_FORMS = {
    [0] = "nobody",
    [1] = "list",
    [2] = "bitmap",
+}
+local PRESENCE_SCOPES = {
+   [0] = "changes",
+   [1] = "everything",
 }
 local PRESENCE_STATES = {
    [0] = "offline",
@@ -337,6 +341,8 @@ local f = {
    private_field = ProtoField.uint16("tidemark.private_field", "Private field", base.DEC, FIELD_NAMES),
    items = ProtoField.uint16("tidemark.items", "Live items in the table"),
    digest = ProtoField.uint64("tidemark.digest", "Digest", base.HEX),
+   from = ProtoField.bytes("tidemark.from", "From token"),
+   scope = ProtoField.uint8("tidemark.presence.scope", "Scope", base.DEC, PRESENCE_SCOPES),
    presence_form = ProtoField.uint8("tidemark.presence.form", "Presence", base.DEC, PRESENCE_FORMS),
    presence_number = ProtoField.uint16("tidemark.presence.number", "Number"),
    presence_state = ProtoField.uint8("tidemark.presence.state", "State", base.DEC, PRESENCE_STATES),
@@ -906,7 +912,8 @@ local function presence(body, tree)
    return online
 end
 
-function messages.syncPage(body, tree)
+-- Says what came before the totals, and whether they come.
+local function page(body, tree)
    local from = body:take(1)
    local head = body.tvb(from, 1):uint()
    for _, field in ipairs({f.answer, f.last, f.stamps, f.reason}) do tree:add(field, body:range(from)) end
@@ -920,13 +927,37 @@ function messages.syncPage(body, tree)
    local said = answer
    if reason ~= 0 then said = said .. " (" .. (FULL_REASONS[reason] or "unknown") .. ")" end
    said = string.format("%s, %d %s", said, count, count == 1 and "item" or "items")
-   if not last then return said .. ", more to come" end
+   if not last then return said .. ", more to come", false end
+   return said, true
+end
+
+local function totals(body, tree)
    local items = body:number(tree, f.items, LIMITS.rosterEntriesMax)
    local digest = body:take(8)
    tree:add_le(f.digest, body:range(digest))
+   return items
+end
+
+function messages.syncPage(body, tree)
+   local said, last = page(body, tree)
+   if not last then return said end
+   local items = totals(body, tree)
    local online = presence(body, tree)
    body:number(tree, f.waiting, 4294967295)
    return string.format("%s, last page, %d in the table, %d online", said, items, online)
+end
+
+function messages.pushDelta(body, tree)
+   body:short_block(tree, f.from, 1, LIMITS.tokenBytesMax)
+   local said, last = page(body, tree)
+   if not last then return said end
+   return string.format("%s, last page, %d in the table", said, totals(body, tree))
+end
+
+function messages.pushPresence(body, tree)
+   local scope, from = body:byte(tree, f.scope)
+   if not PRESENCE_SCOPES[scope] then fault("value", from) end
+   return string.format("%s, %d online", PRESENCE_SCOPES[scope], (presence(body, tree)))
 end
 
 -- State of the connections --------------------------------------------------------------------------------------------

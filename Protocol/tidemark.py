@@ -321,7 +321,14 @@ FORMS = {"nobody": absent([]), "list": several(at_most(TABLE_MAX), presence_entr
          "bitmap": block(at_most(TABLE_MAX // 4)).means(from_bitmap, to_bitmap)}
 PRESENCE = record(form=U8.means(*names("presenceForms")), entries=lambda presence: FORMS[presence["form"]]).means(
     lambda presence: presence["entries"], lambda entries: {"form": shortest(entries), "entries": entries})
-SUMMARY = record(items=at_most(TABLE_MAX), digest=U64, presence=PRESENCE, waitingMessages=at_most(U32_MAX))
+TOTALS = {"items": at_most(TABLE_MAX), "digest": U64}
+SUMMARY = record(**TOTALS, presence=PRESENCE, waitingMessages=at_most(U32_MAX))
+MADE_TOKEN = data(TOKEN_LENGTH.must("tooLong", bool))
+
+
+def page(summary):
+    return {"_head": PAGE_HEAD, "token": MADE_TOKEN, "items": items,
+            "summary": lambda page: summary if page["last"] else absent(None)}
 
 
 # ---- Section 5: every message that is spoken
@@ -354,9 +361,7 @@ MESSAGES = {
         method=U8.means(*names("authenticationMethods")), _credentials=lambda message: CREDENTIALS[message["method"]]),
     "authenticateOK": record(user=USER),
     "sync": record(options=OPTIONS, pageBytes=at_most("pageBytesMax"), token=data(TOKEN_LENGTH)),
-    "syncPage": record(
-        _head=PAGE_HEAD, token=data(TOKEN_LENGTH.must("tooLong", bool)), items=items,
-        summary=lambda page: SUMMARY if page["last"] else absent(None)),
+    "syncPage": record(**page(SUMMARY)),
     "ping": record(payload=PAYLOAD),
     "pong": record(payload=PAYLOAD),
     "profileSet": record(unchangedSince=STAMP, fields=FIELDS.must("value", bool), privateFields=FIELD_NUMBERS),
@@ -371,6 +376,8 @@ MESSAGES = {
     "presenceSetOK": record(),
     "adminBackup": record(path=text(at_most("pathBytesMax"))),
     "adminBackupOK": record(stamp=STAMP, bytes=VARINT.means(*DECIMAL)),
+    "pushDelta": record(**{"from": MADE_TOKEN}, **page(record(**TOTALS))),
+    "pushPresence": record(scope=U8.means(*names("presenceScopes")), presence=PRESENCE),
     "goAway": record(reason=U8.means(*names("goAwayReasons")), reconnectAfterMS=WAIT, detail=DETAIL),
     "error": record(
         code=ERROR_CODE, closes=FLAG, retryAfterMS=WAIT,

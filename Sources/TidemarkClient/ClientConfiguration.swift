@@ -7,12 +7,17 @@ import TidemarkWire
 public struct ClientConfiguration: Sendable {
     /// How long a request may go unanswered, and how long connecting and logging in may take each.
     public var timeout: Duration = .seconds(10)
+    /// How long a sync may wait in all where the server says that it has to: many others are under way.
+    public var syncPatience: Duration = .seconds(60)
     /// What the timeouts are measured on.
     public var clock: any Clock<Duration> = ContinuousClock()
     /// What kind of terminal this is (claim 5).
     public var deviceClass: DeviceClass = .unspecified
     /// Chosen at random by the client once, and kept; 0 for none.
     public var device: UInt64 = 0
+    /// How the user wants to be seen on this device from the first moment on; nil: online. `TidemarkConnection.setPresence`
+    /// changes it.
+    public var presence: PresenceSet.Wish?
     /// The server sends no body of 2 to this power bytes or more: `Limits.frameLog2Min` to `Limits.frameLog2Max`.
     public var frameLog2 = Limits.frameLog2Max
     /// Takes down what every connection sends and receives. Whoever made it finishes it, once they are closed.

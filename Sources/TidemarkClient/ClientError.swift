@@ -14,6 +14,14 @@ public enum ClientError: Error, Equatable, Sendable {
     /// The address book differs from the server's table even after a full sync that was asked for that reason.
     case diverged(Divergence)
 
+    /// Of a request that was refused for now, on a connection that stays: when to ask again.
+    var comesLater: Duration? {
+        guard case .server(let message) = self, message.code == ErrorCode.retryLater.rawValue, !message.closes else {
+            return nil
+        }
+        return .milliseconds(max(1, message.retryAfterMS))
+    }
+
     public enum Operation: Equatable, Sendable {
         case connect
         case login

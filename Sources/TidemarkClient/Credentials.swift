@@ -25,10 +25,11 @@ public enum Credentials: Equatable, Sendable {
         }
     }
 
-    var message: Message {
+    /// With how to be seen from the first moment on; nil: online.
+    func message(wish: PresenceSet.Wish?) -> Message {
         switch self {
-        case .ticket(let bytes): .authenticate(.ticket(bytes))
-        case .trusted(let user): .authenticate(.trusted(user))
+        case .ticket(let bytes): .authenticate(Authenticate(.ticket(bytes), wish: wish))
+        case .trusted(let user): .authenticate(Authenticate(.trusted(user), wish: wish))
         }
     }
 }

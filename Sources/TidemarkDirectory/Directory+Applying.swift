@@ -68,12 +68,16 @@ extension Directory {
         guard accounts[account].isPopular else { return }
         let slot = accounts[account].popularSlot
         let followers = accounts[account].followers
-        guard followers.count <= options.popularFollowers / 2 else { return popular.change(slot, at: stamp) }
+        guard followers.count <= options.popularFollowers / 2 else {
+            noteFollowers(ofPopular: index)
+            return popular.change(slot, at: stamp)
+        }
         // Popular until now: that its own table is restamped is all that is due.
         finishChanges()
         let (accounts, user) = (accounts, accounts[account].id)
         followers.forEach {
             accounts[Int($0.owner)].roster.makeOrdinary(Int($0.number), user: user, at: stamp)
+            watches.note($0.owner)
         }
         popular.remove(slot)
         accounts[account].popularSlot = PopularContacts.none
@@ -129,7 +133,11 @@ extension Directory {
             )
         }
         setAnnotationText(owner, number, annotations)
+        watches.note(owner)
         guard isNew else { return }
+        if presence[Int(contact)] != .offline, watches.has(owner) {
+            newFollowers.append(Follower(owner: owner, number: UInt16(number)))
+        }
         entryCount += 1
         accounts[Int(contact)].followers.append(Follower(owner: owner, number: UInt16(number)))
         if accounts[Int(contact)].followers.count > options.popularFollowers, !accounts[Int(contact)].isPopular {
@@ -152,6 +160,7 @@ extension Directory {
             at: stamp
         )
         setAnnotationText(owner, number, Annotations())
+        watches.note(owner)
         entryCount -= 1
     }
 
@@ -183,11 +192,13 @@ extension Directory {
         let account = Int(index)
         unlist(index)
         accounts[account].isDeleted = true
+        watches.remove(index)
         forgetPresence(account)
         let followers = accounts[account].followers
         if accounts[account].isPopular {
             // Its followers find out when they are read, and keep it as a tombstone until they collect it.
             popular.change(accounts[account].popularSlot, at: stamp, isDeletion: true)
+            noteFollowers(ofPopular: index)
             entryCount -= followers.count
             if followers.count == 0 { forgetPopular(account) }
         } else {

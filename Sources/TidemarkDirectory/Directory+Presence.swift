@@ -58,6 +58,7 @@ extension Directory {
         guard was != state, !isDeleted(user) else { return false }
         presence[Int(user.raw)] = state
         if was == .offline || state == .offline { switchOnline(Int(user.raw)) }
+        if watches.count > 0 { presenceChanged.append(user.raw) }
         return true
     }
 

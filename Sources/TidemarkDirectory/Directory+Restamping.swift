@@ -65,14 +65,18 @@ extension Directory {
         restamps.tables = 0
     }
 
-    private func restamp(_ change: Restamps.Due) {
+    private mutating func restamp(_ change: Restamps.Due) {
         let account = Int(change.account)
         let term = Digest.term(user: accounts[account].id)
         if accounts[account].isOwn {
             accounts.pointer(to: account).pointee.roster.restamp(0, from: change.previous, term: term, at: change.stamp)
+            watches.note(change.account)
         }
         guard !accounts[account].isPopular else { return }
         let accounts = accounts
+        // Read once, not for each follower: most of the time nobody is.
+        let isWatched = watches.count > 0
+        var watches = watches
         accounts[account].followers.forEachBucket { owners, numbers, count in
             for at in 0..<count {
                 if at + 2 * Self.ahead < count { accounts.prefetch(Int(owners[at + 2 * Self.ahead])) }
@@ -83,8 +87,10 @@ extension Directory {
                 }
                 accounts.pointer(to: Int(owners[at])).pointee.roster
                     .restamp(Int(numbers[at]), from: change.previous, term: term, at: change.stamp)
+                if isWatched { watches.note(owners[at]) }
             }
         }
+        self.watches = watches
     }
 
     /// So many followers ahead a table's lines are asked for; twice as many, where the table is.

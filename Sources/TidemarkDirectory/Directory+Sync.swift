@@ -14,12 +14,32 @@ public struct SyncOutcome: Equatable, Sendable {
     /// Contacts that were looked at for being online: on a last page all of them.
     public var presencesRead = 0
     public var isLast = true
+    /// A full would have begun, and is not admitted: nothing was written.
+    public var isRefused = false
     /// Items later than this were asked for; the sync as a whole began from `base`.
     public var position: Stamp = 0
     public var base: Stamp = 0
     /// The owner's newest stamp, and up to where its tombstones were collected.
     public var watermark: Stamp = 0
     public var horizon: Stamp = 0
+    /// What the page tells the client to send next.
+    public var token: SyncToken
+}
+
+extension SyncOutcome {
+    /// Of a page that has no items yet.
+    @inline(__always)
+    init(_ plan: SyncPlan, _ bounds: SyncPlan.Bounds, _ epoch: Epoch) {
+        self.init(
+            answer: plan.answer,
+            reason: plan.reason,
+            position: plan.position,
+            base: plan.base,
+            watermark: bounds.watermark,
+            horizon: bounds.horizon,
+            token: SyncToken(settledAt: plan.position, epoch: epoch)
+        )
+    }
 }
 
 extension SyncOutcome: CustomStringConvertible {
@@ -45,37 +65,104 @@ extension Directory {
         of owner: AccountIndex,
         for sync: borrowing Sync,
         pageBytesMax: Int = Limits.pageBytesMax,
+        admitsFull: Bool = true,
         into writer: inout ByteWriter
     ) -> SyncOutcome {
+        let (bounds, popularRead) = bounds(of: owner)
+        let plan = SyncPlan.make(for: sync, bounds: bounds, epochs: epochs)
+        if !admitsFull, plan.beginsFull {
+            var outcome = SyncOutcome(plan, bounds, epochs.current)
+            outcome.isRefused = true
+            return outcome
+        }
+        let asked = sync.pageBytes == 0 ? Limits.pageBytesDefault : sync.pageBytes
+        let wantsStamps = sync.options.contains(.stamps)
+        var outcome = write(
+            plan,
+            bounds,
+            of: owner,
+            wantsStamps: wantsStamps,
+            pageBytes: min(asked, pageBytesMax),
+            into: &writer
+        )
+        outcome.popularRead = popularRead
+        if outcome.isLast {
+            outcome.presencesRead = accounts[Int(owner.raw)].roster.liveCount
+            writeTotals(of: owner, wantsStamps: wantsStamps, into: &writer)
+            writePresence(of: owner, into: &writer)
+            // Messages that wait: none until there are messages.
+            writer.varint(0)
+        }
+        return outcome
+    }
+
+    /// Writes the body of a `pushDelta`: what is newer than `cursor`, which the client has reached, as a sync would be
+    /// answered; `cursor` is where it stands then. Nil, and nothing is written, where nothing is newer.
+    public mutating func writePush(
+        of owner: AccountIndex,
+        from cursor: inout SyncToken,
+        wantsStamps: Bool,
+        pageBytesMax: Int,
+        into writer: inout ByteWriter
+    ) -> SyncOutcome? {
+        let (bounds, popularRead) = bounds(of: owner)
+        let plan = SyncPlan.make(for: cursor, bounds: bounds, epochs: epochs)
+        if plan.answer == .upToDate { return nil }
+        writer.token(cursor)
+        var outcome = write(
+            plan,
+            bounds,
+            of: owner,
+            wantsStamps: wantsStamps,
+            pageBytes: pageBytesMax - cursor.encodedBytes - 1,
+            into: &writer
+        )
+        outcome.popularRead = popularRead
+        if outcome.isLast { writeTotals(of: owner, wantsStamps: wantsStamps, into: &writer) }
+        cursor = outcome.token
+        return outcome
+    }
+
+    /// What decides an owner's answer, and how many popular contacts were looked at for it.
+    @inline(__always)
+    private mutating func bounds(of owner: AccountIndex) -> (SyncPlan.Bounds, popularRead: Int) {
         finishChanges()
         let account = Int(owner.raw)
         let popularRead = accounts[account].roster.refreshPopular(popular)
         let roster = accounts[account].roster
         // Not below the horizon, where the newest item was a tombstone: a token must not be too old when it is given.
         let watermark = max(roster.watermark, roster.horizon)
-        let plan = SyncPlan.make(
-            for: sync,
-            bounds: SyncPlan.Bounds(watermark: watermark, horizon: roster.horizon, published: published),
-            epochs: epochs
+        return (
+            SyncPlan.Bounds(watermark: watermark, horizon: roster.horizon, published: published),
+            popularRead
         )
-        var outcome = SyncOutcome(
-            answer: plan.answer,
-            reason: plan.reason,
-            popularRead: popularRead,
-            position: plan.position,
-            base: plan.base,
-            watermark: watermark,
-            horizon: roster.horizon
-        )
-        let wantsStamps = sync.options.contains(.stamps)
+    }
+
+    @inline(__always)
+    private func writeTotals(of owner: AccountIndex, wantsStamps: Bool, into writer: inout ByteWriter) {
+        let roster = accounts[Int(owner.raw)].roster
+        writer.varint(UInt64(roster.liveCount))
+        writer.u64(wantsStamps ? roster.digest : roster.digestNewestOnly)
+    }
+
+    /// Head, token and items of a page.
+    @inline(__always)
+    private func write(
+        _ plan: SyncPlan,
+        _ bounds: SyncPlan.Bounds,
+        of owner: AccountIndex,
+        wantsStamps: Bool,
+        pageBytes: Int,
+        into writer: inout ByteWriter
+    ) -> SyncOutcome {
+        var outcome = SyncOutcome(plan, bounds, epochs.current)
         if plan.answer == .upToDate {
             writer.u8(plan.head(isLast: true, hasStamps: wantsStamps))
-            writer.token(SyncToken(settledAt: plan.position, epoch: epochs.current))
+            writer.token(outcome.token)
             writer.varint(0)
         } else {
-            let asked = sync.pageBytes == 0 ? Limits.pageBytesDefault : sync.pageBytes
             // A page that is not the last has a longer token; with several items it keeps to its size all the same.
-            let pageBytes = min(asked, pageBytesMax) - SyncPlan.prefixBytesExtra
+            let pageBytes = pageBytes - SyncPlan.prefixBytesExtra
             let start = writer.count
             // Room for what stands before the items, as it is on most pages: one byte, a settled token, a short count.
             writer.skip(SyncPlan.prefixBytesUsual)
@@ -88,9 +175,9 @@ extension Directory {
                 &outcome,
                 into: &writer
             )
-            let token =
+            outcome.token =
                 outcome.isLast
-                ? SyncToken(settledAt: watermark, epoch: epochs.current)
+                ? SyncToken(settledAt: bounds.watermark, epoch: epochs.current)
                 : SyncToken(
                     form: plan.answer == .full ? .pagingFull : .pagingDelta,
                     epoch: epochs.current,
@@ -99,17 +186,9 @@ extension Directory {
                 )
             writer.insert(at: start, reserved: itemsStart - start) { prefix in
                 prefix.u8(plan.head(isLast: outcome.isLast, hasStamps: wantsStamps))
-                prefix.token(token)
+                prefix.token(outcome.token)
                 prefix.varint(outcome.items)
             }
-        }
-        if outcome.isLast {
-            outcome.presencesRead = roster.liveCount
-            writer.varint(UInt64(roster.liveCount))
-            writer.u64(wantsStamps ? roster.digest : roster.digestNewestOnly)
-            writePresence(of: owner, into: &writer)
-            // Messages that wait: none until there are messages.
-            writer.varint(0)
         }
         return outcome
     }

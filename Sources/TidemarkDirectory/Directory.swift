@@ -8,8 +8,8 @@
 //                       │ followers: owner, number    │    a sync: this account's roster, then the profiles of what is
 //                       └────────────────────────────┘    newer
 //
-//  +Applying.swift has what each change does, +Loading.swift the way in from the store, +Sync.swift the answers. A server has
-//  one of these for each loop: see ShardMap.swift.
+//  +Applying.swift has what each change does, +Loading.swift the way in from the store, +Sync.swift the answers, Watches.swift
+//  who is to be told of a change without asking. A server has one of these for each loop: see ShardMap.swift.
 
 import TidemarkWire
 
@@ -26,6 +26,8 @@ public struct DirectoryOptions: Sendable {
     /// follower's table when it changes. A change of one with this many is the longest that applying one takes.
     public var popularFollowers: Int
     public static let defaultPopularFollowers = 2_048
+    /// How soon a contact's presence is told to whoever is live.
+    public var presencePace = PresencePace()
 
     public init(popularFollowers: Int = defaultPopularFollowers) {
         precondition(popularFollowers >= 1)
@@ -50,6 +52,16 @@ public struct Directory: ~Copyable {
     public internal(set) var onlineUsers = 0
     var popular = PopularContacts()
     var restamps = Restamps()
+    var watches = Watches()
+    var spreads = Spreads()
+    /// Contacts whose state has changed, whose followers are not noted yet.
+    var presenceChanged: [UInt32] = []
+    /// Of contacts that are online, not noted yet.
+    var newFollowers: [Follower] = []
+    var presenceNews: PresenceNews
+    var popularPresence: PopularPresence
+    /// Of the owner taken last: the whole view is to be told.
+    var presenceNewsIsEverything = false
     private let byID = IndexTable()
     /// By the name's bytes: names that Unicode holds to be equivalent are still two.
     private let byName = IndexTable()
@@ -90,6 +102,8 @@ public struct Directory: ~Copyable {
         self.shard = shard
         self.map = map
         self.profileHolders = profileHolders
+        presenceNews = PresenceNews(options.presencePace)
+        popularPresence = PopularPresence(options.presencePace)
         profileHolders.join()
     }
 
@@ -101,6 +115,8 @@ public struct Directory: ~Copyable {
         onlineBits.deallocate()
         popular.deallocate()
         restamps.deallocate()
+        watches.deallocate()
+        spreads.deallocate()
         presenceScratch.deallocate()
     }
 

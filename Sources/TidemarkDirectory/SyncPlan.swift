@@ -9,6 +9,8 @@ struct SyncPlan: Equatable {
     var position: Stamp
     /// What the sync began from.
     var base: Stamp
+
+    var beginsFull: Bool { answer == .full && reason != .none }
 }
 
 extension SyncPlan {
@@ -20,12 +22,18 @@ extension SyncPlan {
     }
 
     static func make(for sync: borrowing Sync, bounds: Bounds, epochs: borrowing EpochHistory) -> SyncPlan {
-        func full(_ reason: FullReason) -> SyncPlan {
-            SyncPlan(answer: .full, reason: reason, position: 0, base: bounds.published)
-        }
-        if sync.options.contains(.diverged) { return full(.diverged) }
-        if sync.token.isEmpty { return full(.noToken) }
-        guard let token = sync.token.withBytes({ SyncToken($0) }) else { return full(.tokenUnreadable) }
+        if sync.options.contains(.diverged) { return full(.diverged, bounds) }
+        if sync.token.isEmpty { return full(.noToken, bounds) }
+        guard let token = sync.token.withBytes({ SyncToken($0) }) else { return full(.tokenUnreadable, bounds) }
+        return make(for: token, bounds: bounds, epochs: epochs)
+    }
+
+    private static func full(_ reason: FullReason, _ bounds: Bounds) -> SyncPlan {
+        SyncPlan(answer: .full, reason: reason, position: 0, base: bounds.published)
+    }
+
+    static func make(for token: SyncToken, bounds: Bounds, epochs: borrowing EpochHistory) -> SyncPlan {
+        func full(_ reason: FullReason) -> SyncPlan { Self.full(reason, bounds) }
         var form = token.form
         var position = token.position
         if token.epoch == epochs.current {

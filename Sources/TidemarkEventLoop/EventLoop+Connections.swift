@@ -84,6 +84,13 @@ extension EventLoop {
         connections.find(id.slot, id.generation)?.pointee.outputBytes ?? 0
     }
 
+    /// Has `.drained` reported when the output of `id` has shrunk to `outputLowWater`, by what the kernel takes from now on,
+    /// as if it had been above `outputHighWater`. Nothing is reported where there is no output.
+    public mutating func reportDrained(_ id: ConnectionID) {
+        guard let connection = live(id), connection.pointee.outputBytes > 0 else { return }
+        connection.pointee.flags.insert(.aboveHighWater)
+    }
+
     /// Reports no more bytes of `id`, nor its end, until `resumeReading`. The peer is held back by TCP. A peer that
     /// goes away meanwhile is noticed only by sending.
     public mutating func pauseReading(_ id: ConnectionID) {

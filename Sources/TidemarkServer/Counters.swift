@@ -26,6 +26,10 @@ public final class Counters: Sendable {
         public var popularRead: UInt64 = 0
         /// Items sent.
         public var items: UInt64 = 0
+        /// Changes told to live sessions without their asking, a page each; their items count above.
+        public var pushes: UInt64 = 0
+        /// Times a live session was told of presence.
+        public var presencePushes: UInt64 = 0
         /// Writes submitted to the change log.
         public var writes: UInt64 = 0
         /// Owners whose old tombstones were collected.
@@ -51,6 +55,8 @@ final class ShardCounters: Sendable {
     private let slotsRead = Atomic<UInt64>(0)
     private let popularRead = Atomic<UInt64>(0)
     private let items = Atomic<UInt64>(0)
+    private let pushes = Atomic<UInt64>(0)
+    private let presencePushes = Atomic<UInt64>(0)
     private let writes = Atomic<UInt64>(0)
     private let collections = Atomic<UInt64>(0)
     private let errors = Atomic<UInt64>(0)
@@ -66,6 +72,8 @@ final class ShardCounters: Sendable {
         snapshot.slotsRead += read(slotsRead)
         snapshot.popularRead += read(popularRead)
         snapshot.items += read(items)
+        snapshot.pushes += read(pushes)
+        snapshot.presencePushes += read(presencePushes)
         snapshot.writes += read(writes)
         snapshot.collections += read(collections)
         snapshot.errors += read(errors)
@@ -82,6 +90,13 @@ final class ShardCounters: Sendable {
     func countWrite() { add(1, to: writes) }
     func countCollection() { add(1, to: collections) }
     func countError() { add(1, to: errors) }
+    func countPresencePush() { add(1, to: presencePushes) }
+    func countPush(_ outcome: SyncOutcome) {
+        add(1, to: pushes)
+        if outcome.popularRead > 0 { add(UInt64(outcome.popularRead), to: popularRead) }
+        add(UInt64(outcome.slotsRead), to: slotsRead)
+        add(UInt64(outcome.items), to: items)
+    }
     func count(_ outcome: SyncOutcome) {
         add(1, to: syncs)
         if outcome.popularRead > 0 { add(UInt64(outcome.popularRead), to: popularRead) }

@@ -59,7 +59,8 @@ public final class Server: Sendable {
         }
         let begin = DispatchTime.now()
         let store = try Server.openStore(configuration.dataDirectory)
-        let options = DirectoryOptions(popularFollowers: configuration.popularFollowers)
+        var options = DirectoryOptions(popularFollowers: configuration.popularFollowers)
+        options.presencePace = configuration.presencePace
         let map = ShardMap(count: configuration.loops)
         let directories = try store.loadDirectories(map, options: options, progress: progress)
         loaded = Loaded(

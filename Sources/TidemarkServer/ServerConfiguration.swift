@@ -71,6 +71,24 @@ public struct ServerConfiguration: Sendable {
     public static let idleSecondsLimit = 1_000_000
     /// How long a connection whose answers have filled its share of memory may go without reading enough of them.
     public var readTimeout: Duration = .seconds(30)
+    /// How long a user whose connection is lost is seen as before, in case it comes back; zero for not at all. A client that
+    /// leaves for good says so: it becomes invisible first.
+    public var presenceGrace: Duration = .seconds(defaultPresenceGraceSeconds)
+    public static let defaultPresenceGraceSeconds = 20
+    public static let presenceGraceSecondsLimit = 3_600
+    /// How soon a contact's presence is told to clients that are live.
+    public var presencePace = PresencePace()
+    /// Sessions of one user, 1 to `devicesLimit`: with one more, the one that has been silent for longest goes.
+    public var devicesMax = defaultDevicesMax
+    public static let defaultDevicesMax = 16
+    public static let devicesLimit = 1_000
+
+    /// Bytes a second of full syncs, over all loops, beyond which another one has to wait: 1 MiB to 1 TiB. What a loop can send
+    /// is several times as much.
+    public var fullSyncBytesPerSecond = defaultFullSyncMegabytes << 20
+    public static let defaultFullSyncMegabytes = 256
+    public static let fullSyncMegabytesLimit = 1 << 20
+
     /// How long a draining server waits for its clients to take their last answers.
     public var drainTimeout: Duration = .seconds(5)
 

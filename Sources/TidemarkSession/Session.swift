@@ -38,7 +38,7 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
         isAdministrator: true
     )
 
-    var features: Features { allowsTrusted ? [.trusted] : [] }
+    var features: Features { isAdministrator ? [] : allowsTrusted ? [.push, .trusted] : [.push] }
 }
 
 /// What whoever runs the session does next.
@@ -103,8 +103,7 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             return nil
         }
         var reader = ByteReader(body)
-        guard let sync = try? Sync(decoding: &reader), !sync.options.contains(.subscribe) else { return nil }
-        return sync
+        return try? Sync(decoding: &reader)
     }
 
     /// - Precondition: the session has not ended and is not authenticating.
@@ -161,11 +160,7 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
         var reader = ByteReader(body)
         switch (state, type) {
         case (.ready, .sync):
-            let sync = try Sync(decoding: &reader)
-            guard !sync.options.contains(.subscribe) else {
-                return .fail(ErrorMessage(.notSupported, detail: "subscribe is not supported yet"))
-            }
-            return .sync(sync)
+            return .sync(try Sync(decoding: &reader))
         case (.ready, .profileSet):
             return .write(.profileSet(try ProfileSet(decoding: &reader)))
         case (.ready, .rosterAdd):
@@ -229,9 +224,9 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
         return policy.isAdministrator ? .welcomeAdministrator(welcome) : .reply(welcome)
     }
 
-    private mutating func authenticate(_ credentials: Authenticate, _ policy: SessionPolicy) -> SessionAction {
+    private mutating func authenticate(_ message: Authenticate, _ policy: SessionPolicy) -> SessionAction {
         let isAllowed =
-            switch credentials {
+            switch message.credentials {
             case .ticket: policy.allowsTickets
             case .trusted: policy.allowsTrusted
             case .scram: false
@@ -240,7 +235,7 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             return end(ErrorMessage(.methodNotAllowed, detail: "this listener does not offer this method"))
         }
         state = .authenticating
-        return .authenticate(credentials)
+        return .authenticate(message)
     }
 
     // MARK: what became of the credentials

@@ -1,30 +1,52 @@
 /// How a client says who it is. Pipelined behind the hello.
-public enum Authenticate: Equatable, Sendable {
+public struct Authenticate: Equatable, Sendable {
     public enum Method: UInt8, CaseIterable, Sendable {
         case ticket = 1
         case trusted = 2
         case scram = 3
     }
 
-    /// A signed statement that the server's operator, or an earlier login, has given out; see `Ticket`.
-    case ticket([UInt8])
-    /// Taken at its word: on Unix sockets only.
-    case trusted(UserReference)
-    /// SCRAM-SHA-256: the client-first message.
-    case scram([UInt8])
+    public enum Credentials: Equatable, Sendable {
+        /// A signed statement that the server's operator, or an earlier login, has given out; see `Ticket`.
+        case ticket([UInt8])
+        /// Taken at its word: on Unix sockets only.
+        case trusted(UserReference)
+        /// SCRAM-SHA-256: the client-first message.
+        case scram([UInt8])
+    }
+
+    public var credentials: Credentials
+    /// How the session wants to be seen from its first moment on: extension 1. Nil: online.
+    public var wish: PresenceSet.Wish?
+
+    private static let wishTag: UInt64 = 1
+
+    public init(_ credentials: Credentials, wish: PresenceSet.Wish? = nil) {
+        self.credentials = credentials
+        self.wish = wish
+    }
+
+    public static func ticket(_ bytes: [UInt8]) -> Authenticate { Authenticate(.ticket(bytes)) }
+    public static func trusted(_ user: UserReference) -> Authenticate { Authenticate(.trusted(user)) }
+    public static func scram(_ bytes: [UInt8]) -> Authenticate { Authenticate(.scram(bytes)) }
 
     public init(decoding reader: inout ByteReader) throws(DecodeError) {
         guard let method = Method(rawValue: try reader.u8()) else { throw DecodeError(.value, offset: 0) }
         switch method {
-        case .ticket: self = .ticket(Array(try reader.block(upTo: Limits.ticketBytesMax)))
-        case .trusted: self = .trusted(try UserReference(decoding: &reader))
-        case .scram: self = .scram(Array(try reader.block(upTo: Limits.scramBytesMax)))
+        case .ticket: credentials = .ticket(Array(try reader.block(upTo: Limits.ticketBytesMax)))
+        case .trusted: credentials = .trusted(try UserReference(decoding: &reader))
+        case .scram: credentials = .scram(Array(try reader.block(upTo: Limits.scramBytesMax)))
         }
-        try reader.finish()
+        var wish: PresenceSet.Wish?
+        try reader.extensions { tag, bytes in
+            // Another than these is as if it were not there, as the whole extension is to those who do not know it.
+            if tag == Self.wishTag, bytes.count == 1 { wish = PresenceSet.Wish(rawValue: bytes[0]) }
+        }
+        self.wish = wish
     }
 
     public func encode(into writer: inout ByteWriter) {
-        switch self {
+        switch credentials {
         case .ticket(let bytes):
             writer.u8(Method.ticket.rawValue)
             writer.block(bytes)
@@ -34,6 +56,10 @@ public enum Authenticate: Equatable, Sendable {
         case .scram(let bytes):
             writer.u8(Method.scram.rawValue)
             writer.block(bytes)
+        }
+        if let wish {
+            writer.varint(Self.wishTag)
+            writer.block([wish.rawValue])
         }
     }
 }

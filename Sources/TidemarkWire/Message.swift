@@ -21,6 +21,8 @@ public enum Message: Equatable, Sendable {
     case presenceSetOK
     case adminBackup(AdminBackup)
     case adminBackupOK(AdminBackupOK)
+    case pushDelta(PushDelta)
+    case pushPresence(PushPresence)
     case goAway(GoAway)
     case error(ErrorMessage)
 
@@ -46,6 +48,8 @@ public enum Message: Equatable, Sendable {
         case .presenceSetOK: .presenceSetOK
         case .adminBackup: .adminBackup
         case .adminBackupOK: .adminBackupOK
+        case .pushDelta: .pushDelta
+        case .pushPresence: .pushPresence
         case .goAway: .goAway
         case .error: .error
         }
@@ -77,6 +81,8 @@ public enum Message: Equatable, Sendable {
             self = .presenceSetOK
         case .adminBackup: self = .adminBackup(try AdminBackup(decoding: &reader))
         case .adminBackupOK: self = .adminBackupOK(try AdminBackupOK(decoding: &reader))
+        case .pushDelta: self = .pushDelta(try PushDelta(decoding: &reader))
+        case .pushPresence: self = .pushPresence(try PushPresence(decoding: &reader))
         case .goAway: self = .goAway(try GoAway(decoding: &reader))
         case .error: self = .error(try ErrorMessage(decoding: &reader))
         default: return nil
@@ -103,6 +109,8 @@ public enum Message: Equatable, Sendable {
         case .presenceSetOK: break
         case .adminBackup(let message): message.encode(into: &writer)
         case .adminBackupOK(let message): message.encode(into: &writer)
+        case .pushDelta(let message): message.encode(into: &writer)
+        case .pushPresence(let message): message.encode(into: &writer)
         case .goAway(let message): message.encode(into: &writer)
         case .error(let message): message.encode(into: &writer)
         }

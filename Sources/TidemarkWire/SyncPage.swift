@@ -178,15 +178,20 @@ public struct SyncPage: Equatable, Sendable {
     }
 
     public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        try self.init(decoding: &reader, isPush: false)
+    }
+
+    /// Of a push, whose summary is the totals alone.
+    init(decoding reader: inout ByteReader, isPush: Bool) throws(DecodeError) {
+        let start = reader.offset
         let head = try reader.u8()
-        guard let answer = SyncAnswer(rawValue: head & Self.answerMask) else { throw DecodeError(.value, offset: 0) }
+        guard let answer = SyncAnswer(rawValue: head & Self.answerMask) else {
+            throw DecodeError(.value, offset: start)
+        }
         self.answer = answer
         reason = FullReason(rawValue: head >> Self.reasonShift) ?? .unknown
         hasStamps = head & Self.stampsBit != 0
-        let begin = reader.offset
-        let tokenBytes = Int(try reader.u8())
-        guard tokenBytes > 0, tokenBytes <= Limits.tokenBytesMax else { throw DecodeError(.tooLong, offset: begin) }
-        token = Array(try reader.bytes(tokenBytes))
+        token = try reader.pageToken()
         items = []
         var stamp: Stamp? = hasStamps ? 0 : nil
         for _ in 0..<(try reader.count(upTo: Limits.rosterEntriesMax)) {
@@ -198,8 +203,8 @@ public struct SyncPage: Equatable, Sendable {
             summary = SyncSummary(
                 items: UInt32(try reader.count(upTo: Limits.rosterEntriesMax)),
                 digest: try reader.u64(),
-                presence: try reader.presence(),
-                waitingMessages: UInt32(try reader.count(upTo: Int(UInt32.max)))
+                presence: isPush ? [] : try reader.presence(),
+                waitingMessages: isPush ? 0 : UInt32(try reader.count(upTo: Int(UInt32.max)))
             )
         }
         var explanation: String?
@@ -212,13 +217,14 @@ public struct SyncPage: Equatable, Sendable {
         self.explanation = explanation
     }
 
-    public func encode(into writer: inout ByteWriter) {
+    public func encode(into writer: inout ByteWriter) { encode(into: &writer, isPush: false) }
+
+    func encode(into writer: inout ByteWriter, isPush: Bool) {
         writer.u8(
             answer.rawValue | (summary == nil ? 0 : Self.lastBit) | (hasStamps ? Self.stampsBit : 0)
                 | reason.rawValue << Self.reasonShift
         )
-        writer.u8(UInt8(token.count))
-        writer.bytes(token)
+        writer.pageToken(token)
         writer.varint(items.count)
         var stamp: Stamp = 0
         for item in items {
@@ -228,8 +234,10 @@ public struct SyncPage: Equatable, Sendable {
         if let summary {
             writer.varint(UInt64(summary.items))
             writer.u64(summary.digest)
-            summary.presence.withUnsafeBufferPointer { writer.presence($0) }
-            writer.varint(UInt64(summary.waitingMessages))
+            if !isPush {
+                summary.presence.withUnsafeBufferPointer { writer.presence($0) }
+                writer.varint(UInt64(summary.waitingMessages))
+            }
         }
         if let explanation { writer.explanation(explanation) }
     }
@@ -237,7 +245,22 @@ public struct SyncPage: Equatable, Sendable {
     fileprivate static let explanationTag: UInt64 = 1
 }
 
+extension ByteReader {
+    /// A token that a server made: a length of 1 to 32, and as many bytes.
+    mutating func pageToken() throws(DecodeError) -> [UInt8] {
+        let begin = offset
+        let count = Int(try u8())
+        guard count > 0, count <= Limits.tokenBytesMax else { throw DecodeError(.tooLong, offset: begin) }
+        return Array(try bytes(count))
+    }
+}
+
 extension ByteWriter {
+    mutating func pageToken(_ token: [UInt8]) {
+        u8(UInt8(token.count))
+        bytes(token)
+    }
+
     /// The last thing in a page. What is too long is cut at a character.
     public mutating func explanation(_ text: String) {
         var text = text

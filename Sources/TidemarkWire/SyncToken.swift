@@ -6,8 +6,8 @@
 //  Between pages only the position advances; the base stays what the sync began from, until the walk reaches the
 //  table's live end and the token settles there.
 
-public struct SyncToken: Equatable, Sendable {
-    public enum Form: UInt8, Sendable {
+public struct SyncToken: Equatable, Sendable, BitwiseCopyable {
+    public enum Form: UInt8, Sendable, BitwiseCopyable {
         case settled = 1
         case pagingDelta = 2
         case pagingFull = 3

@@ -18,7 +18,7 @@ struct Serve: AsyncParsableCommand {
             A setting is taken from the flag, else from the environment (TIDEMARK_LISTEN, TIDEMARK_UNIX, TIDEMARK_DATA, \
             TIDEMARK_KEY_FILE, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_LOOPS, \
             TIDEMARK_CONNECTIONS_MAX, TIDEMARK_CONNECTIONS_PER_ADDRESS, TIDEMARK_IDLE_SECONDS, \
-            TIDEMARK_POPULAR_FOLLOWERS, TIDEMARK_TOMBSTONE_DAYS, TIDEMARK_CONFIG), else from the \
+            TIDEMARK_GRACE_SECONDS, TIDEMARK_DEVICES_PER_USER, TIDEMARK_FULL_SYNC_MB, TIDEMARK_POPULAR_FOLLOWERS, TIDEMARK_TOMBSTONE_DAYS, TIDEMARK_CONFIG), else from the \
             file of --config; --show-config says what it comes to.
 
             A recording is a pcap file of all connections, above any encryption, with made-up packet headers. \
@@ -124,6 +124,40 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
+            Let a user whose connection is lost be seen as before for so long (default: \
+            \(ServerConfiguration.defaultPresenceGraceSeconds); at most \
+            \(ServerConfiguration.presenceGraceSecondsLimit)), in case it comes back.
+            """,
+            valueName: "seconds"
+        )
+    )
+    var graceSeconds: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Take so many sessions of one user, 1 to \(ServerConfiguration.devicesLimit) (default: \
+            \(ServerConfiguration.defaultDevicesMax)); for one more, the one that was silent for longest goes.
+            """,
+            valueName: "count"
+        )
+    )
+    var devicesPerUser: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Send so many MiB of full syncs a second, 1 to \(ServerConfiguration.fullSyncMegabytesLimit) (default: \
+            \(ServerConfiguration.defaultFullSyncMegabytes)); another one is told to come later, and keeps its book.
+            """,
+            valueName: "MiB"
+        )
+    )
+    var fullSyncMB: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
             Merge a contact into answers when they are read, rather than write its changes to every follower, where it \
             has more followers than this (default: \(ServerConfiguration.defaultPopularFollowers)). Answers are the same.
             """,
@@ -166,6 +200,9 @@ struct Serve: AsyncParsableCommand {
         if let connectionsMax { flags[.connectionsMax] = .int(connectionsMax) }
         if let connectionsPerAddress { flags[.connectionsPerAddress] = .int(connectionsPerAddress) }
         if let idleSeconds { flags[.idleSeconds] = .int(idleSeconds) }
+        if let graceSeconds { flags[.graceSeconds] = .int(graceSeconds) }
+        if let devicesPerUser { flags[.devicesPerUser] = .int(devicesPerUser) }
+        if let fullSyncMB { flags[.fullSyncMB] = .int(fullSyncMB) }
         if let popularFollowers { flags[.popularFollowers] = .int(popularFollowers) }
         if let tombstoneDays { flags[.tombstoneDays] = .int(tombstoneDays) }
         let settings = try ServeSettings(try await place.settings(flags))

@@ -15,6 +15,9 @@ struct ServeSettings {
     var connectionsMax: Setting<Int>
     var connectionsPerAddress: Setting<Int>
     var idleSeconds: Setting<Int>
+    var graceSeconds: Setting<Int>
+    var devicesPerUser: Setting<Int>
+    var fullSyncMB: Setting<Int>
     var popularFollowers: Setting<Int>
     var tombstoneDays: Setting<Int>
 
@@ -46,6 +49,21 @@ struct ServeSettings {
             .idleSeconds,
             in: 0...ServerConfiguration.idleSecondsLimit,
             default: ServerConfiguration.defaultIdleSeconds
+        )
+        graceSeconds = try settings.number(
+            .graceSeconds,
+            in: 0...ServerConfiguration.presenceGraceSecondsLimit,
+            default: ServerConfiguration.defaultPresenceGraceSeconds
+        )
+        devicesPerUser = try settings.number(
+            .devicesPerUser,
+            in: 1...ServerConfiguration.devicesLimit,
+            default: ServerConfiguration.defaultDevicesMax
+        )
+        fullSyncMB = try settings.number(
+            .fullSyncMB,
+            in: 1...ServerConfiguration.fullSyncMegabytesLimit,
+            default: ServerConfiguration.defaultFullSyncMegabytes
         )
         popularFollowers = try settings.number(
             .popularFollowers,
@@ -107,6 +125,9 @@ struct ServeSettings {
             row(.connectionsMax, connectionsMax.value, connectionsMax.origin),
             row(.connectionsPerAddress, connectionsPerAddress.value, connectionsPerAddress.origin),
             row(.idleSeconds, idleSeconds.value, idleSeconds.origin),
+            row(.graceSeconds, graceSeconds.value, graceSeconds.origin),
+            row(.devicesPerUser, devicesPerUser.value, devicesPerUser.origin),
+            row(.fullSyncMB, fullSyncMB.value, fullSyncMB.origin),
             row(.popularFollowers, popularFollowers.value, popularFollowers.origin),
             row(.tombstoneDays, tombstoneDays.value, tombstoneDays.origin),
         ].joined(separator: "\n")

@@ -48,6 +48,9 @@ struct Service {
         configuration.connectionsMax = connectionsMax(descriptors: descriptors)
         configuration.connectionsPerAddressMax = settings.connectionsPerAddress.value
         configuration.idleTimeout = .seconds(settings.idleSeconds.value)
+        configuration.presenceGrace = .seconds(settings.graceSeconds.value)
+        configuration.devicesMax = settings.devicesPerUser.value
+        configuration.fullSyncBytesPerSecond = settings.fullSyncMB.value << 20
         configuration.popularFollowers = settings.popularFollowers.value
         configuration.tombstoneRetention = .seconds(settings.tombstoneDays.value * 86_400)
         defer { configuration.recorder?.finish() }

@@ -21,6 +21,9 @@ enum Key: String, CaseIterable {
     case connectionsMax = "connections-max"
     case connectionsPerAddress = "connections-per-address"
     case idleSeconds = "idle-seconds"
+    case graceSeconds = "grace-seconds"
+    case devicesPerUser = "devices-per-user"
+    case fullSyncMB = "full-sync-mb"
     case popularFollowers = "popular-followers"
     case tombstoneDays = "tombstone-days"
 }

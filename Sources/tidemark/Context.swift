@@ -92,13 +92,15 @@ struct Context {
         return try AddressBook(path: path)
     }
 
-    /// Begins the recording, if one is asked for.
-    func configuration() throws -> ClientConfiguration {
+    /// Begins the recording, if one is asked for. With a presence the connection lasts and is this device, taking the place of
+    /// another that is; without, it is that of a command which is done at once, and which nobody is to see come and go.
+    func configuration(presence: PresenceSet.Wish? = nil) throws -> ClientConfiguration {
         var configuration = ClientConfiguration()
         if let file = options.record { configuration.recorder = try Recording.begin(file) }
         configuration.timeout = .milliseconds(Int64(options.timeout * 1000))
         configuration.deviceClass = .computer
-        configuration.device = remembered?.device ?? 0
+        configuration.device = presence == nil ? 0 : remembered?.device ?? 0
+        configuration.presence = presence ?? .invisible
         return configuration
     }
 

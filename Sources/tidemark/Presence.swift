@@ -41,11 +41,10 @@ struct Presence: AsyncParsableCommand {
             let connection = try await TidemarkConnection.open(
                 try context.server(),
                 as: try context.credentials(),
-                configuration: try context.configuration()
+                configuration: try context.configuration(presence: wish)
             )
-            try await connection.setPresence(wish)
             if seconds > 0 { try await stay(on: connection) }
-            await connection.close()
+            await connection.leave()
             if output.json { return Output.json(JSONPresence(presence: "\(wish)", seconds: seconds)) }
             Output.line(
                 "\(wish)"

@@ -1,109 +1,117 @@
 import ArgumentParser
+import Foundation
 import TidemarkClient
 import TidemarkWire
 
 struct Watch: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Sync again and again, until interrupted.",
+        abstract: "Show what changes, as it happens, until interrupted.",
         discussion: """
-            Prints a line each time something changed (with --all: each time). A lost connection is made again; what the \
-            server refuses for good ends the command.
+            Brings the address book up to date and keeps it so: the server tells of changes without being asked. Prints \
+            who has changed what, and who comes and goes. A lost connection is made again, after pauses that grow to a \
+            minute; what the server refuses for good ends the command.
 
             EXAMPLE
-              tidemark watch --every 2 --presence away
+              tidemark watch
+              tidemark watch --presence away --for 3600
 
             JSON
-              One object a line, each as of `sync`.
+              One object a line. event: synced (all else as of `sync`), changed (kind: contact, patch, removed or own; \
+            number; user and name, where the book knows them; fields and binary_fields: what is new, removed: names of \
+            fields that are gone) or presence (user, name, state).
             """
     )
 
-    @Option(help: ArgumentHelp("The pause between two syncs.", valueName: "seconds"))
-    var every = 5.0
-
-    @Option(help: ArgumentHelp("Stop after so many syncs.", valueName: "n"))
-    var count: Int?
-
     @Option(help: "Be seen as online, away, busy or invisible meanwhile.")
-    var presence: PresenceSet.Wish?
+    var presence = PresenceSet.Wish.online
 
-    @Flag(help: "Print a line also when nothing changed.")
-    var all = false
+    @Option(name: .customLong("for"), help: ArgumentHelp("Stop after so long.", valueName: "seconds"))
+    var seconds: Double?
+
+    @Option(help: ArgumentHelp("Stop after so many updates; the first is the sync.", valueName: "n"))
+    var count: Int?
 
     @OptionGroup(title: "Connection") var options: ConnectionOptions
     @OptionGroup var output: OutputOptions
 
     func validate() throws {
-        guard every > 0, every <= 86_400 else { throw ValidationError("--every takes up to 86400 seconds") }
+        if let seconds, !(seconds > 0 && seconds <= 31_536_000) {
+            throw ValidationError("--for takes up to 31536000 seconds")
+        }
         if let count, count < 1 { throw ValidationError("--count takes 1 and more") }
     }
 
     func run() async throws {
         let context = try Context(options)
         let book = try context.book(ifMissing: .makeIfNamed)
-        var watcher = Watcher(context: context, book: book, presence: presence)
-        var syncs = 0
-        while true {
-            var pause = Duration.seconds(every)
-            do {
-                let report = try await watcher.sync()
-                if all || output.json || watcher.isNews(report) { Output.report(report, json: output.json) }
-            } catch let error as ClientError {
-                guard let wait = watcher.wait(after: error), syncs + 1 != count else { throw error }
-                pause = max(pause, wait)
-                Output.error("\(error); trying again in \(pause.inWords)")
-            }
-            syncs += 1
-            if syncs == count { break }
-            try await Task.sleep(for: pause)
+        let watcher = Watcher(context: context, book: book, presence: presence, json: output.json, updatesMax: count)
+        guard let seconds else { return try await watcher.run() }
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await watcher.run() }
+            group.addTask { try await Task.sleep(for: .seconds(seconds)) }
+            try await group.next()
+            group.cancelAll()
         }
-        await watcher.connection?.close()
     }
 }
 
-/// Keeps a connection while it lasts, and knows after which failures to try again, and when.
+/// Follows the book on one connection after the other.
 private struct Watcher {
     let context: Context
     let book: AddressBook
-    let presence: PresenceSet.Wish?
-    var connection: TidemarkConnection?
-    private var lastOnline: [OnlineContact] = []
-    private var divergences = 0
+    let presence: PresenceSet.Wish
+    let json: Bool
+    let updatesMax: Int?
 
-    init(context: Context, book: AddressBook, presence: PresenceSet.Wish?) {
-        self.context = context
-        self.book = book
-        self.presence = presence
+    func run() async throws {
+        var failures = 0
+        var updates = 0
+        while true {
+            do {
+                try await follow { update in
+                    failures = 0
+                    updates += 1
+                    UpdateOutput(json: json).show(update)
+                    return updates != updatesMax
+                }
+                return
+            } catch let error as ClientError {
+                guard let pause = Self.pause(after: error, failures: failures) else { throw error }
+                failures += 1
+                Output.error("\(error); trying again in \(pause.inWords)")
+                try await Task.sleep(for: pause)
+            }
+        }
     }
 
-    mutating func sync() async throws -> SyncReport {
-        let settings = try await SyncSettings(asIn: book)
-        if let connection, connection.failure == nil, connection.goAway == nil {
-            return try await connection.sync(book, settings)
-        }
-        await connection?.close()
-        connection = nil
-        let (made, report) = try await TidemarkConnection.login(
+    /// Until `body` returns false.
+    private func follow(_ body: (BookUpdate) async throws -> Bool) async throws {
+        let connection = try await TidemarkConnection.open(
             try context.server(),
             as: try context.credentials(),
-            book: book,
-            settings: settings,
-            configuration: try context.configuration()
+            configuration: try context.configuration(presence: presence)
         )
-        connection = made
-        if let presence { try await made.setPresence(presence) }
-        return report
+        do {
+            guard connection.server.features.contains(.push) else {
+                throw Failure(.refused, "this server tells nothing unasked; use `tidemark sync`")
+            }
+            for try await update in connection.updates(to: book, try await SyncSettings(asIn: book)) {
+                guard try await body(update) else { break }
+            }
+        } catch {
+            await connection.leave()
+            throw error
+        }
+        await connection.leave()
     }
 
-    mutating func isNews(_ report: SyncReport) -> Bool {
-        defer { lastOnline = report.online }
-        return report.answer != .upToDate || report.online != lastOnline
-    }
-
-    /// How long to wait before the next attempt; nil where another would fail alike.
-    mutating func wait(after error: ClientError) -> Duration? {
+    /// How long to wait before the next attempt, which others are not to make at the same time; nil where it would fail
+    /// alike.
+    private static func pause(after error: ClientError, failures: Int) -> Duration? {
+        let growing = Duration.seconds(min(60, 1 << min(failures, 6))) * Double.random(in: 0.5...1)
         switch error {
         case .connection, .timeout:
-            return .seconds(1)
+            return growing
         case .goingAway(let goAway) where goAway.reason == .replaced || goAway.reason == .signedOut:
             return nil
         case .goingAway(let goAway):
@@ -112,8 +120,7 @@ private struct Watcher {
             return message.retryAfterMS > 0 ? .milliseconds(message.retryAfterMS) : nil
         case .diverged:
             // A fault in the client or the server: a full sync each time would only add load to it.
-            divergences += 1
-            return .seconds(60 << min(divergences - 1, 10))
+            return .seconds(60) * Double.random(in: 1...2)
         case .protocolViolation:
             return nil
         }

@@ -21,11 +21,33 @@ private let ticket = Credentials.ticket([1, 2, 3])
                 let request = try await peer.next().request
                 try await peer.send(at == step ? .error(refusals[step]) : answers[at], request)
             }
+            // Asked for once more at once, since nobody has waited yet.
+            if step == 2 { try await peer.send(.error(refusals[step]), try await peer.next().request) }
         } _: { address in
             let book = try AddressBook.inMemory()
+            var configuration = ClientConfiguration()
+            configuration.syncPatience = .seconds(1)
             await #expect(throws: ClientError.server(refusals[step])) {
-                try await TidemarkConnection.login(address, as: ticket, book: book)
+                try await TidemarkConnection.login(address, as: ticket, book: book, configuration: configuration)
             }
+        }
+    }
+
+    @Test("a sync that has to wait is asked for again when it was told to, and the login succeeds") func patience()
+        async throws
+    {
+        try await FakeServer.run { peer in
+            try await peer.welcome()
+            for wait in [UInt32(3), 1] {
+                let refusal = ErrorMessage(.retryLater, detail: "full syncs wait", retryAfterMS: wait)
+                try await peer.send(.error(refusal), try await peer.next().request)
+            }
+            try await peer.serve(TableModel())
+        } _: { address in
+            let book = try AddressBook.inMemory()
+            let (connection, report) = try await TidemarkConnection.login(address, as: ticket, book: book)
+            #expect(report.answer == .full && report.isComplete)
+            await connection.close()
         }
     }
 
@@ -79,8 +101,13 @@ private let ticket = Credentials.ticket([1, 2, 3])
         ),
         Garbage(
             testDescription: "a push that was not asked for",
-            bytes: [0, 0, 0, 0x40, 0, 0],
-            violation: .unknownType(0x40)
+            bytes: [2, 0, 0, 0x41, 0, 0, 1, 0],
+            violation: .unexpectedReply(type: 0x41, request: 0)
+        ),
+        Garbage(
+            testDescription: "a push that is laid out",
+            bytes: [0, 0, 0, 0x42, 0, 0],
+            violation: .unknownType(0x42)
         ),
         Garbage(
             testDescription: "a body that ends early",

@@ -61,6 +61,54 @@ struct ShardedDirectory {
         return true
     }
 
+    mutating func watch(_ user: UserID, _ isWatched: Bool) {
+        let shard = directories.map.shard(of: user)
+        advance(shard)
+        guard let index = directories[shard].index(of: user) else { return }
+        if isWatched { directories[shard].watch(index) } else { directories[shard].unwatch(index) }
+    }
+
+    /// Up to so many of those who have something new.
+    mutating func news(_ count: Int) -> [UserID] {
+        var users: [UserID] = []
+        for shard in 0..<shards {
+            directories[shard].spreadNews(now: 0)
+            for _ in 0..<count {
+                guard let index = directories[shard].nextNews() else { break }
+                users.append(directories[shard].id(of: index))
+            }
+        }
+        return users
+    }
+
+    var hasNews: Bool { (0..<shards).contains { directories[$0].hasNews } }
+
+    /// The next push to this user, and where its client stands then.
+    mutating func push(
+        _ user: UserID,
+        from cursor: inout SyncToken,
+        stamps: Bool,
+        pageBytes: Int
+    ) throws -> PushDelta? {
+        let shard = directories.map.shard(of: user)
+        guard let index = directories[shard].index(of: user) else { return nil }
+        var writer = ByteWriter()
+        let outcome = directories[shard].writePush(
+            of: index,
+            from: &cursor,
+            wantsStamps: stamps,
+            pageBytesMax: pageBytes,
+            into: &writer
+        )
+        guard let outcome else {
+            precondition(writer.count == 0)
+            return nil
+        }
+        if !outcome.isLast { directories[shard].noteNews(of: index) }
+        var reader = ByteReader(writer.bytes)
+        return try PushDelta(decoding: &reader)
+    }
+
     /// Returns whether any shard has more to do.
     @discardableResult
     mutating func maintain(steps: Int) -> Bool {

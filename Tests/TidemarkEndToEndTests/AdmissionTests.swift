@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import TidemarkClient
 import TidemarkServer
 import TidemarkWire
 
@@ -50,6 +51,46 @@ import TidemarkWire
         let administrator = try #require(try AdminConnection(dataDirectory: server.directory.path))
         _ = try administrator.backUp(to: server.directory.path + "/backup")
         #expect(inside.count == 3)
+    }
+
+    @Test("full syncs beyond the rate come later: session, presence, live pushes and deltas stay as they are")
+    func fullSyncs() async throws {
+        // The first one takes all that there is for hours.
+        let server = try LiveTests.server {
+            $0.loops = 1
+            $0.fullSyncBytesPerSecond = 1
+        }
+        let first = try LiveTests.LiveClient(server, 1)
+        let second = try RawClient.login(server, 2)
+        func isRefused(_ answer: Message) -> Bool {
+            guard case .error(let error) = answer else { return false }
+            return error.code == ErrorCode.retryLater.rawValue && !error.closes && error.retryAfterMS > 0
+        }
+        for options in [[], .subscribe, .diverged] as [Sync.Options] {
+            second.send([.sync(Sync(options: options))], firstRequest: 5)
+            #expect(isRefused(try second.message().message))
+        }
+        #expect(isRefused(try first.ask(.sync(Sync(options: .diverged)))))
+        try await server.session(3) { _ = try await $0.setProfile([FieldChange(.title, text: "x")]) }
+        #expect(try first.delta().items.count == 1)
+        let page = try LiveTests.answer(server, 1, first.token)
+        #expect(page.answer == .upToDate)
+        guard case .syncPage(let again) = try first.ask(.sync(Sync(token: Sync.TokenBytes(first.token)))) else {
+            Issue.record("a page")
+            return
+        }
+        #expect(again.summary?.presence.contains { $0.state == .online } == true)
+        // The library waits for as long as it was told that it may.
+        var configuration = TestServer.client
+        configuration.syncPatience = .seconds(1)
+        await #expect(throws: ClientError.self) {
+            _ = try await TidemarkConnection.login(
+                server.tcp,
+                as: .ticket(server.ticket(4)),
+                book: try AddressBook.inMemory(),
+                configuration: configuration
+            )
+        }
     }
 
     @Test("who says nothing is asked for a sign of life; who gives none is closed without a word", arguments: [1, 2])

@@ -23,6 +23,9 @@ import TidemarkServer
                 connections-max = 1000000   (default)
                 connections-per-address = 20000   (default)
                 idle-seconds = 600   (default)
+                grace-seconds = 20   (default)
+                devices-per-user = 16   (default)
+                full-sync-mb = 256   (default)
                 popular-followers = 2048   (default)
                 tombstone-days = 90   (default)
 
@@ -38,7 +41,8 @@ import TidemarkServer
             """
             {"listen": ["127.0.0.1:1", "127.0.0.1:2"], "unix": "/file.sock", "data": "/file",
              "key-file": "/file.keys", "insecure": true, "log-level": "debug", "record": "/file.pcap",
-             "loops": 3, "connections-max": 9, "idle-seconds": 0, "popular-followers": 7, "tombstone-days": 30}
+             "loops": 3, "connections-max": 9, "idle-seconds": 0, "grace-seconds": 5,
+             "devices-per-user": 2, "full-sync-mb": 9, "popular-followers": 7, "tombstone-days": 30}
             """
         )
         let environment = [
@@ -69,6 +73,9 @@ import TidemarkServer
                 connections-max = 9   (\(file): "connections-max")
                 connections-per-address = 20000   (default)
                 idle-seconds = 0   (\(file): "idle-seconds")
+                grace-seconds = 5   (\(file): "grace-seconds")
+                devices-per-user = 2   (\(file): "devices-per-user")
+                full-sync-mb = 9   (\(file): "full-sync-mb")
                 popular-followers = 8   (TIDEMARK_POPULAR_FOLLOWERS in the environment)
                 tombstone-days = 30   (\(file): "tombstone-days")
 
@@ -89,7 +96,8 @@ import TidemarkServer
         (
             "{\"lisen\": []}",
             ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level, record, "
-                + "loops, connections-max, connections-per-address, idle-seconds, popular-followers, tombstone-days"
+                + "loops, connections-max, connections-per-address, idle-seconds, grace-seconds, devices-per-user, full-sync-mb, "
+                + "popular-followers, tombstone-days"
         ),
         ("{\"tombstone-days\": 0}", ": \"tombstone-days\": \"0\" is not a number from 1 to 36500"),
         ("{\"popular-followers\": \"many\"}", ": \"popular-followers\": is not a whole number"),

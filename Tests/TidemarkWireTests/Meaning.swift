@@ -19,9 +19,12 @@ extension JSONValue {
                 "idleSeconds": .number(Int(m.idleSeconds)),
                 "features": .bits(m.features.rawValue, ["push", "consent", "messages", "scram", "trusted"]),
             ]
-        case .authenticate(.ticket(let bytes)): members = ["method": .string("ticket"), "ticket": .hex(bytes)]
-        case .authenticate(.trusted(let user)): members = ["method": .string("trusted"), "user": .reference(user)]
-        case .authenticate(.scram(let bytes)): members = ["method": .string("scram"), "data": .hex(bytes)]
+        case .authenticate(let m):
+            switch m.credentials {
+            case .ticket(let bytes): members = ["method": .string("ticket"), "ticket": .hex(bytes)]
+            case .trusted(let user): members = ["method": .string("trusted"), "user": .reference(user)]
+            case .scram(let bytes): members = ["method": .string("scram"), "data": .hex(bytes)]
+            }
         case .authenticateOK(let m): members = ["user": .u64(m.user)]
         case .sync(let m):
             members = [
@@ -50,6 +53,11 @@ extension JSONValue {
         case .presenceSetOK: members = [:]
         case .adminBackup(let m): members = ["path": .string(m.path)]
         case .adminBackupOK(let m): members = ["stamp": .u64(m.stamp), "bytes": .u64(m.bytes)]
+        case .pushDelta(let m):
+            members = Self.members(of: m.page, isPush: true)
+            members["from"] = .hex(m.from)
+        case .pushPresence(let m):
+            members = ["scope": .name(m.scope), "presence": .presence(m.contacts)]
         case .goAway(let m):
             members = [
                 "reason": .name(m.reason), "reconnectAfterMS": .number(Int(m.reconnectAfterMS)),
@@ -70,12 +78,12 @@ extension JSONValue {
         ]
     }
 
-    private static func members(of page: SyncPage) -> [String: JSONValue] {
+    private static func members(of page: SyncPage, isPush: Bool = false) -> [String: JSONValue] {
         [
             "answer": .name(page.answer), "reason": .name(page.reason), "last": .bool(page.summary != nil),
             "hasStamps": .bool(page.hasStamps), "token": .hex(page.token),
             "items": .array(page.items.map { .object(members(of: $0)) }),
-            "summary": page.summary.map { .summary($0) } ?? .null,
+            "summary": page.summary.map { .summary($0, isPush: isPush) } ?? .null,
         ]
     }
 
@@ -146,13 +154,16 @@ extension JSONValue {
         )
     }
 
-    fileprivate static func summary(_ summary: SyncSummary) -> JSONValue {
-        .object([
-            "items": .number(Int(summary.items)), "digest": .u64(summary.digest),
-            "presence": .array(
-                summary.presence.map { .object(["number": .number(Int($0.number)), "state": .name($0.state)]) }
-            ),
-            "waitingMessages": .number(Int(summary.waitingMessages)),
-        ])
+    fileprivate static func summary(_ summary: SyncSummary, isPush: Bool) -> JSONValue {
+        var members: [String: JSONValue] = ["items": .number(Int(summary.items)), "digest": .u64(summary.digest)]
+        if !isPush {
+            members["presence"] = .presence(summary.presence)
+            members["waitingMessages"] = .number(Int(summary.waitingMessages))
+        }
+        return .object(members)
+    }
+
+    fileprivate static func presence(_ contacts: [ContactPresence]) -> JSONValue {
+        .array(contacts.map { .object(["number": .number(Int($0.number)), "state": .name($0.state)]) })
     }
 }

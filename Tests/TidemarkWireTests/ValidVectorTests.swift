@@ -12,7 +12,7 @@ struct ValidVectorTests {
         for frame in vectors.flatMap(\.frames) where frame.message != .null {
             let type = try frame.message.string("type")
             seen.insert("type \(type)")
-            for key in ["answer", "reason", "wish", "method", "deviceClass"] where frame.message[key] != nil {
+            for key in ["answer", "reason", "wish", "method", "deviceClass", "scope"] where frame.message[key] != nil {
                 seen.insert("\(type) \(key) \(try frame.message.string(key))")
             }
             if let items = try? frame.message.array("items") {
@@ -30,6 +30,7 @@ struct ValidVectorTests {
         wanted += FullReason.allCases.map { "syncPage reason \($0)" }
         wanted += ItemKind.allCases.filter { $0.rawValue <= ItemKind.own.rawValue }.map { "kind \($0)" }
         wanted += PresenceState.allCases.map { "state \($0)" }
+        wanted += PushPresence.Scope.allCases.map { "pushPresence scope \($0)" }
         wanted += PresenceSet.Wish.allCases.map { "presenceSet wish \($0)" }
         wanted += GoAway.Reason.allCases.map { "goAway reason \($0)" }
         wanted += Authenticate.Method.allCases.map { "authenticate method \($0)" }

@@ -133,8 +133,15 @@ struct InvalidVector {
 extension Message {
     /// Without what this version reads from an extension.
     var withoutExtensions: Message {
-        guard case .syncPage(var page) = self else { return self }
-        page.explanation = nil
-        return .syncPage(page)
+        switch self {
+        case .syncPage(var page):
+            page.explanation = nil
+            return .syncPage(page)
+        case .authenticate(var message):
+            message.wish = nil
+            return .authenticate(message)
+        default:
+            return self
+        }
     }
 }

@@ -44,14 +44,14 @@ struct BesideLarge {
                 let before = puller.contacts
                 let seconds = small ? 0.2 : 4
                 var times: [Double] = []
-                let begin = now()
+                let begin = secondsNow()
                 // At times that were set before: a slow answer does not make the next one late without being seen.
                 for due in stride(from: begin, to: begin + seconds, by: interval) {
-                    let wait = due - now()
+                    let wait = due - secondsNow()
                     if wait > 0 { usleep(UInt32(wait * 1e6)) }
-                    let start = wait > 0 ? now() : due
+                    let start = wait > 0 ? secondsNow() : due
                     _ = try watcher.exchange([.sync(sync)])
-                    times.append((now() - start) * 1e6)
+                    times.append((secondsNow() - start) * 1e6)
                 }
                 times.sort()
                 let run = Run(
@@ -59,7 +59,7 @@ struct BesideLarge {
                     p50: times[times.count / 2].rounded(),
                     p99: times[times.count * 99 / 100].rounded(),
                     max: times[times.count - 1].rounded(),
-                    contactsPulledPerSecond: (Double(puller.contacts - before) / (now() - begin)).rounded()
+                    contactsPulledPerSecond: (Double(puller.contacts - before) / (secondsNow() - begin)).rounded()
                 )
                 guard !pulls || run.contactsPulledPerSecond > 1_000 else {
                     throw BenchError("nothing was pulled beside the small syncs")
@@ -87,12 +87,6 @@ struct BesideLarge {
             against: median(false),
             unit: "µs"
         )
-    }
-
-    private static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 }
 

@@ -43,6 +43,7 @@ final class GraphServer {
             path: programs.server,
             arguments: [
                 "serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--log-level", "error",
+                "--devices-per-user", "1000",
             ] + (loops.map { ["--loops", String($0)] } ?? []),
             core: core
         )

@@ -92,16 +92,4 @@ struct IdleCost {
         }
         return value
     }
-
-    private static func raiseDescriptorLimit() throws {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        guard limit.rlim_cur > 11_000 else {
-            throw BenchError(
-                "only \(limit.rlim_cur) descriptors a process are allowed here, and 11,000 are needed (ulimit -Hn)"
-            )
-        }
-    }
 }

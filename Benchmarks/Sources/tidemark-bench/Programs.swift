@@ -8,6 +8,7 @@ struct Programs {
     var dump: String
     var echo: String
     var rawLoad: String
+    var fanOut: String
     var bareSQLite: String
     /// The library that counts allocations where it is preloaded.
     var count: String
@@ -26,6 +27,7 @@ struct Programs {
             dump: try value("TIDEMARK_BENCH_DUMP"),
             echo: try value("TIDEMARK_BENCH_ECHO"),
             rawLoad: try value("TIDEMARK_BENCH_RAW_LOAD"),
+            fanOut: try value("TIDEMARK_BENCH_FAN_OUT"),
             bareSQLite: try value("TIDEMARK_BENCH_BARE_SQLITE"),
             count: try value("TIDEMARK_BENCH_COUNT"),
             graph: try value("TIDEMARK_BENCH_GRAPH")
@@ -79,4 +81,17 @@ func freePort() throws -> UInt16 {
     }
     guard result == 0 else { throw BenchError("no free port: errno \(errno)") }
     return UInt16(bigEndian: address.sin_port)
+}
+
+/// For as many connections as a benchmark opens.
+func raiseDescriptorLimit() throws {
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    guard limit.rlim_cur > 11_000 else {
+        throw BenchError(
+            "only \(limit.rlim_cur) descriptors a process are allowed here, and 11,000 are needed (ulimit -Hn)"
+        )
+    }
 }

@@ -9,6 +9,8 @@ do {
     case "login-bytes": try LoginBytes.run(.fromEnvironment())
     case "sync": try SyncCost.run(.fromEnvironment(), small: small)
     case "idle": try IdleCost.run(.fromEnvironment(), small: small)
+    case "push": try PushCost.run(.fromEnvironment(), small: small)
+    case "reconnect": try ReconnectCost.run(.fromEnvironment(), small: small)
     case "load": try LoadRate.run(.fromEnvironment(), small: small)
     case "dump": try DumpSpeed.run(.fromEnvironment(), small: small)
     case "directory": try DirectoryCost.run(small: small)
@@ -21,7 +23,9 @@ do {
         while let line = readLine() { lines.append(line) }
         print(try Table.markdown(lines), terminator: "")
     default:
-        say("usage: tidemark-bench login-bytes|sync|idle|load|dump|directory|orders|layouts|writes|recovery [--small]")
+        say(
+            "usage: tidemark-bench login-bytes|sync|idle|push|reconnect|load|dump|directory|orders|layouts|writes|recovery [--small]"
+        )
         exit(64)
     }
 } catch {

@@ -22,10 +22,23 @@ extension AddressBook {
         try await read { database in try Contact.stored(in: database, where: "contact.name = ?", [name]).first }
     }
 
+    /// The contact with this number in the roster.
+    public func contact(number: UInt32) async throws -> Contact? {
+        try await read { database in
+            try Contact.stored(in: database, where: "contact.number = ?", [Int64(number)]).first
+        }
+    }
+
     public func contact(user: UserID) async throws -> Contact? {
         try await read { database in
             try Contact.stored(in: database, where: "contact.user = ?", [Int64(bitPattern: user)]).first
         }
+    }
+
+    /// Of contacts whose presence is known by their numbers, those that the book has.
+    func contacts(seenAs presence: [ContactPresence]) async throws -> [OnlineContact] {
+        if presence.isEmpty { return [] }
+        return try await read { database in try presence.compactMap { try OnlineContact($0, in: database) } }
     }
 
     /// The owner's own profile; nil before it was received.

@@ -15,7 +15,8 @@ extension BookPage {
                 )
             )
         }
-        let online = try summary.presence.compactMap { try OnlineContact($0, in: database) }
+        let online = try summary.presence.filter { $0.state != .offline }
+            .compactMap { try OnlineContact($0, in: database) }
         return .stored(end: SyncEnd(online: online, waitingMessages: summary.waitingMessages))
     }
 
@@ -41,8 +42,8 @@ extension BookPage {
 
 extension OnlineContact {
     /// Nil for a number that the book does not have.
-    fileprivate init?(_ presence: ContactPresence, in database: Database) throws {
-        guard presence.state != .offline,
+    init?(_ presence: ContactPresence, in database: Database) throws {
+        guard
             let row = try Row.fetchOne(
                 database.cachedStatement(sql: "SELECT user, name, alias FROM contact WHERE number = ?"),
                 arguments: [Int64(presence.number)]

@@ -9,8 +9,9 @@ import Synchronization
 import TidemarkWire
 
 final class Link: Sendable {
-    private struct State {
+    struct State {
         var pending = PendingRequests()
+        var pushes = PushQueue()
         /// Once set nothing is sent any more.
         var failure: ClientError?
         var goAway: GoAway?
@@ -18,7 +19,7 @@ final class Link: Sendable {
         var bytesReceived = 0
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     private let channel: any Channel
 
@@ -68,6 +69,7 @@ final class Link: Sendable {
             slots.append(slot)
         }
         state.bytesSent += writer.count
+        state.pushes.release()
         return (ByteBuffer(bytes: writer.bytes), numbers, slots)
     }
 
@@ -92,8 +94,15 @@ final class Link: Sendable {
             state.withLock { $0.goAway = goAway }
         case .ping(let ping):
             try await answer(ping, request: header.request)
+        case .pushDelta(let delta):
+            try await receive(.delta(delta), header)
+        case .pushPresence(let presence):
+            try await receive(.presence(presence), header)
         case .error(let error):
             try receive(error, request: header.request)
+        case .syncPage:
+            state.withLock { $0.pushes.forget() }
+            try slot(header.request, for: message.type).settle(.success(message))
         default:
             try slot(header.request, for: message.type).settle(.success(message))
         }
@@ -133,6 +142,7 @@ final class Link: Sendable {
             var failure = state.failure ?? error
             if let goAway = state.goAway, failure.isLossOfConnection { failure = .goingAway(goAway) }
             state.failure = failure
+            state.pushes.end(failure)
             return (failure, state.pending.takeAll())
         }
         for slot in waiting { slot.settle(.failure(failure)) }

@@ -62,7 +62,9 @@ extension TidemarkConnection {
             deviceClass: configuration.deviceClass,
             device: configuration.device
         )
-        let requests = [.hello(hello), credentials.message] + (firstSync.map { [Message.sync($0)] } ?? [])
+        let requests =
+            [.hello(hello), credentials.message(wish: configuration.presence)]
+            + (firstSync.map { [Message.sync($0)] } ?? [])
         do {
             return try await withDeadline(configuration.timeout, on: configuration.clock, for: .login) {
                 let slots = try await link.send(requests)
@@ -79,10 +81,15 @@ extension TidemarkConnection {
                     configuration: configuration
                 )
                 guard firstSync != nil else { return (connection, nil) }
-                guard case .syncPage(let page) = try await slots[2].value else {
-                    preconditionFailure("the link matches answers with requests")
+                do {
+                    guard case .syncPage(let page) = try await slots[2].value else {
+                        preconditionFailure("the link matches answers with requests")
+                    }
+                    return (connection, page)
+                } catch let error as ClientError where error.comesLater != nil {
+                    // The session is there all the same; the sync is asked for again.
+                    return (connection, nil)
                 }
-                return (connection, page)
             }
         } catch {
             await link.close()

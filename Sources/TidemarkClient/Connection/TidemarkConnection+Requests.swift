@@ -3,8 +3,11 @@ import TidemarkWire
 // One method a message. The link has matched each answer's type with its request's, so another type cannot come here.
 
 extension TidemarkConnection {
-    /// The bare exchange of claim 7: one request, one page, no address book.
+    /// The bare exchange of claim 7: one request, one page, no address book. Where a book is followed by this connection, it
+    /// goes on being so.
     public func page(_ sync: Sync) async throws -> SyncPage {
+        var sync = sync
+        if link.isFollowed { sync.options.insert(.subscribe) }
         guard case .syncPage(let page) = try await request(.sync(sync)) else { mismatched() }
         return page
     }
@@ -65,6 +68,13 @@ extension TidemarkConnection {
     /// Says how the user of this device wants to be seen; held for as long as the connection.
     public func setPresence(_ wish: PresenceSet.Wish) async throws {
         _ = try await request(.presenceSet(PresenceSet(wish: wish)))
+    }
+
+    /// Says that this device leaves for good, and closes: the server does not wait whether it comes back, as it does for a
+    /// connection that is lost. Never fails: who cannot say it any more is a lost one.
+    public func leave() async {
+        try? await setPresence(.invisible)
+        await close()
     }
 
     /// Asks for a sign of life.

@@ -58,7 +58,8 @@ public struct SyncReport: Equatable, Sendable {
     }
 }
 
-/// A contact that is not offline.
+/// A contact and how it is seen. In a report all that are not offline; in an update of a followed book also one that is no
+/// longer.
 public struct OnlineContact: Equatable, Sendable {
     /// The entry's number in the roster.
     public var number: UInt32

@@ -16,8 +16,13 @@ struct SyncWalk {
     private var tally = SyncReport()
     private var hasStartedOver = false
 
-    init(from mark: BookMark, _ settings: SyncSettings) {
+    init(from mark: BookMark, _ settings: SyncSettings, _ start: SyncStart = .token) {
         self.settings = settings
+        if start == .nothing {
+            hasStartedOver = true
+            next = request(token: [], diverged: true)
+            return
+        }
         switch settings.mode {
         case .local: next = nil
         case .full: next = request(token: [])

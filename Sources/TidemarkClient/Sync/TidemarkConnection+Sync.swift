@@ -8,10 +8,14 @@ extension TidemarkConnection {
     ///   goes on from there.
     @discardableResult
     public func sync(_ book: AddressBook, _ settings: SyncSettings = .init()) async throws -> SyncReport {
+        try await sync(book, settings, from: .token)
+    }
+
+    func sync(_ book: AddressBook, _ settings: SyncSettings, from begin: SyncStart) async throws -> SyncReport {
         let clock = ContinuousClock()
         let start = clock.now
         let before = link.bytes
-        var walk = SyncWalk(from: try await book.mark(), settings)
+        var walk = SyncWalk(from: try await book.mark(), settings, begin)
         if walk.next != nil { try await book.claim(for: user) }
         try await finish(&walk, book)
         let after = link.bytes
@@ -25,9 +29,18 @@ extension TidemarkConnection {
 
     func finish(_ walk: inout SyncWalk, _ book: AddressBook) async throws {
         do {
+            var waited = Duration.zero
             while let request = walk.next {
-                let page = try await page(request)
-                try walk.took(page, try await book.apply(page, answering: request))
+                do {
+                    let page = try await page(request)
+                    try walk.took(page, try await book.apply(page, answering: request))
+                } catch let error as ClientError {
+                    guard let pause = error.comesLater, waited + pause <= configuration.syncPatience else {
+                        throw error
+                    }
+                    waited += pause
+                    try await configuration.clock.sleep(for: pause)
+                }
             }
         } catch let error as ClientError {
             if case .protocolViolation = error { link.end(error) }

@@ -44,7 +44,8 @@ enum FrameStart {
         case .adminBackup: 1...Limits.pathBytesMax + 1024
         case .profileSet, .rosterAdd, .rosterAnnotate: 1...Limits.requestBodyBytesMax
         // The largest page, one large item beyond it, and what ends a page: at most a presence for each entry.
-        case .syncPage: 4...Limits.pageBytesMax + Limits.itemBytesMax + 8 * Limits.rosterEntriesMax
+        case .syncPage, .pushDelta: 4...Limits.pageBytesMax + Limits.itemBytesMax + 8 * Limits.rosterEntriesMax
+        case .pushPresence: 2...2 + 8 * Limits.rosterEntriesMax
         case .presenceSetOK: 0...1024
         default: 1...1024
         }

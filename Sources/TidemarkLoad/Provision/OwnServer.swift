@@ -74,7 +74,8 @@ public final class OwnServer {
             case .tcp: ["--listen", "\(target)"]
             case .unix(let path): ["--unix", path]
             }
-        return ["serve", "--data", data, "--log-level", "warning"] + listen
+        // However many connections there are, a user may have several: who has few users drives these.
+        return ["serve", "--data", data, "--log-level", "warning", "--devices-per-user", "1000"] + listen
     }
 
     private static func makeDirectory() throws(LoadError) -> String {

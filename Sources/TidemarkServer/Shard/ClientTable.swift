@@ -25,6 +25,8 @@ struct Client: BitwiseCopyable {
     var writesOpen: UInt16 = 0
     var wish: PresenceSet.Wish = .online
     let listenerKind: ListenerKind
+    /// Of the same user, by slot; `SessionChains.end` for none.
+    var nextSession = SessionChains.end
     private var flags: UInt16 = 0
 
     static let nobody = Client(listenerKind: .tcp)
@@ -91,6 +93,12 @@ struct Client: BitwiseCopyable {
     var isRefused: Bool {
         get { self[9] }
         set { self[9] = newValue }
+    }
+
+    /// Another connection of the same device has taken over.
+    var isReplaced: Bool {
+        get { self[10] }
+        set { self[10] = newValue }
     }
 
     /// Whether its frames are still read.

@@ -23,11 +23,11 @@ extension Shard {
 
     mutating func receive(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
         let slot = Int(id.slot)
-        isReading = true
+        reading = id
         turnCost = 0
         let (offset, isTurnOver) = readFrames(id, slot, bytes)
-        isReading = false
         sendAnswers(id)
+        reading = nil
         let client = clients[slot]
         // What comes after a frame that ended the session is not looked at; or elsewhere.
         if client.isClosing || client.hasFarewell { return consume(id, bytes.count) }
@@ -210,19 +210,37 @@ extension Shard {
         let mark = scratch.beginFrame(.syncPage, request: request)
         let pageBytesMax = min(clients[slot].session.pageBytesMax, Self.pageBytesMax)
         let explains = sync.options.contains(.explain)
+        let wait = fullSyncs.wait(now: clock)
         let outcome = directory.writePage(
             of: clients[slot].user.unsafelyUnwrapped,
             for: sync,
             // Room for an explanation is not in an item's way.
             pageBytesMax: explains ? pageBytesMax - Self.explanationBytes : pageBytesMax,
+            admitsFull: wait == nil,
             into: &scratch
         )
+        if outcome.isRefused {
+            scratch.truncate(to: mark)
+            return refuseFull(id, request, wait: wait ?? 0)
+        }
+        if outcome.answer == .full { fullSyncs.spend(scratch.count - mark) }
         if explains { scratch.explanation("\(outcome)") }
         scratch.endFrame(mark)
         counters.count(outcome)
+        follow(sync, outcome, id)
         // Each was looked at, whether it is online.
         turnCost += outcome.presencesRead
         endAnswer(id, from: mark)
+    }
+
+    /// Its session stays, live if it was, and its book is as good as before.
+    private mutating func refuseFull(_ id: ConnectionID, _ request: UInt16, wait: UInt32) {
+        let error = ErrorMessage(
+            .retryLater,
+            detail: "many full syncs are under way; yours has to wait",
+            retryAfterMS: wait + UInt32.random(in: 100...1_000)
+        )
+        fail(id, request: request, error)
     }
 
     mutating func send(_ message: Message, _ id: ConnectionID, _ request: UInt16) {
@@ -231,14 +249,20 @@ extension Shard {
         endAnswer(id, from: mark)
     }
 
-    private mutating func endAnswer(_ id: ConnectionID, from mark: Int) {
+    mutating func endAnswer(_ id: ConnectionID, from mark: Int) {
         if recording != nil { recording!.sent(id, UnsafeRawBufferPointer(rebasing: scratch.bytes[mark...])) }
-        if !isReading || scratch.count >= Self.answersBytes { sendAnswers(id) }
+        // Behind the answers that wait there may be a word for another.
+        guard id == reading else {
+            loop.send(id, UnsafeRawBufferPointer(rebasing: scratch.bytes[mark...]))
+            turnCost += scratch.count - mark
+            return scratch.truncate(to: mark)
+        }
+        if scratch.count >= Self.answersBytes { sendAnswers(id) }
     }
 
-    /// While frames are read, all that is sent is for their connection.
+    /// Of the connection whose frames are being read.
     mutating func sendAnswers(_ id: ConnectionID) {
-        if scratch.count == 0 { return }
+        guard id == reading, scratch.count > 0 else { return }
         loop.send(id, scratch.bytes)
         turnCost += scratch.count
         scratch.truncate(to: 0)
@@ -254,18 +278,21 @@ extension Shard {
                 "detail": "\(error.detail)",
             ]
         )
-        // Writes that were accepted are acknowledged first: behind a closing error nothing is read.
-        if error.closes, clients[Int(id.slot)].writesOpen > 0 {
-            loop.pauseReading(id)
-            loop.clearDeadline(id)
-            if !clients[Int(id.slot)].hasFarewell {
-                clients[Int(id.slot)].hasFarewell = true
-                farewells[id.slot] = Farewell(error: error, request: request)
-            }
-            return
+        if error.closes { close(id, saying: .error(error), request) } else { send(.error(error), id, request) }
+    }
+
+    /// Says this last, and closes. Writes that were accepted are acknowledged before: behind it nothing is read.
+    mutating func close(_ id: ConnectionID, saying message: Message, _ request: UInt16) {
+        guard clients[Int(id.slot)].writesOpen > 0 else {
+            send(message, id, request)
+            return close(id)
         }
-        send(.error(error), id, request)
-        if error.closes { close(id) }
+        loop.pauseReading(id)
+        loop.clearDeadline(id)
+        if !clients[Int(id.slot)].hasFarewell {
+            clients[Int(id.slot)].hasFarewell = true
+            farewells[id.slot] = Farewell(message: message, request: request)
+        }
     }
 
     mutating func close(_ id: ConnectionID) {
@@ -280,7 +307,7 @@ extension Shard {
         let client = clients[Int(id.slot)]
         guard client.writesOpen == 0, !client.isClosing else { return }
         if client.hasFarewell, let farewell = farewells[id.slot] {
-            fail(id, request: farewell.request, farewell.error)
+            close(id, saying: farewell.message, farewell.request)
         } else if client.hasEnded, !client.isPaused {
             close(id)
         }

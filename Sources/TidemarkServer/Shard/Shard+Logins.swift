@@ -9,11 +9,12 @@ import TidemarkWire
 
 extension Shard {
     mutating func authenticate(
-        _ credentials: Authenticate,
+        _ message: Authenticate,
         _ id: ConnectionID,
         _ request: UInt16
     ) {
-        switch user(of: credentials) {
+        clients[Int(id.slot)].wish = message.wish ?? .online
+        switch user(of: message.credentials) {
         case .success(let user):
             let home = team.map.shard(of: directory.id(of: user))
             guard home != index else { return enter(id, as: user, request) }
@@ -34,14 +35,48 @@ extension Shard {
             "authenticated",
             metadata: ["peer": "\(peer(id))", "connection": "\(name(id))", "user": "\(directory.id(of: user))"]
         )
+        makeRoom(for: clients[slot].session.device, of: user)
         clients[slot].user = user
-        clients[slot].wish = .online
-        movePresence(of: user, from: nil, to: .online)
+        sessions.add(id.slot, of: user, in: clients)
+        // Of a session that was lost this is the next one: nobody sees it go.
+        let before = grace.take(user, device: clients[slot].session.device)
+        movePresence(of: user, from: before, to: clients[slot].wish)
         awaitNext(id)
         perform(action, id, request: request)
     }
 
-    func user(of credentials: Authenticate) -> Result<AccountIndex, ErrorMessage> {
+    /// A device has one session, and a user so many. Whoever has to go for the new one is told, and does not come back by
+    /// itself.
+    private mutating func makeRoom(for device: UInt64, of user: AccountIndex) {
+        var others = 0
+        var silent: ConnectionID?
+        var slot = sessions.first(of: user)
+        while slot != SessionChains.end {
+            let client = clients[Int(slot)]
+            if let other = clients.id(Int(slot)), !client.isClosing, !client.hasFarewell {
+                if device != 0, client.session.device == device {
+                    replace(other, "another connection of this device has taken over")
+                } else {
+                    others += 1
+                    let silence = milliseconds &- client.heardAt
+                    if silent.map({ silence >= milliseconds &- clients[Int($0.slot)].heardAt }) ?? true {
+                        silent = other
+                    }
+                }
+            }
+            slot = client.nextSession
+        }
+        if others >= configuration.devicesMax, let silent {
+            replace(silent, "this user has more devices than the server takes, and this one was silent for longest")
+        }
+    }
+
+    private mutating func replace(_ id: ConnectionID, _ detail: String) {
+        clients[Int(id.slot)].isReplaced = true
+        close(id, saying: .goAway(GoAway(reason: .replaced, reconnectAfterMS: 0, detail: detail)), 0)
+    }
+
+    func user(of credentials: Authenticate.Credentials) -> Result<AccountIndex, ErrorMessage> {
         let found: AccountIndex?
         switch credentials {
         case .ticket(let bytes):

@@ -27,6 +27,7 @@ extension Shard {
         let arrival = Arrival(
             connection: connection,
             session: client.session,
+            wish: client.wish,
             listenerKind: client.listenerKind,
             network: client.network,
             user: departure.user,
@@ -52,6 +53,7 @@ extension Shard {
             let id = try loop.attach(arrival.connection)
             var client = Client(id, listenerKind: arrival.listenerKind, heardAt: milliseconds)
             client.session = arrival.session
+            client.wish = arrival.wish
             (client.isAdmitted, client.network) = (true, arrival.network)
             clients.add(id, client)
             if let recorded = arrival.recorded { recording?.arrive(id, recorded) }
@@ -67,6 +69,16 @@ extension Shard {
     }
 
     // MARK: presence
+
+    /// The session is over. Unless its client said before that it is not to be seen, it may come back: its user is seen as before
+    /// for a while.
+    mutating func lose(_ client: Client, of user: AccountIndex) {
+        guard configuration.presenceGrace > .zero, !client.isReplaced, client.wish != .invisible, !draining.isSet else {
+            return movePresence(of: user, from: client.wish, to: nil)
+        }
+        let end = loop.now + configuration.presenceGrace
+        grace.add(user, device: client.session.device, client.wish, until: end.nanoseconds / 1_000_000)
+    }
 
     mutating func movePresence(of user: AccountIndex, from: PresenceSet.Wish?, to: PresenceSet.Wish?) {
         guard let state = directory.movePresence(of: user, from: from, to: to), team.map.count > 1 else { return }

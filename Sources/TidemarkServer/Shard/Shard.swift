@@ -7,7 +7,7 @@
 //
 //  Reads are answered here, from memory. Nothing here waits for the disk.
 //
-//  +Frames has frames and connections, +Logins who is who, +Writes the way to the log and back, +Mail what passes between
+//  +Frames has frames and connections, +Live what is told unasked, +Logins who is who, +Writes the way to the log and back, +Mail what passes between
 //  shards, +Administration, +Retention and +Draining what they say.
 
 import Logging
@@ -20,7 +20,7 @@ import TidemarkWire
 struct Shard: ~Copyable {
     /// A last word, said once the writes before it are acknowledged; then the connection closes.
     struct Farewell {
-        var error: ErrorMessage
+        var message: Message
         var request: UInt16
     }
 
@@ -43,7 +43,7 @@ struct Shard: ~Copyable {
     let configuration: ServerConfiguration
     let counters: ShardCounters
     let team: ShardTeam
-    private let mailbox: ShardMailbox
+    let mailbox: ShardMailbox
     private let inbox: GroupInbox
     let changeLog: ChangeLog
     let draining: DrainFlag
@@ -56,6 +56,10 @@ struct Shard: ~Copyable {
     var directory: Directory
     var inFlight = InFlight()
     var clients: ClientTable
+    var sessions = SessionChains()
+    var grace = Grace()
+    var fullSyncs: FullSyncBudget
+    var live: LiveTable
     /// Connections that were refused, and have not closed their side yet.
     private var refusedCount = 0
     /// By slot, of clients that say they have one.
@@ -79,7 +83,8 @@ struct Shard: ~Copyable {
     var presenceNews: [AccountIndex: PresenceState] = [:]
     /// Frames on their way to the loop: all answers to a connection whose frames are being read, or one message.
     var scratch = ByteWriter(capacity: 1 << 16)
-    var isReading = false
+    /// Whose frames are being read.
+    var reading: ConnectionID?
     /// Of the frames being read, about as many bytes as could be sent meanwhile.
     var turnCost = 0
 
@@ -120,6 +125,8 @@ struct Shard: ~Copyable {
         self.changeLog = changeLog
         nextCollection = loop.now + Self.collectionInterval
         clients = ClientTable(capacity: loop.connectionsMax)
+        live = LiveTable(capacity: loop.connectionsMax)
+        fullSyncs = FullSyncBudget(bytesPerSecond: max(1, common.configuration.fullSyncBytesPerSecond / team.map.count))
         self.loop = loop
         // Once is enough.
         conditions = Conditions(isSilent: index != 0)
@@ -132,12 +139,21 @@ struct Shard: ~Copyable {
         while !draining.isSet {
             // What the log did not take is offered again soon; a decision cannot be taken back.
             let soon = loop.now + .milliseconds(10)
-            try loop.wait(until: hasLeftOver ? loop.now : submissions.isEmpty ? nextCollection : soon)
+            let isWorkLeft = hasLeftOver || directory.hasNews
+            try loop.wait(until: isWorkLeft ? loop.now : submissions.isEmpty ? nextTask : soon)
             try iterate()
             hasLeftOver = directory.maintain(steps: Self.maintenanceSteps)
             if loop.now >= nextCollection { collectTombstones() }
         }
         try drain()
+    }
+
+    /// When there is something to do that nobody asks for.
+    private var nextTask: MonotonicTime {
+        var next = nextCollection.nanoseconds
+        if let presence = directory.nextPresenceNews { next = min(next, presence * 1_000_000) }
+        if let lost = grace.next { next = min(next, lost * 1_000_000) }
+        return MonotonicTime(nanoseconds: next)
     }
 
     mutating func iterate() throws {
@@ -148,12 +164,15 @@ struct Shard: ~Copyable {
         if applyPublished() { try flush() }
         if let mail { read(mail) }
         if backupsOpen > 0 { tellBackups() }
+        // Before it is answered what was asked meanwhile.
+        push()
         while let event = loop.next() {
             prefetchAhead()
             handle(event)
             if applyPublished() { try flush() }
         }
         submit()
+        push()
         tellPresence()
     }
 
@@ -209,6 +228,7 @@ struct Shard: ~Copyable {
             closeIfDone(id)
         case .drained(let id):
             resumeIfDone(id, writesOpenMax: Self.writesOpenMax - 1)
+            catchUp(id)
         case .deadline(let id):
             expire(id)
         case .detached(let id):
@@ -281,14 +301,21 @@ struct Shard: ~Copyable {
         return clients[Int(id.slot)].hasEnded ? "the client hung up" : "the server hung up"
     }
 
-    /// Since some time, and round again after seven weeks.
-    var milliseconds: UInt32 { UInt32(truncatingIfNeeded: loop.now.nanoseconds / 1_000_000) }
+    /// Milliseconds since some time.
+    var clock: UInt64 { loop.now.nanoseconds / 1_000_000 }
+
+    /// The same, round again after seven weeks.
+    var milliseconds: UInt32 { UInt32(truncatingIfNeeded: clock) }
 
     private mutating func forget(_ id: ConnectionID) {
         let slot = Int(id.slot)
         let client = clients[slot]
         counters.countClosed()
-        if let user = client.user { movePresence(of: user, from: client.wish, to: nil) }
+        if let user = client.user {
+            endLive(slot)
+            sessions.remove(id.slot, of: user, in: clients)
+            lose(client, of: user)
+        }
         if client.isAdmitted { admission.leave(client.network) }
         if client.isRefused { refusedCount -= 1 }
         if client.hasFarewell { farewells[id.slot] = nil }

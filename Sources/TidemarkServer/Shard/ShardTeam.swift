@@ -28,6 +28,7 @@ final class ShardTeam: Sendable {
 struct Arrival: Sendable {
     var connection: DetachedConnection
     var session: Session
+    var wish: PresenceSet.Wish
     var listenerKind: ListenerKind
     var network: PeerNetwork?
     var user: AccountIndex
@@ -49,6 +50,8 @@ final class ShardMailbox: Sendable {
 
     private let state = Mutex(State())
     private let hasMail = Atomic<Bool>(false)
+    /// The shard's clients are told of presence without their asking.
+    private let isTelling = Atomic<Bool>(false)
     private let waker: Waker
 
     init(waker: Waker) { self.waker = waker }
@@ -66,14 +69,18 @@ final class ShardMailbox: Sendable {
         return isOpen
     }
 
-    /// Nobody is woken: it is there when the shard next reads anything.
+    /// It is there when the shard next reads anything; so nobody is woken, unless the shard has somebody to tell of it.
     func put(_ presence: [AccountIndex: PresenceState]) {
         state.withLock { state in
             guard !state.isClosed else { return }
             state.mail.presence.merge(presence) { _, latest in latest }
         }
         hasMail.store(true, ordering: .releasing)
+        if isTelling.load(ordering: .relaxed) { waker.wake() }
     }
+
+    /// What comes while this was just being said is there at the next mail.
+    func wakesForPresence(_ wakes: Bool) { isTelling.store(wakes, ordering: .relaxed) }
 
     /// Nil when there is nothing.
     @inline(__always)

@@ -71,7 +71,7 @@ struct FakePeer {
     /// Waits until the client leaves.
     mutating func linger() async { while (try? await segment()) != nil {} }
 
-    static let helloOK = HelloOK(version: 1, frameLog2: 17, idleSeconds: 0, features: [])
+    static let helloOK = HelloOK(version: 1, frameLog2: 17, idleSeconds: 0, features: .push)
 }
 
 enum FakeServer {

@@ -84,6 +84,13 @@ struct LineTests {
             ),
             ("page-explained", "syncPage #3 up to date, 4 items, 0 online, 0 waiting, 1 extension"),
             ("page-presence-bitmap", "syncPage #3 up to date, 14 items, 12 online, 0 waiting"),
+            (
+                "push-delta",
+                "pushDelta #0 from settled at 2025-11-22T08:26:49.000000Z epoch 8f3a51c2d4e60b79, delta, 1 patch, 17 bytes "
+                    + "of details, 4 items in all"
+            ),
+            ("push-presence-changes", "pushPresence #0 changes, 1 online"),
+            ("push-presence-everything", "pushPresence #0 everything, 6 online"),
             ("page-presence-offline", "syncPage #3 up to date, 4 items, 1 online, 0 waiting"),
             (
                 "profile-set-condition",

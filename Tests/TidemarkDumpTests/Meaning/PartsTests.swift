@@ -95,6 +95,7 @@ struct TextTests {
         check(.errorCode, ErrorCode.self)
         check(.rule, DecodeError.Rule.self)
         check(.goAwayReason, GoAway.Reason.self)
+        check(.presenceScope, PushPresence.Scope.self)
         // Facts keep one bit a name.
         #expect(FieldName.allCases.count <= 64)
         for name in FieldName.allCases where name != .element { #expect("\(name.text)" == "\(name)") }

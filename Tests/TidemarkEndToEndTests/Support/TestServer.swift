@@ -61,6 +61,9 @@ final class TestServer: Sendable {
         configuration.eventLoop.receiveBuffers = 1024
         // Tests leave connections open that nobody reads any more.
         configuration.drainTimeout = .milliseconds(200)
+        // Who is gone is gone, but where that is what is tested.
+        configuration.presenceGrace = .zero
+        configuration.fullSyncBytesPerSecond = 1 << 40
         adjust(&configuration)
         var log = Logger(label: "test")
         log.logLevel = .error

@@ -131,7 +131,9 @@ final class ScriptedServer: Sendable {
         }
 
         private mutating func answer(_ id: ConnectionID, _ message: Message, _ request: UInt16) -> Bool {
-            if case .authenticate(.trusted(.id(let user))) = message { peers[id]?.user = user }
+            if case .authenticate(let said) = message, case .trusted(.id(let user)) = said.credentials {
+                peers[id]?.user = user
+            }
             let isLogin = request > 60_000
             let number = isLogin ? 0 : server.operations.add(1, ordering: .relaxed).newValue
             guard let peer = peers[id] else { return false }

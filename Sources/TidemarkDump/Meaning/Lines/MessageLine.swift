@@ -7,7 +7,14 @@ extension LineBuffer {
     mutating func line(_ type: MessageType, _ facts: borrowing Facts, showsSecrets: Bool) {
         switch type {
         case .sync: sync(facts)
-        case .syncPage: page(facts)
+        case .syncPage, .pushDelta: page(facts, isPush: type == .pushDelta)
+        case .pushPresence:
+            name(" ", .presenceScope, facts[.scope])
+            if facts[.scope] != nil {
+                text(", ")
+                grouped(facts.online)
+                text(" online")
+            }
         case .hello: hello(facts)
         case .helloOK: helloOK(facts)
         case .authenticate: authenticate(facts, showsSecrets: showsSecrets)
@@ -201,7 +208,12 @@ extension LineBuffer {
         self.token(token)
     }
 
-    private mutating func page(_ facts: borrowing Facts) {
+    private mutating func page(_ facts: borrowing Facts, isPush: Bool) {
+        if isPush, let token = facts.bytes(.from) {
+            text(" from ")
+            self.token(token)
+            if facts[.answer] != nil { byte(UInt8(ascii: ",")) }
+        }
         guard let answer = facts[.answer] else { return }
         switch answer {
         case UInt64(SyncAnswer.upToDate.rawValue): text(" up to date")
@@ -223,12 +235,15 @@ extension LineBuffer {
             text(" of details")
         }
         if facts[.last] == 0 { return text(", more to come") }
-        if let items = facts[.waitingMessages] == nil ? nil : facts[.items] {
+        if let items = facts[isPush ? .digest : .waitingMessages] == nil ? nil : facts[.items] {
             text(", ")
             count(Int(items), "item")
-            text(facts.items > 0 ? " in all, " : ", ")
-            grouped(facts.online)
-            text(" online")
+            if facts.items > 0 { text(" in all") }
+            if !isPush {
+                text(", ")
+                grouped(facts.online)
+                text(" online")
+            }
         }
         if let waiting = facts[.waitingMessages] {
             text(", ")

@@ -1,20 +1,27 @@
 import TidemarkWire
 
 extension BodyVisitor where Self: ~Copyable {
-    mutating func syncPage(_ reader: inout ByteReader) throws(DecodeError) {
+    /// That a server has made, and that is not empty.
+    mutating func madeToken(_ name: FieldName, _ reader: inout ByteReader) throws(DecodeError) {
+        let begin = reader.offset
+        let count = Int(try reader.u8())
+        guard count > 0, count <= Limits.tokenBytesMax else { throw DecodeError(.tooLong, offset: begin) }
+        let token = try reader.bytes(count)
+        value(name, .token(token), ByteRange(begin, reader.offset))
+    }
+
+    mutating func page(_ reader: inout ByteReader, isPush: Bool) throws(DecodeError) {
+        let start = reader.offset
         let head = try reader.u8()
-        let first = ByteRange(0, 1)
+        let first = ByteRange(start, start + 1)
         let answer = head & SyncPage.answerMask
-        guard answer <= SyncAnswer.full.rawValue else { throw DecodeError(.value, offset: 0) }
+        guard answer <= SyncAnswer.full.rawValue else { throw DecodeError(.value, offset: start) }
         value(.answer, .named(.answer, answer), first)
         value(.reason, .named(.reason, head >> SyncPage.reasonShift), first)
         value(.last, .flag(head & SyncPage.lastBit != 0), first)
         let hasStamps = head & SyncPage.stampsBit != 0
         value(.hasStamps, .flag(hasStamps), first)
-        let tokenBytes = Int(try reader.u8())
-        guard tokenBytes > 0, tokenBytes <= Limits.tokenBytesMax else { throw DecodeError(.tooLong, offset: 1) }
-        let token = try reader.bytes(tokenBytes)
-        value(.token, .token(token), ByteRange(1, reader.offset))
+        try madeToken(.token, &reader)
         let begin = reader.offset
         let count = try reader.count(upTo: Limits.rosterEntriesMax)
         beginList(.items, count: count, ByteRange(begin, reader.offset))
@@ -26,19 +33,21 @@ extension BodyVisitor where Self: ~Copyable {
         }
         endList(.items, ByteRange(begin, reader.offset))
         if head & SyncPage.lastBit != 0 {
-            try summary(&reader)
+            try summary(&reader, isPush: isPush)
         } else {
-            value(.summary, .null, ByteRange(0, 0))
+            value(.summary, .null, first)
         }
     }
 
-    private mutating func summary(_ reader: inout ByteReader) throws(DecodeError) {
+    private mutating func summary(_ reader: inout ByteReader, isPush: Bool) throws(DecodeError) {
         beginObject(.summary)
         try number(.items, upTo: Limits.rosterEntriesMax, &reader)
         let begin = reader.offset
         value(.digest, .wide(try reader.u64()), ByteRange(begin, reader.offset))
-        try presence(&reader)
-        try number(.waitingMessages, upTo: Int(UInt32.max), &reader)
+        if !isPush {
+            try presence(&reader)
+            try number(.waitingMessages, upTo: Int(UInt32.max), &reader)
+        }
         endObject(.summary)
     }
 
@@ -112,7 +121,7 @@ extension BodyVisitor where Self: ~Copyable {
         endList(.groups, nowhere)
     }
 
-    private mutating func presence(_ reader: inout ByteReader) throws(DecodeError) {
+    mutating func presence(_ reader: inout ByteReader) throws(DecodeError) {
         let begin = reader.offset
         guard let form = PresenceForm(rawValue: try reader.u8()) else { throw DecodeError(.value, offset: begin) }
         value(.form, .named(.presenceForm, form.rawValue), ByteRange(begin, begin + 1))

@@ -17,7 +17,15 @@ extension BodyVisitor where Self: ~Copyable {
             // A new ticket, the proof of the server.
             return try extensions(&reader, areSecret: true)
         case .sync: try sync(&reader)
-        case .syncPage: try syncPage(&reader)
+        case .syncPage: try page(&reader, isPush: false)
+        case .pushDelta:
+            try madeToken(.from, &reader)
+            try page(&reader, isPush: true)
+        case .pushPresence:
+            let scope = try reader.u8()
+            guard PushPresence.Scope(rawValue: scope) != nil else { throw DecodeError(.value, offset: 0) }
+            value(.scope, .named(.presenceScope, scope), ByteRange(0, 1))
+            try presence(&reader)
         // Whatever is left is the payload: these have no extensions.
         case .ping, .pong: return try payload(&reader)
         case .profileSet: try profileSet(&reader)

@@ -3,7 +3,8 @@
 
 /// A list of the registry of which a value is one.
 enum Vocabulary: CaseIterable {
-    case deviceClass, method, answer, reason, kind, state, wish, errorCode, rule, goAwayReason, presenceForm
+    case deviceClass, method, answer, reason, kind, state, wish, errorCode, rule, goAwayReason, presenceForm,
+        presenceScope
 
     /// Nil for a number without a name, where the list has no entry for those.
     func text(_ number: UInt8) -> StaticString? {
@@ -19,6 +20,7 @@ enum Vocabulary: CaseIterable {
         case .rule: Self.rule(number)
         case .goAwayReason: Self.goAwayReason(number)
         case .presenceForm: Self.presenceForm(number)
+        case .presenceScope: Self.presenceScope(number)
         }
     }
 
@@ -27,6 +29,14 @@ enum Vocabulary: CaseIterable {
         case 0: "nobody"
         case 1: "list"
         case 2: "bitmap"
+        default: nil
+        }
+    }
+
+    private static func presenceScope(_ number: UInt8) -> StaticString? {
+        switch number {
+        case 0: "changes"
+        case 1: "everything"
         default: nil
         }
     }

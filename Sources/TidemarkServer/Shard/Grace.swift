@@ -1,0 +1,56 @@
+import TidemarkDirectory
+import TidemarkSession
+import TidemarkWire
+
+/// Sessions that were lost and may come back: for a while their users are seen as if they were still there.
+struct Grace {
+    private struct Lost {
+        var serial: UInt64
+        var device: UInt64
+        var wish: PresenceSet.Wish
+    }
+
+    private struct Expiry {
+        var user: AccountIndex
+        var serial: UInt64
+        /// Milliseconds of the shard's.
+        var time: UInt64
+    }
+
+    private var lost: [AccountIndex: [Lost]] = [:]
+    /// All last as long, so the first lost is the first to go.
+    private var expiries = FIFO<Expiry>()
+    private var serial: UInt64 = 0
+
+    /// It may come back until that time.
+    mutating func add(_ user: AccountIndex, device: UInt64, _ wish: PresenceSet.Wish, until time: UInt64) {
+        serial += 1
+        lost[user, default: []].append(Lost(serial: serial, device: device, wish: wish))
+        expiries.append(Expiry(user: user, serial: serial, time: time))
+    }
+
+    /// A session of this device begins; nil where none of it was lost. All that have no device are one.
+    mutating func take(_ user: AccountIndex, device: UInt64) -> PresenceSet.Wish? {
+        guard let place = lost[user]?.firstIndex(where: { $0.device == device }) else { return nil }
+        return remove(place, of: user)
+    }
+
+    var next: UInt64? { expiries.first?.time }
+
+    /// One that did not come back in time.
+    mutating func expire(now: UInt64) -> (user: AccountIndex, wish: PresenceSet.Wish)? {
+        while let first = expiries.first, first.time <= now {
+            _ = expiries.removeFirst()
+            if let place = lost[first.user]?.firstIndex(where: { $0.serial == first.serial }) {
+                return (first.user, remove(place, of: first.user))
+            }
+        }
+        return nil
+    }
+
+    private mutating func remove(_ place: Int, of user: AccountIndex) -> PresenceSet.Wish {
+        let wish = lost[user]!.remove(at: place).wish
+        if lost[user]!.isEmpty { lost[user] = nil }
+        return wish
+    }
+}

@@ -1,0 +1,28 @@
+import TidemarkDirectory
+
+/// The sessions of each user of this shard, one behind the other: by the first's slot here, each next one's in the client
+/// before it.
+struct SessionChains {
+    static let end = UInt32.max
+
+    private var first: [AccountIndex: UInt32] = [:]
+
+    func first(of user: AccountIndex) -> UInt32 { first[user] ?? Self.end }
+
+    mutating func add(_ slot: UInt32, of user: AccountIndex, in clients: borrowing ClientTable) {
+        clients[Int(slot)].nextSession = first(of: user)
+        first[user] = slot
+    }
+
+    mutating func remove(_ slot: UInt32, of user: AccountIndex, in clients: borrowing ClientTable) {
+        let next = clients[Int(slot)].nextSession
+        clients[Int(slot)].nextSession = Self.end
+        guard first[user] != slot else {
+            first[user] = next == Self.end ? nil : next
+            return
+        }
+        var before = first(of: user)
+        while clients[Int(before)].nextSession != slot { before = clients[Int(before)].nextSession }
+        clients[Int(before)].nextSession = next
+    }
+}

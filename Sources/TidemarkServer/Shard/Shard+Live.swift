@@ -1,0 +1,139 @@
+// Sessions whose clients stay in step without asking. A push is a sync that the server begins: what is newer than the
+// client's cursor, written by what writes answers.
+//
+//      a sync with `subscribe` ── its last page ──▶ live, the page's token is the cursor
+//      change applied ──▶ the directory has news of the owner ──▶ each live session: what is newer, and the cursor moves
+//                                     ▲                               │ the client does not read
+//                                     └───── it has read ◀── behind ◀─┘
+
+import TidemarkDirectory
+import TidemarkEventLoop
+import TidemarkWire
+
+extension Shard {
+    /// What the pushes of one iteration may cost, in bytes as `turnCost` counts them; the others wait for the next.
+    private static let pushCostMax = 1 << 18
+    /// Of a push, beside its bytes.
+    private static let pushCost = 256
+    private static let pushBytesMax = 1 << 16
+    /// Unread bytes of a client beyond which its pushes wait.
+    private static let pushUnreadMax = 1 << 14
+
+    /// A sync was answered. It ends that the session is live, and its last page begins it anew if it asks for that.
+    mutating func follow(_ sync: borrowing Sync, _ outcome: SyncOutcome, _ id: ConnectionID) {
+        let slot = Int(id.slot)
+        guard sync.options.contains(.subscribe), outcome.isLast else {
+            if live[slot].cursor != nil { endLive(slot) }
+            return
+        }
+        live[slot] = Live(cursor: outcome.token, hasStamps: sync.options.contains(.stamps))
+        directory.watch(clients[slot].user.unsafelyUnwrapped)
+        mailbox.wakesForPresence(true)
+    }
+
+    mutating func endLive(_ slot: Int) {
+        guard live[slot].cursor != nil, let user = clients[slot].user else { return }
+        live[slot] = .none
+        var other = sessions.first(of: user)
+        while other != SessionChains.end {
+            if live[Int(other)].cursor != nil { return }
+            other = clients[Int(other)].nextSession
+        }
+        directory.unwatch(user)
+        if directory.watchedOwners == 0 { mailbox.wakesForPresence(false) }
+    }
+
+    /// Tells those who are live what is new to them, as far as this iteration goes.
+    mutating func push() {
+        while let (user, wish) = grace.expire(now: clock) { movePresence(of: user, from: wish, to: nil) }
+        directory.spreadPresence(now: clock)
+        directory.spreadNews(now: clock)
+        turnCost = 0
+        while turnCost < Self.pushCostMax, let user = directory.nextNews() {
+            var slot = sessions.first(of: user)
+            while slot != SessionChains.end {
+                let next = clients[Int(slot)].nextSession
+                push(to: Int(slot), user)
+                slot = next
+            }
+        }
+        // Behind the contacts that it is of.
+        while turnCost < Self.pushCostMax, let user = directory.takePresenceNews(now: clock) { tellPresence(to: user) }
+    }
+
+    /// Nil where the session is not live, or has yet to read what it was sent.
+    private mutating func reader(_ slot: Int) -> ConnectionID? {
+        guard live[slot].cursor != nil, clients[slot].acceptsFrames, let id = clients.id(slot) else { return nil }
+        if loop.outputBytes(id) <= Self.pushUnreadMax { return id }
+        live[slot].isBehind = true
+        loop.reportDrained(id)
+        return nil
+    }
+
+    private mutating func push(to slot: Int, _ user: AccountIndex) {
+        guard let id = reader(slot), pushDelta(to: slot, id, user), live[slot].missesPresence else { return }
+        live[slot].missesPresence = false
+        let mark = scratch.beginFrame(.pushPresence, request: 0)
+        directory.writeWholePresence(of: user, into: &scratch)
+        scratch.endFrame(mark)
+        turnCost += Self.pushCost
+        counters.countPresencePush()
+        endAnswer(id, from: mark)
+    }
+
+    /// Returns whether the client has all of the table then.
+    private mutating func pushDelta(to slot: Int, _ id: ConnectionID, _ user: AccountIndex) -> Bool {
+        let session = live[slot]
+        guard var cursor = session.cursor else { return false }
+        let mark = scratch.beginFrame(.pushDelta, request: 0)
+        let outcome = directory.writePush(
+            of: user,
+            from: &cursor,
+            wantsStamps: session.hasStamps,
+            pageBytesMax: Self.pushBytesMax,
+            into: &scratch
+        )
+        turnCost += Self.pushCost
+        guard let outcome else {
+            scratch.truncate(to: mark)
+            return true
+        }
+        scratch.endFrame(mark)
+        live[slot].cursor = cursor
+        counters.countPush(outcome)
+        endAnswer(id, from: mark)
+        // The rest in its turn.
+        if !outcome.isLast { directory.noteNews(of: user) }
+        return outcome.isLast
+    }
+
+    /// Tells the owner's live sessions of the contacts that were noted: each the same bytes. Who cannot be told now is told
+    /// everything later.
+    private mutating func tellPresence(to user: AccountIndex) {
+        let mark = scratch.beginFrame(.pushPresence, request: 0)
+        directory.writePresenceNews(of: user, into: &scratch)
+        scratch.endFrame(mark)
+        var slot = sessions.first(of: user)
+        while slot != SessionChains.end {
+            let session = Int(slot)
+            if let id = reader(session), live[session].cursor?.form == .settled, !live[session].missesPresence {
+                if recording != nil { recording!.sent(id, scratch.bytes) }
+                loop.send(id, scratch.bytes)
+                counters.countPresencePush()
+                turnCost += Self.pushCost + scratch.count
+            } else if live[session].cursor != nil {
+                live[session].missesPresence = true
+            }
+            slot = clients[session].nextSession
+        }
+        scratch.truncate(to: mark)
+    }
+
+    /// The client has read some of what it was sent.
+    mutating func catchUp(_ id: ConnectionID) {
+        let slot = Int(id.slot)
+        guard live[slot].isBehind, let user = clients[slot].user else { return }
+        live[slot].isBehind = false
+        directory.noteNews(of: user)
+    }
+}

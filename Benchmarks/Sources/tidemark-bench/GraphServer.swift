@@ -43,7 +43,8 @@ final class GraphServer {
             path: programs.server,
             arguments: [
                 "serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--log-level", "error",
-                "--devices-per-user", "1000",
+                // Few users are driven by many connections, and one pulls whole rosters as fast as it can.
+                "--devices-per-user", "1000", "--full-sync-mb", "1048576",
             ] + (loops.map { ["--loops", String($0)] } ?? []),
             core: core
         )

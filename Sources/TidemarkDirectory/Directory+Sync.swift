@@ -22,22 +22,29 @@ public struct SyncOutcome: Equatable, Sendable {
     /// The owner's newest stamp, and up to where its tombstones were collected.
     public var watermark: Stamp = 0
     public var horizon: Stamp = 0
+    /// Where the page ends, if it is not the last.
+    var reached: Stamp = 0
+
     /// What the page tells the client to send next.
-    public var token: SyncToken
+    public func token(_ epoch: Epoch) -> SyncToken {
+        if answer == .upToDate { return SyncToken(settledAt: position, epoch: epoch) }
+        if isLast { return SyncToken(settledAt: watermark, epoch: epoch) }
+        let form = answer == .full ? SyncToken.Form.pagingFull : .pagingDelta
+        return SyncToken(form: form, epoch: epoch, position: reached, base: base)
+    }
 }
 
 extension SyncOutcome {
     /// Of a page that has no items yet.
     @inline(__always)
-    init(_ plan: SyncPlan, _ bounds: SyncPlan.Bounds, _ epoch: Epoch) {
+    init(_ plan: SyncPlan, _ bounds: SyncPlan.Bounds) {
         self.init(
             answer: plan.answer,
             reason: plan.reason,
             position: plan.position,
             base: plan.base,
             watermark: bounds.watermark,
-            horizon: bounds.horizon,
-            token: SyncToken(settledAt: plan.position, epoch: epoch)
+            horizon: bounds.horizon
         )
     }
 }
@@ -70,22 +77,15 @@ extension Directory {
     ) -> SyncOutcome {
         let (bounds, popularRead) = bounds(of: owner)
         let plan = SyncPlan.make(for: sync, bounds: bounds, epochs: epochs)
+        var outcome = SyncOutcome(plan, bounds)
+        outcome.popularRead = popularRead
         if !admitsFull, plan.beginsFull {
-            var outcome = SyncOutcome(plan, bounds, epochs.current)
             outcome.isRefused = true
             return outcome
         }
         let asked = sync.pageBytes == 0 ? Limits.pageBytesDefault : sync.pageBytes
         let wantsStamps = sync.options.contains(.stamps)
-        var outcome = write(
-            plan,
-            bounds,
-            of: owner,
-            wantsStamps: wantsStamps,
-            pageBytes: min(asked, pageBytesMax),
-            into: &writer
-        )
-        outcome.popularRead = popularRead
+        write(plan, of: owner, wantsStamps: wantsStamps, pageBytes: min(asked, pageBytesMax), &outcome, into: &writer)
         if outcome.isLast {
             outcome.presencesRead = accounts[Int(owner.raw)].roster.liveCount
             writeTotals(of: owner, wantsStamps: wantsStamps, into: &writer)
@@ -109,17 +109,12 @@ extension Directory {
         let plan = SyncPlan.make(for: cursor, bounds: bounds, epochs: epochs)
         if plan.answer == .upToDate { return nil }
         writer.token(cursor)
-        var outcome = write(
-            plan,
-            bounds,
-            of: owner,
-            wantsStamps: wantsStamps,
-            pageBytes: pageBytesMax - cursor.encodedBytes - 1,
-            into: &writer
-        )
+        var outcome = SyncOutcome(plan, bounds)
         outcome.popularRead = popularRead
+        let pageBytes = pageBytesMax - cursor.encodedBytes - 1
+        write(plan, of: owner, wantsStamps: wantsStamps, pageBytes: pageBytes, &outcome, into: &writer)
         if outcome.isLast { writeTotals(of: owner, wantsStamps: wantsStamps, into: &writer) }
-        cursor = outcome.token
+        cursor = outcome.token(epochs.current)
         return outcome
     }
 
@@ -149,16 +144,15 @@ extension Directory {
     @inline(__always)
     private func write(
         _ plan: SyncPlan,
-        _ bounds: SyncPlan.Bounds,
         of owner: AccountIndex,
         wantsStamps: Bool,
         pageBytes: Int,
+        _ outcome: inout SyncOutcome,
         into writer: inout ByteWriter
-    ) -> SyncOutcome {
-        var outcome = SyncOutcome(plan, bounds, epochs.current)
+    ) {
         if plan.answer == .upToDate {
             writer.u8(plan.head(isLast: true, hasStamps: wantsStamps))
-            writer.token(outcome.token)
+            writer.token(outcome.token(epochs.current))
             writer.varint(0)
         } else {
             // A page that is not the last has a longer token; with several items it keeps to its size all the same.
@@ -167,7 +161,7 @@ extension Directory {
             // Room for what stands before the items, as it is on most pages: one byte, a settled token, a short count.
             writer.skip(SyncPlan.prefixBytesUsual)
             let itemsStart = writer.count
-            let position = writeItems(
+            outcome.reached = writeItems(
                 of: owner.raw,
                 plan,
                 wantsStamps: wantsStamps,
@@ -175,22 +169,12 @@ extension Directory {
                 &outcome,
                 into: &writer
             )
-            outcome.token =
-                outcome.isLast
-                ? SyncToken(settledAt: bounds.watermark, epoch: epochs.current)
-                : SyncToken(
-                    form: plan.answer == .full ? .pagingFull : .pagingDelta,
-                    epoch: epochs.current,
-                    position: position,
-                    base: plan.base
-                )
             writer.insert(at: start, reserved: itemsStart - start) { prefix in
                 prefix.u8(plan.head(isLast: outcome.isLast, hasStamps: wantsStamps))
-                prefix.token(outcome.token)
+                prefix.token(outcome.token(epochs.current))
                 prefix.varint(outcome.items)
             }
         }
-        return outcome
     }
 
     /// Returns the stamp that was reached.

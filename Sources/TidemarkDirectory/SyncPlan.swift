@@ -10,6 +10,7 @@ struct SyncPlan: Equatable {
     /// What the sync began from.
     var base: Stamp
 
+    @inline(__always)
     var beginsFull: Bool { answer == .full && reason != .none }
 }
 
@@ -32,6 +33,7 @@ extension SyncPlan {
         SyncPlan(answer: .full, reason: reason, position: 0, base: bounds.published)
     }
 
+    @inline(__always)
     static func make(for token: SyncToken, bounds: Bounds, epochs: borrowing EpochHistory) -> SyncPlan {
         func full(_ reason: FullReason) -> SyncPlan { Self.full(reason, bounds) }
         var form = token.form

@@ -70,8 +70,9 @@ import TidemarkWire
         guard client != nil else {
             let hasStamps = random.chance(50)
             let sync = Sync(options: hasStamps ? .stamps : [], pageBytes: Limits.pageBytesMax)
-            let (page, outcome) = try directory.page(user, sync)
-            var new = Client(cursor: outcome.token, hasStamps: hasStamps)
+            let (page, _) = try directory.page(user, sync)
+            let cursor = try #require(page.token.withUnsafeBytes { SyncToken($0) })
+            var new = Client(cursor: cursor, hasStamps: hasStamps)
             new.book.apply(page)
             client = new
             return directory.watch(user, true)

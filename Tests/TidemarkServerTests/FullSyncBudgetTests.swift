@@ -8,10 +8,10 @@ import TidemarkTesting
         var budget = FullSyncBudget(bytesPerSecond: 1_000_000)
         var now: UInt64 = 5_000
         #expect(budget.wait(now: now) == nil)
-        budget.spend(999_999)
+        budget.spend(999_999, now: now)
         #expect(budget.wait(now: now) == nil)
         // The last one took more than there was.
-        budget.spend(500_001)
+        budget.spend(500_001, now: now)
         let wait = budget.wait(now: now)
         #expect(wait == 501)
         now += UInt64(wait!) - 2
@@ -24,9 +24,9 @@ import TidemarkTesting
         for pause in [1_001, 86_400_000, UInt64.max / 2] {
             var budget = FullSyncBudget(bytesPerSecond: 1 << 40)
             _ = budget.wait(now: 1)
-            budget.spend(1 << 39)
+            budget.spend(1 << 39, now: 1)
             #expect(budget.wait(now: 1 + pause) == nil)
-            budget.spend(1 << 40)
+            budget.spend(1 << 40, now: 1 + pause)
             #expect(budget.wait(now: 1 + pause) == 1)
         }
     }
@@ -40,7 +40,7 @@ import TidemarkTesting
             now += UInt64(seed.below(200))
             guard budget.wait(now: now) == nil else { continue }
             let bytes = seed.below(3_000)
-            budget.spend(bytes)
+            budget.spend(bytes, now: now)
             (sent, largest) = (sent + bytes, max(largest, bytes))
             #expect(sent <= 10_000 + Int(now - 100) * 10 + largest, "\(seed)")
         }

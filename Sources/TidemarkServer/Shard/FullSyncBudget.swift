@@ -11,11 +11,14 @@ struct FullSyncBudget {
         available = bytesPerSecond
     }
 
+    /// It needs not be asked otherwise, and costs no look at the time.
+    var isSpent: Bool { available <= 0 }
+
     /// Nil: it may begin. Otherwise after how many milliseconds it may be asked for again, at the earliest. The time is in
     /// milliseconds too, and never less than before.
     mutating func wait(now: UInt64) -> UInt32? {
         if now > refilledAt { refill(now) }
-        guard available <= 0 else { return nil }
+        guard isSpent else { return nil }
         return UInt32(clamping: -available * 1_000 / bytesPerSecond + 1)
     }
 
@@ -26,5 +29,8 @@ struct FullSyncBudget {
         available += isTooMuch ? missing : min(missing, Int(clamping: earned / 1_000))
     }
 
-    mutating func spend(_ bytes: Int) { available -= bytes }
+    mutating func spend(_ bytes: Int, now: UInt64) {
+        if now > refilledAt { refill(now) }
+        available -= bytes
+    }
 }

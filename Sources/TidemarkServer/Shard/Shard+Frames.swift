@@ -210,7 +210,7 @@ extension Shard {
         let mark = scratch.beginFrame(.syncPage, request: request)
         let pageBytesMax = min(clients[slot].session.pageBytesMax, Self.pageBytesMax)
         let explains = sync.options.contains(.explain)
-        let wait = fullSyncs.wait(now: clock)
+        let wait = fullSyncs.isSpent ? fullSyncs.wait(now: clock) : nil
         let outcome = directory.writePage(
             of: clients[slot].user.unsafelyUnwrapped,
             for: sync,
@@ -223,7 +223,7 @@ extension Shard {
             scratch.truncate(to: mark)
             return refuseFull(id, request, wait: wait ?? 0)
         }
-        if outcome.answer == .full { fullSyncs.spend(scratch.count - mark) }
+        if outcome.answer == .full { fullSyncs.spend(scratch.count - mark, now: clock) }
         if explains { scratch.explanation("\(outcome)") }
         scratch.endFrame(mark)
         counters.count(outcome)

@@ -26,7 +26,7 @@ extension Shard {
             if live[slot].cursor != nil { endLive(slot) }
             return
         }
-        live[slot] = Live(cursor: outcome.token, hasStamps: sync.options.contains(.stamps))
+        live[slot] = Live(cursor: outcome.token(directory.epochs.current), hasStamps: sync.options.contains(.stamps))
         directory.watch(clients[slot].user.unsafelyUnwrapped)
         mailbox.wakesForPresence(true)
     }
@@ -45,6 +45,7 @@ extension Shard {
 
     /// Tells those who are live what is new to them, as far as this iteration goes.
     mutating func push() {
+        if directory.watchedOwners == 0, grace.next == nil { return }
         while let (user, wish) = grace.expire(now: clock) { movePresence(of: user, from: wish, to: nil) }
         directory.spreadPresence(now: clock)
         directory.spreadNews(now: clock)

@@ -172,9 +172,14 @@ import TidemarkWire
                 _ = try await session.setProfile([FieldChange(.note, text: "\(round) \(value)")])
             }
         }
+        // Told when all that were noted with it are: then it was the slow one's turn too, before it reads anything.
+        let other = try LiveTests.LiveClient(server, 4)
         marks[0].reset()
-        marks[1].send([.presenceSet(PresenceSet(wish: .busy))], firstRequest: 9)
-        _ = try marks[1].message()
+        for (wish, seen) in [(PresenceSet.Wish.away, PresenceState.away), (.busy, .busy)] {
+            marks[1].send([.presenceSet(PresenceSet(wish: wish))], firstRequest: 9)
+            _ = try marks[1].message()
+            try other.expect(of: 3, seen)
+        }
         // Newest of all: by then it has heard of everything before.
         try slow.expect(of: 3, .busy)
         try slow.expect(of: 2, .offline)

@@ -45,7 +45,6 @@ extension Shard {
 
     /// Tells those who are live what is new to them, as far as this iteration goes.
     mutating func push() {
-        if directory.watchedOwners == 0, grace.next == nil { return }
         while let (user, wish) = grace.expire(now: clock) { movePresence(of: user, from: wish, to: nil) }
         directory.spreadPresence(now: clock)
         directory.spreadNews(now: clock)

@@ -158,6 +158,12 @@ extension Directory {
         if watches.has(follower.owner) { presenceNews.note(follower.number, of: follower.owner, now: now) }
     }
 
+    /// Whether nobody is watched, and nothing is left of when somebody was: then there is nothing to spread, and nobody to tell.
+    public var isQuiet: Bool {
+        watches.count == 0 && presenceChanged.isEmpty && newFollowers.isEmpty && spreads.isEmpty
+            && popularPresence.next == nil && presenceNews.next == nil
+    }
+
     /// When somebody is to be told of presence next, in milliseconds; nil for nobody.
     public var nextPresenceNews: UInt64? {
         guard let popular = popularPresence.next else { return presenceNews.next }

@@ -57,6 +57,37 @@ import TidemarkWire
         #expect(news.take(now: 5_000) == nil && news.count == 0)
     }
 
+    /// Whoever sleeps until something is due would never sleep again, if what is due were left as it is.
+    @Test("what was noted for one who is not watched any more is not due for ever", arguments: [2, 4_000])
+    func quietAgain(followers: UserID) {
+        var directory = Directory(epochs: EpochHistory(current: 1))
+        for user in 1...followers + 1 { directory.apply(.accountCreated(user: user, name: "u\(user)"), at: user) }
+        for owner in 2...followers + 1 {
+            directory.apply(
+                .entrySet(owner: owner, contact: 1, number: 1, annotations: Annotations()),
+                at: 9_000 + owner
+            )
+        }
+        let (contact, owner) = (directory.index(of: 1)!, directory.index(of: 2)!)
+        #expect(directory.isQuiet == true)
+        directory.watch(owner)
+        directory.movePresence(of: contact, from: nil, to: .online)
+        directory.spreadPresence(now: 1_000)
+        #expect(directory.nextPresenceNews != nil)
+        directory.movePresence(of: contact, from: .online, to: .away)
+        directory.unwatch(owner)
+        #expect(directory.isQuiet == false)
+        var rounds = 0
+        while !directory.isQuiet, rounds < 100 {
+            let now = directory.nextPresenceNews ?? 1_000
+            directory.spreadPresence(now: now)
+            directory.spreadNews(now: now)
+            #expect(directory.takePresenceNews(now: now) == nil)
+            rounds += 1
+        }
+        #expect(directory.isQuiet && directory.nextPresenceNews == nil)
+    }
+
     @Test("seeded: nothing is told later than two seconds, none is lost, and nobody is told more often than the pace")
     func seeded() {
         for run in UInt64(1)...20 {

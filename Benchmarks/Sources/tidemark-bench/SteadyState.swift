@@ -43,7 +43,8 @@ struct SteadyState {
                 port: server.port,
                 plans: plans,
                 depth: depth,
-                seconds: small ? 0.2 : 2,
+                // Who left before is lost for good some time later, which allocates: few among many syncs.
+                seconds: small ? 1 : 2,
                 server: server.process
             )
             var run = Run(job: job, depth: depth, syncs: 0, allocations: 0, retainsAndReleases: 0)

@@ -46,6 +46,7 @@ extension Shard {
     /// Tells those who are live what is new to them, as far as this iteration goes.
     mutating func push() {
         while let (user, wish) = grace.expire(now: clock) { movePresence(of: user, from: wish, to: nil) }
+        if directory.isQuiet { return }
         directory.spreadPresence(now: clock)
         directory.spreadNews(now: clock)
         turnCost = 0

@@ -30,9 +30,9 @@ local TYPES = {
              replies = {rosterRemoveOK = true}},
    [0x13] = {name = "rosterAnnotate", kind = "request", from = "client", spoken = true,
              replies = {rosterAnnotateOK = true}},
-   [0x14] = {name = "rosterAnswer", kind = "request", from = "client",
+   [0x14] = {name = "rosterAnswer", kind = "request", from = "client", spoken = true,
              replies = {rosterAnswerOK = true}},
-   [0x15] = {name = "blockSet", kind = "request", from = "client",
+   [0x15] = {name = "blockSet", kind = "request", from = "client", spoken = true,
              replies = {blockSetOK = true}},
    [0x16] = {name = "presenceSet", kind = "request", from = "client", spoken = true,
              replies = {presenceSetOK = true}},
@@ -83,8 +83,8 @@ local TYPES = {
    [0x91] = {name = "rosterAddOK", kind = "reply", from = "server", spoken = true},
    [0x92] = {name = "rosterRemoveOK", kind = "reply", from = "server", spoken = true},
    [0x93] = {name = "rosterAnnotateOK", kind = "reply", from = "server", spoken = true},
-   [0x94] = {name = "rosterAnswerOK", kind = "reply", from = "server"},
-   [0x95] = {name = "blockSetOK", kind = "reply", from = "server"},
+   [0x94] = {name = "rosterAnswerOK", kind = "reply", from = "server", spoken = true},
+   [0x95] = {name = "blockSetOK", kind = "reply", from = "server", spoken = true},
    [0x96] = {name = "presenceSetOK", kind = "reply", from = "server", spoken = true},
    [0x97] = {name = "messageSendOK", kind = "reply", from = "server"},
    [0x98] = {name = "messagePage", kind = "reply", from = "server"},
@@ -176,6 +176,7 @@ local OPTIONS = {
    [1] = "subscribe",
    [2] = "diverged",
    [3] = "explain",
+   [4] = "asides",
 }
 local FULL_REASONS = {
    [0] = "none",
@@ -193,6 +194,9 @@ local ITEM_KINDS = {
    [1] = "patch",
    [2] = "removed",
    [3] = "own",
+   [4] = "block",
+   [5] = "request",
+   [6] = "forgotten",
 }
 local ITEM_FLAGS = {
    [3] = "favourite",
@@ -207,6 +211,10 @@ local PRESENCE_FORMS = {
 local PRESENCE_SCOPES = {
    [0] = "changes",
    [1] = "everything",
+}
+local ROSTER_ANSWERS = {
+   [1] = "approve",
+   [2] = "refuse",
 }
 local PRESENCE_STATES = {
    [0] = "offline",
@@ -269,6 +277,8 @@ local LIMITS = {
    entryGroupsMax = 16,
    groupBytesMax = 64,
    rosterEntriesMax = 16384,
+   tableItemsMax = 32768,
+   noteBytesMax = 64,
    pageBytesMax = 262144,
    detailBytesMax = 255,
    pathBytesMax = 1023,
@@ -342,6 +352,9 @@ local f = {
    items = ProtoField.uint16("tidemark.items", "Live items in the table"),
    digest = ProtoField.uint64("tidemark.digest", "Digest", base.HEX),
    from = ProtoField.bytes("tidemark.from", "From token"),
+   roster_answer = ProtoField.uint8("tidemark.roster_answer", "Answer", base.DEC, ROSTER_ANSWERS),
+   blocked = ProtoField.uint8("tidemark.blocked", "Blocked"),
+   note = ProtoField.string("tidemark.note", "Note"),
    scope = ProtoField.uint8("tidemark.presence.scope", "Scope", base.DEC, PRESENCE_SCOPES),
    presence_form = ProtoField.uint8("tidemark.presence.form", "Presence", base.DEC, PRESENCE_FORMS),
    presence_number = ProtoField.uint16("tidemark.presence.number", "Number"),
@@ -756,7 +769,9 @@ local function acknowledged(body, tree)
    local value, stamp = body:stamp(tree, f.stamp)
    return value == 0 and "nothing changed" or "stamp " .. stamp
 end
-messages.profileSetOK, messages.rosterRemoveOK, messages.rosterAnnotateOK = acknowledged, acknowledged, acknowledged
+for _, name in ipairs({"profileSetOK", "rosterRemoveOK", "rosterAnnotateOK", "rosterAnswerOK", "blockSetOK"}) do
+   messages[name] = acknowledged
+end
 
 function messages.rosterAdd(body, tree)
    local who = body:reference(tree)
@@ -781,6 +796,18 @@ function messages.rosterAnnotate(body, tree)
    local user = body:user(tree)
    body:annotations(tree)
    return "user " .. user
+end
+
+function messages.rosterAnswer(body, tree)
+   local user = body:user(tree)
+   return string.format("user %s, %s", user, body:named(tree, f.roster_answer, ROSTER_ANSWERS))
+end
+
+function messages.blockSet(body, tree)
+   local user = body:user(tree)
+   local said = body:one_bit(tree, f.blocked) and "blocked" or "unblocked"
+   local note = body:text(tree, f.note, LIMITS.noteBytesMax)
+   return string.format(note == "" and "user %s, %s" or "user %s, %s, %s", user, said, note)
 end
 
 function messages.presenceSet(body, tree) return body:named(tree, f.wish, WISHES) end
@@ -844,21 +871,23 @@ local function item(body, tree, before)
    end
    if head >= (kind == "contact" and 64 or 8) then fault("reserved", from) end
    local number = 0
-   if kind ~= "own" then
+   local is_aside = kind == "block" or kind == "request" or kind == "forgotten"
+   if kind ~= "own" and not is_aside then
       local number_from = body.at
       number = body:number(part, f.item_number, LIMITS.rosterEntriesMax - 1)
       if number == 0 and kind ~= "patch" then fault("value", number_from) end
    end
    if before then before = add_stamp(body, part, before) end
-   local said = kind .. " " .. number
+   local said = is_aside and string.format("%s, user %s", kind, body:user(part)) or kind .. " " .. number
    if kind == "contact" then
       said = string.format("%s, user %s", said, body:user(part))
    end
-   if kind == "contact" or kind == "own" then
+   if kind == "block" then said = said .. ", " .. body:text(part, f.note, LIMITS.noteBytesMax) end
+   if kind == "contact" or kind == "own" or kind == "request" then
       said = said .. ", " .. body:text(part, f.name, LIMITS.nameBytesMax)
    end
    if kind == "contact" and head >= 32 then body:notes(part) end
-   if kind ~= "removed" then body:fields(part) end
+   if kind ~= "removed" and not is_aside then body:fields(part) end
    if kind == "own" then body:field_numbers(part) end
    part:append_text(": " .. said)
    part:set_len(body.at - from)
@@ -921,7 +950,7 @@ local function page(body, tree)
    local reason = math.floor(head / 16)
    if not answer then fault("value", from) end
    body:short_block(tree, f.token, 1, LIMITS.tokenBytesMax)
-   local count = body:number(tree, f.count, LIMITS.rosterEntriesMax)
+   local count = body:number(tree, f.count, LIMITS.tableItemsMax)
    local before = stamps and {low = 0, high = 0} or nil
    for _ = 1, count do before = item(body, tree, before) end
    local said = answer
@@ -932,7 +961,7 @@ local function page(body, tree)
 end
 
 local function totals(body, tree)
-   local items = body:number(tree, f.items, LIMITS.rosterEntriesMax)
+   local items = body:number(tree, f.items, LIMITS.tableItemsMax)
    local digest = body:take(8)
    tree:add_le(f.digest, body:range(digest))
    return items

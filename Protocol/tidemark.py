@@ -255,15 +255,19 @@ PAGE_HEAD = packed(U8, answer=(0, 2, names("syncAnswers")), last=(2, 1, BOOL), h
 ITEM_HEAD = packed(U8, kind=(0, 3, names("itemKinds", statuses=["spoken"])), favourite=(3, 1, BOOL),
                    pending=(4, 1, BOOL), annotated=(5, 1, BOOL), rest=(6, 2, NUMBER))
 FLAGS = ["favourite", "pending", "annotated", "rest"]
-RESERVED = {"contact": ["rest"], "patch": FLAGS, "removed": FLAGS, "own": FLAGS}
+RESERVED = {"contact": ["rest"], **dict.fromkeys(["patch", "removed", "own", "block", "request", "forgotten"], FLAGS)}
 CONTACT_ENTRY = ENTRY.must("value", lambda number: number != 0)
-ITEM_NUMBERS = {"contact": CONTACT_ENTRY, "patch": ENTRY, "removed": CONTACT_ENTRY, "own": absent(0)}
+ITEM_NUMBERS = {"contact": CONTACT_ENTRY, "patch": ENTRY, "removed": CONTACT_ENTRY, "own": absent(0),
+                "block": absent(0), "request": absent(0), "forgotten": absent(0)}
 NO_NOTES = {"alias": absent(""), "groups": absent([])}
 CONTENTS = {
     "contact": lambda item: record(user=USER, name=NAME, **(NOTES if item["annotated"] else NO_NOTES), fields=FIELDS),
     "patch": record(fields=FIELDS),
     "removed": record(),
     "own": record(name=NAME, fields=FIELDS, privateFields=FIELD_NUMBERS),
+    "block": record(user=USER, note=text(at_most("noteBytesMax"))),
+    "request": record(user=USER, name=NAME),
+    "forgotten": record(user=USER),
 }
 
 
@@ -284,7 +288,7 @@ def stamp_after(before):
 
 
 def items(page):
-    return several(at_most(TABLE_MAX), lambda before: record(
+    return several(at_most("tableItemsMax"), lambda before: record(
         _head=ITEM_HEAD.must("reserved", lambda head: not any(head[name] for name in RESERVED[head["kind"]])),
         number=lambda item: ITEM_NUMBERS[item["kind"]],
         stamp=stamp_after(before) if page["hasStamps"] else absent(None),
@@ -321,7 +325,7 @@ FORMS = {"nobody": absent([]), "list": several(at_most(TABLE_MAX), presence_entr
          "bitmap": block(at_most(TABLE_MAX // 4)).means(from_bitmap, to_bitmap)}
 PRESENCE = record(form=U8.means(*names("presenceForms")), entries=lambda presence: FORMS[presence["form"]]).means(
     lambda presence: presence["entries"], lambda entries: {"form": shortest(entries), "entries": entries})
-TOTALS = {"items": at_most(TABLE_MAX), "digest": U64}
+TOTALS = {"items": at_most("tableItemsMax"), "digest": U64}
 SUMMARY = record(**TOTALS, presence=PRESENCE, waitingMessages=at_most(U32_MAX))
 MADE_TOKEN = data(TOKEN_LENGTH.must("tooLong", bool))
 
@@ -372,6 +376,10 @@ MESSAGES = {
     "rosterRemoveOK": record(stamp=STAMP),
     "rosterAnnotate": record(unchangedSince=STAMP, contact=USER, favourite=FLAG, **NOTES),
     "rosterAnnotateOK": record(stamp=STAMP),
+    "rosterAnswer": record(user=USER, answer=U8.means(*names("rosterAnswers"))),
+    "rosterAnswerOK": record(stamp=STAMP),
+    "blockSet": record(user=USER, isBlocked=FLAG, note=text(at_most("noteBytesMax"))),
+    "blockSetOK": record(stamp=STAMP),
     "presenceSet": record(wish=U8.means(*names("presenceWishes"))),
     "presenceSetOK": record(),
     "adminBackup": record(path=text(at_most("pathBytesMax"))),

@@ -7,9 +7,22 @@ public enum Change: Equatable, Sendable {
     case accountCreated(user: UserID, name: String)
     /// The named fields, numbers rising; the others stay.
     case profileChanged(user: UserID, fields: [FieldChange])
-    /// Adds the contact, brings a removed one back, or replaces the annotations.
-    case entrySet(owner: UserID, contact: UserID, number: UInt32, annotations: Annotations)
-    case entryRemoved(owner: UserID, contact: UserID)
+    /// Adds the contact, brings a removed one back, replaces the annotations, or notes that the contact agrees.
+    case entrySet(
+        owner: UserID,
+        contact: UserID,
+        number: UInt32,
+        annotations: Annotations,
+        consent: Consent = .given
+    )
+    /// The same for a name that is nobody's, or somebody's who is not to be asked: pending for as long as it is there.
+    case namedEntrySet(owner: UserID, name: String, number: UInt32, annotations: Annotations)
+    /// Of one that its contact has not agreed to, with its number: the request goes with it, and the number is not the
+    /// contact's any more. Of one without a contact, `contact` is `Limits.pendingUser` of that number.
+    case entryRemoved(owner: UserID, contact: UserID, pendingNumber: UInt32? = nil)
+    /// From now on the user sees no more of the owner than `profile`, which is all that the owner has.
+    case blockSet(owner: UserID, user: UserID, note: String, profile: [Directory.StoredField])
+    case blockRemoved(owner: UserID, user: UserID)
     /// Its roster goes with it, and leaves each owner who has it as a contact a tombstone. The id is never used again.
     case accountDeleted(user: UserID)
     /// Forgets the owner's tombstones up to a stamp, which becomes the horizon, and gives their numbers free: a token
@@ -25,6 +38,10 @@ extension Change {
         case entryRemoved = 4
         case accountDeleted = 5
         case tombstonesCollected = 6
+        case namedEntrySet = 7
+        case pendingEntryRemoved = 8
+        case blockSet = 9
+        case blockRemoved = 10
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -37,17 +54,35 @@ extension Change {
             writer.u8(Tag.profileChanged.rawValue)
             writer.varint(user)
             writer.logged(fields)
-        case .entrySet(let owner, let contact, let number, let annotations):
+        case .entrySet(let owner, let contact, let number, let annotations, let consent):
             writer.u8(Tag.entrySet.rawValue)
             writer.varint(owner)
             writer.varint(contact)
             writer.varint(UInt64(number))
+            writer.u8((annotations.isFavourite ? 1 : 0) | consent.rawValue << 1)
+            writer.annotationText(annotations)
+        case .namedEntrySet(let owner, let name, let number, let annotations):
+            writer.u8(Tag.namedEntrySet.rawValue)
+            writer.varint(owner)
+            writer.text(name)
+            writer.varint(UInt64(number))
             writer.u8(annotations.isFavourite ? 1 : 0)
             writer.annotationText(annotations)
-        case .entryRemoved(let owner, let contact):
-            writer.u8(Tag.entryRemoved.rawValue)
+        case .entryRemoved(let owner, let contact, let pendingNumber):
+            writer.u8((pendingNumber == nil ? Tag.entryRemoved : Tag.pendingEntryRemoved).rawValue)
             writer.varint(owner)
             writer.varint(contact)
+            if let pendingNumber { writer.varint(UInt64(pendingNumber)) }
+        case .blockSet(let owner, let user, let note, let profile):
+            writer.u8(Tag.blockSet.rawValue)
+            writer.varint(owner)
+            writer.varint(user)
+            writer.text(note)
+            writer.stored(profile)
+        case .blockRemoved(let owner, let user):
+            writer.u8(Tag.blockRemoved.rawValue)
+            writer.varint(owner)
+            writer.varint(user)
         case .accountDeleted(let user):
             writer.u8(Tag.accountDeleted.rawValue)
             writer.varint(user)
@@ -70,12 +105,43 @@ extension Change {
             let owner = try reader.varint()
             let contact = try reader.varint()
             let number = UInt32(try reader.count(upTo: Limits.rosterEntriesMax - 1))
+            let at = reader.offset
+            let marks = try reader.u8()
+            guard let consent = Consent(rawValue: marks >> 1) else { throw DecodeError(.value, offset: at) }
+            var annotations = try reader.annotationText()
+            annotations.isFavourite = marks & 1 == 1
+            self = .entrySet(
+                owner: owner,
+                contact: contact,
+                number: number,
+                annotations: annotations,
+                consent: consent
+            )
+        case .namedEntrySet:
+            let owner = try reader.varint()
+            let name = try reader.text(upTo: Limits.nameBytesMax)
+            let number = UInt32(try reader.count(upTo: Limits.rosterEntriesMax - 1))
             let isFavourite = try reader.u8() == 1
             var annotations = try reader.annotationText()
             annotations.isFavourite = isFavourite
-            self = .entrySet(owner: owner, contact: contact, number: number, annotations: annotations)
+            self = .namedEntrySet(owner: owner, name: name, number: number, annotations: annotations)
         case .entryRemoved:
             self = .entryRemoved(owner: try reader.varint(), contact: try reader.varint())
+        case .pendingEntryRemoved:
+            self = .entryRemoved(
+                owner: try reader.varint(),
+                contact: try reader.varint(),
+                pendingNumber: UInt32(try reader.count(upTo: Limits.rosterEntriesMax - 1))
+            )
+        case .blockSet:
+            self = .blockSet(
+                owner: try reader.varint(),
+                user: try reader.varint(),
+                note: try reader.text(upTo: Limits.noteBytesMax),
+                profile: try reader.storedFields()
+            )
+        case .blockRemoved:
+            self = .blockRemoved(owner: try reader.varint(), user: try reader.varint())
         case .accountDeleted:
             self = .accountDeleted(user: try reader.varint())
         case .tombstonesCollected:
@@ -116,6 +182,42 @@ extension ByteReader {
             let value = try bytes(length - 1)
             guard number.accepts(value) else { throw DecodeError(.text, offset: begin) }
             fields.append(FieldChange(number, Array(value)))
+        }
+        return fields
+    }
+}
+
+//  A profile as somebody was left with who is blocked:
+//
+//      count | for each, numbers rising: number varint | stamp varint | length + 1 varint, or 0 for removed | bytes
+
+extension ByteWriter {
+    public mutating func stored(_ fields: [Directory.StoredField]) {
+        varint(fields.count)
+        for field in fields {
+            varint(UInt64(field.number.rawValue))
+            varint(field.stamp)
+            varint(field.value.map { $0.count + 1 } ?? 0)
+            if let value = field.value { bytes(value) }
+        }
+    }
+}
+
+extension ByteReader {
+    public mutating func storedFields() throws(DecodeError) -> [Directory.StoredField] {
+        var fields: [Directory.StoredField] = []
+        for _ in 0..<(try count(upTo: Limits.profileFieldsMax)) {
+            let begin = offset
+            let number = FieldNumber(rawValue: UInt16(try count(upTo: Int(Limits.fieldNumberMax))))
+            guard number > fields.last?.number ?? FieldNumber(rawValue: 0) else {
+                throw DecodeError(.order, offset: begin)
+            }
+            let stamp = try varint()
+            guard stamp > 0, stamp <= .largest else { throw DecodeError(.value, offset: begin) }
+            let length = try count(upTo: Limits.fieldBytesMax + 1)
+            let value = length > 0 ? try bytes(length - 1) : nil
+            guard value.map(number.accepts) != false else { throw DecodeError(.text, offset: begin) }
+            fields.append(Directory.StoredField(number: number, stamp: stamp, value: value.map { Array($0) }))
         }
         return fields
     }

@@ -6,6 +6,8 @@ public enum WriteReply: Equatable, Sendable {
     case rosterAdd(contact: UserID, number: UInt32)
     case rosterRemove
     case rosterAnnotate
+    case rosterAnswer
+    case blockSet
     /// A refusal that rests on a change in flight: a crash could still undo what it says.
     case refused(ErrorMessage)
 
@@ -16,6 +18,8 @@ public enum WriteReply: Equatable, Sendable {
             .rosterAddOK(RosterAddOK(stamp: stamp, contact: contact, number: number))
         case .rosterRemove: .rosterRemoveOK(WriteOK(stamp: stamp))
         case .rosterAnnotate: .rosterAnnotateOK(WriteOK(stamp: stamp))
+        case .rosterAnswer: .rosterAnswerOK(WriteOK(stamp: stamp))
+        case .blockSet: .blockSetOK(WriteOK(stamp: stamp))
         case .refused(let error): .error(error)
         }
     }
@@ -29,4 +33,6 @@ public enum Decision: Equatable, Sendable {
     /// Nothing to change, but what it asks for is still on its way to the disk: acknowledge behind it.
     case unchangedBehind(WriteReply)
     case change(Change, WriteReply)
+    /// To be decided once what is in flight has landed.
+    case later
 }

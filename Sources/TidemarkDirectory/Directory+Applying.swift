@@ -20,12 +20,24 @@ extension Directory {
             deleteAccount(find(user)!, at: stamp, sharing: place)
         case .profileChanged:
             break
-        case .entrySet(let owner, let contact, let number, let annotations):
+        case .entrySet(let owner, let contact, let number, let annotations, let consent):
+            let contact = find(contact)!
+            settleRequest(of: contact, by: owner, consent, at: stamp)
             guard let owner = findOwn(owner) else { return }
-            setEntry(owner, find(contact)!, number: Int(number), annotations, at: stamp)
-        case .entryRemoved(let owner, let contact):
+            setEntry(owner, contact, number: Int(number), annotations, isPending: consent.isPending, at: stamp)
+        case .namedEntrySet(let owner, let name, let number, let annotations):
             guard let owner = findOwn(owner) else { return }
-            removeEntry(owner, find(contact)!, at: stamp)
+            setEntry(owner, named: name, number: Int(number), annotations, at: stamp)
+        case .entryRemoved(let owner, let contact, let pendingNumber):
+            let found = Limits.number(ofPending: contact) == nil ? find(contact)! : nil
+            if pendingNumber != nil, let found { withdrawRequest(of: found, by: owner, at: stamp) }
+            guard let owner = findOwn(owner) else { return }
+            guard let found else { return removeEntry(owner, named: Limits.number(ofPending: contact)!, at: stamp) }
+            removeEntry(owner, found, at: stamp)
+        case .blockSet(let owner, let user, let note, let profile):
+            block(user, by: find(owner)!, note: note, profile, at: stamp)
+        case .blockRemoved(let owner, let user):
+            unblock(user, by: find(owner)!, at: stamp)
         case .tombstonesCollected(let owner, let through):
             // Decided before the owner's deletion was applied, perhaps.
             if map.shard(of: owner) == shard, let owner = find(owner) { collect(owner, through: through) }
@@ -92,10 +104,11 @@ extension Directory {
         accounts[account].popularSlot = slot
         let (accounts, popular) = (accounts, popular)
         accounts[account].followers.forEach {
+            let flags = accounts[Int($0.owner)].roster.flags(Int($0.number))
             accounts[Int($0.owner)].roster.makePopular(
                 Int($0.number),
                 slot: slot,
-                newest: newest,
+                newest: flags.isDisjoint(with: .still) ? newest : visibleNewest($0.owner, index, flags),
                 popular
             )
         }
@@ -108,41 +121,90 @@ extension Directory {
         _ contact: UInt32,
         number: Int,
         _ annotations: Annotations,
+        isPending: Bool,
         at stamp: Stamp
     ) {
-        let isNew = number >= accounts[Int(owner)].roster.memberCount || !accounts[Int(owner)].roster.isLive(number)
-        let user = accounts[Int(contact)].id
-        if accounts[Int(contact)].isPopular {
-            accounts[Int(owner)].roster.setPopular(
-                number,
-                contact: contact,
-                user: user,
-                slot: accounts[Int(contact)].popularSlot,
-                flags: flags(annotations),
-                at: stamp,
-                popular
-            )
-        } else {
-            accounts[Int(owner)].roster.set(
-                number,
-                contact: contact,
-                user: user,
-                flags: flags(annotations),
-                previous: accounts[Int(contact)].profile.newest,
-                at: stamp
-            )
-        }
+        let roster = accounts[Int(owner)].roster
+        let isNew = number >= roster.memberCount || !roster.isLive(number)
+        var flags = flags(annotations)
+        if isPending { flags.insert(.pending) }
+        if isFrozen(contact, for: owner) { flags.insert(.hidden) }
+        let showedPresence = !isNew && roster.showsPresence(number)
+        place(owner, number, contact, flags: flags, at: stamp)
         setAnnotationText(owner, number, annotations)
         watches.note(owner)
+        if showedPresence != flags.isDisjoint(with: .still) { seeAnew(owner, number, contact) }
         guard isNew else { return }
-        if presence[Int(contact)] != .offline, watches.has(owner) {
-            newFollowers.append(Follower(owner: owner, number: UInt16(number)))
-        }
         entryCount += 1
         accounts[Int(contact)].followers.append(Follower(owner: owner, number: UInt16(number)))
         if accounts[Int(contact)].followers.count > options.popularFollowers, !accounts[Int(contact)].isPopular {
             makePopular(contact)
         }
+    }
+
+    /// At the end of the owner's table.
+    mutating func place(
+        _ owner: UInt32,
+        _ number: Int,
+        _ contact: UInt32,
+        flags: Roster.Flags,
+        at stamp: Stamp
+    ) {
+        let user = accounts[Int(contact)].id
+        guard !accounts[Int(contact)].isPopular else {
+            return accounts[Int(owner)].roster.setPopular(
+                number,
+                contact: contact,
+                user: user,
+                slot: accounts[Int(contact)].popularSlot,
+                flags: flags,
+                at: stamp,
+                popular
+            )
+        }
+        let roster = accounts[Int(owner)].roster
+        let isThere = number < roster.memberCount && roster.isLive(number)
+        accounts[Int(owner)].roster.set(
+            number,
+            contact: contact,
+            user: user,
+            flags: flags,
+            previous: isThere ? visibleNewest(owner, contact, roster.flags(number)) : 0,
+            at: stamp
+        )
+    }
+
+    /// An entry without a contact.
+    private mutating func setEntry(
+        _ owner: UInt32,
+        named name: String,
+        number: Int,
+        _ annotations: Annotations,
+        at stamp: Stamp
+    ) {
+        let account = Int(owner)
+        let isNew = number >= accounts[account].roster.memberCount || !accounts[account].roster.isLive(number)
+        accounts[account].roster.set(
+            number,
+            contact: Roster.noContact,
+            user: 0,
+            flags: flags(annotations).union(.pending),
+            previous: 0,
+            at: stamp
+        )
+        setAnnotationText(owner, number, annotations)
+        awaitedNames[owner, default: [:]][UInt16(number)] = name
+        watches.note(owner)
+        if isNew { entryCount += 1 }
+    }
+
+    private mutating func removeEntry(_ owner: UInt32, named number: Int, at stamp: Stamp) {
+        accounts[Int(owner)].roster.remove(number, user: 0, previous: 0, at: stamp)
+        setAnnotationText(owner, number, Annotations())
+        awaitedNames[owner]?[UInt16(number)] = nil
+        if awaitedNames[owner]?.isEmpty == true { awaitedNames[owner] = nil }
+        watches.note(owner)
+        entryCount -= 1
     }
 
     private mutating func removeEntry(_ owner: UInt32, _ contact: UInt32, at stamp: Stamp) {
@@ -156,7 +218,7 @@ extension Directory {
         accounts[Int(owner)].roster.remove(
             number,
             user: accounts[Int(contact)].id,
-            previous: accounts[Int(contact)].profile.newest,
+            previous: visibleNewest(owner, contact, accounts[Int(owner)].roster.flags(number)),
             at: stamp
         )
         setAnnotationText(owner, number, Annotations())
@@ -168,6 +230,7 @@ extension Directory {
         accounts[Int(owner)].roster.refreshPopular(popular)
         var still: [(number: Int, contact: UInt32)] = []
         accounts[Int(owner)].roster.collect(through: stamp) { still.append(($0, $1)) }
+        if !asides.isEmpty { asides[owner]?.collect(through: stamp) }
         for (number, contact) in still {
             setAnnotationText(owner, number, Annotations())
             unfollowDeleted(contact, by: owner)
@@ -208,6 +271,8 @@ extension Directory {
             for follower in all { bury(follower.owner, Int(follower.number), index, at: stamp) }
             accounts[account].followers.deallocate()
         }
+        forgetAsides(of: index)
+        awaitedNames[index] = nil
         replaceProfile(account, sharing: place) { _ in Profile(name: "", fields: []) }
         if accounts[account].isOwn { dismantling.add(index) }
     }
@@ -239,7 +304,9 @@ extension Directory {
                 if accounts[account].roster.isLive(number) {
                     let contact = accounts[account].roster.contact(number)
                     setAnnotationText(index, number, Annotations())
-                    if accounts[Int(contact)].isDeleted {
+                    if contact == Roster.noContact {
+                        entryCount -= 1
+                    } else if accounts[Int(contact)].isDeleted {
                         unfollowDeleted(contact, by: index)
                     } else {
                         accounts[Int(contact)].followers.remove(index)
@@ -253,6 +320,7 @@ extension Directory {
                 dismantling.advance(to: number)
             } else {
                 accounts[account].roster.deallocate()
+                thawAll(for: index)
                 dismantling.removeFirst()
                 left -= 1
             }

@@ -30,7 +30,8 @@ extension Directory {
                 vacant.insert(number)
                 continue
             }
-            let contact = accounts[roster.isLive(number) ? Int(member.contact) : Int(owner)]
+            let hasContact = roster.isLive(number) && member.contact != Roster.noContact
+            let contact = accounts[hasContact ? Int(member.contact) : Int(owner)]
             if member.flags.contains(.popular) {
                 populars += 1
                 precondition(roster.isLive(number) && contact.isPopular, "a popular member's contact is")
@@ -43,16 +44,25 @@ extension Directory {
                     removed += 1
                     continue
                 }
-                precondition(number == 0 || !contact.isPopular, "a popular contact is merged, not placed")
+                precondition(
+                    number == 0 || !hasContact || !contact.isPopular,
+                    "a popular contact is merged, not placed"
+                )
             }
             live += 1
-            let expected = max(member.entryStamp, contact.profile.newest)
-            digest &+= Digest.term(user: contact.id, stamp: expected)
-            digestNewestOnly &+= Digest.term(user: contact.id)
+            let seen = hasContact ? visibleNewest(owner, member.contact, member.flags) : 0
+            precondition(
+                !hasContact || number == 0 || member.flags.contains(.hidden) == isFrozen(member.contact, for: owner),
+                "who is blocked sees what it saw"
+            )
+            let expected = max(member.entryStamp, seen)
+            let known = Roster.knownUser(number, member.flags, contact.id)
+            digest &+= Digest.term(user: known, stamp: expected)
+            digestNewestOnly &+= Digest.term(user: known)
             if number == 0 || !member.flags.contains(.popular) {
                 precondition(roster.placedStamp(number) == expected, "the newest of the entry and the profile")
             }
-            precondition(roster.number(of: member.contact) == number, "a contact is found")
+            precondition(!hasContact || roster.number(of: member.contact) == number, "a contact is found")
         }
         let part = roster.popular
         precondition(populars == part.count, "the popular part is the popular members")
@@ -95,7 +105,8 @@ extension Directory {
         }
         precondition(owners.count == contact.followers.count, "followers are counted")
         let roster = contact.roster
-        for number in 1..<max(1, roster.memberCount) where roster.isLive(number) {
+        for number in 1..<max(1, roster.memberCount)
+        where roster.isLive(number) && roster.contact(number) != Roster.noContact {
             let followed = accounts[Int(roster.contact(number))]
             precondition(followed.followers.has(Follower(owner: index, number: UInt16(number))), "an entry is followed")
         }

@@ -3,7 +3,7 @@
 import TidemarkWire
 
 extension Directory {
-    public struct StoredField: Sendable {
+    public struct StoredField: Equatable, Sendable {
         public var number: FieldNumber
         public var stamp: Stamp
         public var value: [UInt8]?
@@ -20,12 +20,53 @@ extension Directory {
         public var isRemoved: Bool
         public var stamp: Stamp
         public var annotations: Annotations
-        public init(contact: UserID, number: UInt32, isRemoved: Bool, stamp: Stamp, annotations: Annotations) {
+        public var isPending: Bool
+        /// Of an entry without a contact, which is pending.
+        public var name: String?
+
+        public init(
+            contact: UserID,
+            number: UInt32,
+            isRemoved: Bool,
+            stamp: Stamp,
+            annotations: Annotations,
+            isPending: Bool = false,
+            name: String? = nil
+        ) {
             self.contact = contact
             self.number = number
             self.isRemoved = isRemoved
             self.stamp = stamp
             self.annotations = annotations
+            self.isPending = isPending
+            self.name = name
+        }
+    }
+
+    /// A request or a block of an owner's, or what is left of one.
+    public struct StoredAside: Sendable {
+        public var owner: UserID
+        public var user: UserID
+        public var kind: AsideKind
+        public var stamp: Stamp
+        public var note: String
+        /// Of a block: what the user may see of the owner.
+        public var profile: [StoredField]
+
+        public init(
+            owner: UserID,
+            user: UserID,
+            kind: AsideKind,
+            stamp: Stamp,
+            note: String = "",
+            profile: [StoredField] = []
+        ) {
+            self.owner = owner
+            self.user = user
+            self.kind = kind
+            self.stamp = stamp
+            self.note = note
+            self.profile = profile
         }
     }
 
@@ -48,6 +89,19 @@ extension Directory {
 
     /// Ids up to this one, of accounts that are gone, are not given to anybody again.
     public mutating func load(newestUser user: UserID) { newestUser = max(newestUser, user) }
+
+    /// Then the requests and blocks of all, each owner's by their stamps.
+    ///
+    /// - Returns: false, with nothing loaded, where its owner is no account, or the user of a request is none.
+    @discardableResult
+    public mutating func load(_ aside: StoredAside) -> Bool {
+        guard let owner = find(aside.owner), aside.user != aside.owner else { return false }
+        let user = find(aside.user)
+        if aside.kind == .request, user == nil { return false }
+        asides[owner, default: AsideList()].set(aside.user, aside.kind, note: aside.note, at: aside.stamp)
+        if aside.kind == .block, let user, accounts[Int(user)].isOwn { freeze(owner, for: user, aside.profile) }
+        return true
+    }
 
     /// Then the roster of each account of this shard, once, also where it is empty. Tombstones were collected up to `horizon`; `deleted` says
     /// when those contacts were deleted that are no account any more, and `found` is told of each that an entry names.
@@ -97,12 +151,16 @@ extension Directory {
                 effective: entry.stamp
             )
             highest = max(highest, item.number)
-            if let contact = find(entry.contact) {
+            if Limits.number(ofPending: entry.contact) != nil {
+                if !entry.isRemoved { item.flags = flags(entry.annotations).union(.pending) }
+            } else if let contact = find(entry.contact) {
                 item.contact = contact
                 if !entry.isRemoved {
                     item.flags = flags(entry.annotations)
+                    if entry.isPending { item.flags.insert(.pending) }
+                    if isFrozen(contact, for: owner) { item.flags.insert(.hidden) }
                     // A contact's visible changes move its entries; a removed one stays where its removal put it.
-                    item.effective = max(entry.stamp, accounts[Int(contact)].profile.newest)
+                    item.effective = max(entry.stamp, visibleNewest(owner, contact, item.flags))
                 }
             } else {
                 guard let deletion = deleted[entry.contact] else { return false }
@@ -117,8 +175,11 @@ extension Directory {
         }
         placed.sort { $0.effective < $1.effective }
         for (before, item) in zip(placed, placed.dropFirst()) where before.effective == item.effective { return false }
-        for entry in entries where !entry.isRemoved && entry.annotations.hasText && find(entry.contact) != nil {
-            setAnnotationText(owner, Int(entry.number), entry.annotations)
+        for entry in entries where !entry.isRemoved {
+            if let name = entry.name { awaitedNames[owner, default: [:]][UInt16(entry.number)] = name }
+            if entry.annotations.hasText, entry.name != nil || find(entry.contact) != nil {
+                setAnnotationText(owner, Int(entry.number), entry.annotations)
+            }
         }
         accounts[account].roster.reserve(
             owner: owner,
@@ -137,10 +198,12 @@ extension Directory {
             )
             if item.number != 0, !item.flags.contains(.removed) {
                 entryCount += 1
+                if item.contact == Roster.noContact { continue }
                 accounts[Int(item.contact)].followers.append(Follower(owner: owner, number: UInt16(item.number)))
             }
         }
         accounts[account].roster.finishLoading()
+        if let newest = asides[owner]?.items.last?.stamp { accounts[account].roster.noteAside(at: newest) }
         return true
     }
 
@@ -179,17 +242,33 @@ extension Directory {
             guard let index = find(user) else { return false }
             let known = accounts[Int(index)].profile.fields.map(\.number)
             return Set(known).union(fields.map(\.number)).count <= Limits.profileFieldsMax
-        case .entrySet(let owner, let contact, let number, _):
+        case .entrySet(let owner, let contact, let number, _, _):
             guard let ownerIndex = find(owner), let contactIndex = find(contact), owner != contact, number > 0 else {
                 return false
             }
             let roster = accounts[Int(ownerIndex)].roster
             if let known = roster.number(of: contactIndex) { return known == Int(number) }
             return Int(number) >= roster.memberCount || roster.isVacant(Int(number))
-        case .entryRemoved(let owner, let contact):
-            guard let ownerIndex = find(owner), let contactIndex = find(contact), owner != contact else { return false }
+        case .namedEntrySet(let owner, _, let number, _):
+            guard let owner = find(owner), number > 0 else { return false }
+            let roster = accounts[Int(owner)].roster
+            if Int(number) >= roster.memberCount || roster.isVacant(Int(number)) { return true }
+            return roster.isLive(Int(number)) && roster.contact(Int(number)) == Roster.noContact
+        case .entryRemoved(let owner, let contact, _):
+            guard let ownerIndex = find(owner), owner != contact else { return false }
             let roster = accounts[Int(ownerIndex)].roster
+            if let number = Limits.number(ofPending: contact) {
+                return number < roster.memberCount && roster.isLive(number)
+                    && roster.contact(number) == Roster.noContact
+            }
+            guard let contactIndex = find(contact) else { return false }
             return roster.number(of: contactIndex).map(roster.isLive) ?? false
+        case .blockSet(let owner, let user, _, _):
+            guard let owner = find(owner), let blocked = find(user), owner != blocked else { return false }
+            return aside(of: AccountIndex(owner), user) != .block
+        case .blockRemoved(let owner, let user):
+            guard let owner = find(owner) else { return false }
+            return aside(of: AccountIndex(owner), user) == .block
         case .tombstonesCollected(let owner, let through):
             // Of an owner who is gone meanwhile there is nothing to collect.
             return through <= published && owner <= newestUser

@@ -46,7 +46,8 @@ extension Directory {
     /// The names and fields of an owner's contacts, as they lie in memory and until the next change.
     public func forEachContact(of owner: AccountIndex, _ body: (UnsafeRawBufferPointer) -> Void) {
         let roster = accounts[Int(owner.raw)].roster
-        for number in 1..<max(1, roster.memberCount) where roster.isLive(number) {
+        for number in 1..<max(1, roster.memberCount)
+        where roster.isLive(number) && roster.contact(number) != Roster.noContact {
             body(accounts[Int(roster.contact(number))].profile.wire)
         }
     }

@@ -90,7 +90,7 @@ extension Directory {
             // First what is seldom so. Of a number without a contact it is anything.
             let contact = Int(contacts[number])
             guard contact / 64 < online.count, online[contact / 64] >> UInt64(contact % 64) & 1 == 1,
-                roster.isLive(number)
+                roster.showsPresence(number)
             else { continue }
             presenceScratch.append(ContactPresence(number: UInt32(number), state: presence[contact]))
         }

@@ -69,7 +69,8 @@ extension Directory {
         let account = Int(change.account)
         let term = Digest.term(user: accounts[account].id)
         if accounts[account].isOwn {
-            accounts.pointer(to: account).pointee.roster.restamp(0, from: change.previous, term: term, at: change.stamp)
+            _ = accounts.pointer(to: account).pointee.roster
+                .restamp(0, from: change.previous, term: term, at: change.stamp)
             watches.note(change.account)
         }
         guard !accounts[account].isPopular else { return }
@@ -85,9 +86,9 @@ extension Directory {
                         Int(numbers[at + Self.ahead])
                     )
                 }
-                accounts.pointer(to: Int(owners[at])).pointee.roster
+                let isSeen = accounts.pointer(to: Int(owners[at])).pointee.roster
                     .restamp(Int(numbers[at]), from: change.previous, term: term, at: change.stamp)
-                if isWatched { watches.note(owners[at]) }
+                if isWatched, isSeen { watches.note(owners[at]) }
             }
         }
         self.watches = watches

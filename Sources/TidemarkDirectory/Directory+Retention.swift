@@ -39,16 +39,17 @@ extension Directory {
             guard accounts[account].isOwn, !accounts[account].isDeleted else { continue }
             accounts[account].roster.refreshPopular(popular)
             let roster = accounts[account].roster
-            guard roster.tombstoneCount > 0 else { continue }
+            let gone = asides.isEmpty ? nil : asides[UInt32(account)]
+            let count = roster.tombstoneCount + (gone?.tombstoneCount ?? 0)
+            guard count > 0 else { continue }
             members += roster.memberCount
-            let count = roster.tombstoneCount
             let tooMany = count > retention.ownerMax ? count - retention.ownerMax / 2 : 0
-            var old = 0
-            roster.forEachTombstone { if $0 <= retention.through { old += 1 } }
-            let going = min(max(tooMany, old), Self.collectedMax)
-            guard going > 0 else { continue }
             var tombstones: [Stamp] = []
             roster.forEachTombstone { tombstones.append($0) }
+            for item in gone?.items ?? [] where item.kind == .gone { tombstones.append(item.stamp) }
+            let old = tombstones.count { $0 <= retention.through }
+            let going = min(max(tooMany, old), Self.collectedMax)
+            guard going > 0 else { continue }
             tombstones.sort()
             changes.append(.tombstonesCollected(owner: accounts[account].id, through: tombstones[going - 1]))
         }

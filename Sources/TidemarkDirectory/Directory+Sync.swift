@@ -84,11 +84,11 @@ extension Directory {
             return outcome
         }
         let asked = sync.pageBytes == 0 ? Limits.pageBytesDefault : sync.pageBytes
-        let wantsStamps = sync.options.contains(.stamps)
-        write(plan, of: owner, wantsStamps: wantsStamps, pageBytes: min(asked, pageBytesMax), &outcome, into: &writer)
+        let detail = sync.options.intersection(.detail)
+        write(plan, of: owner, detail, pageBytes: min(asked, pageBytesMax), &outcome, into: &writer)
         if outcome.isLast {
             outcome.presencesRead = accounts[Int(owner.raw)].roster.liveCount
-            writeTotals(of: owner, wantsStamps: wantsStamps, into: &writer)
+            writeTotals(of: owner, detail, into: &writer)
             writePresence(of: owner, into: &writer)
             // Messages that wait: none until there are messages.
             writer.varint(0)
@@ -101,7 +101,7 @@ extension Directory {
     public mutating func writePush(
         of owner: AccountIndex,
         from cursor: inout SyncToken,
-        wantsStamps: Bool,
+        _ detail: Sync.Options,
         pageBytesMax: Int,
         into writer: inout ByteWriter
     ) -> SyncOutcome? {
@@ -112,8 +112,8 @@ extension Directory {
         var outcome = SyncOutcome(plan, bounds)
         outcome.popularRead = popularRead
         let pageBytes = pageBytesMax - cursor.encodedBytes - 1
-        write(plan, of: owner, wantsStamps: wantsStamps, pageBytes: pageBytes, &outcome, into: &writer)
-        if outcome.isLast { writeTotals(of: owner, wantsStamps: wantsStamps, into: &writer) }
+        write(plan, of: owner, detail, pageBytes: pageBytes, &outcome, into: &writer)
+        if outcome.isLast { writeTotals(of: owner, detail, into: &writer) }
         cursor = outcome.token(epochs.current)
         return outcome
     }
@@ -134,10 +134,23 @@ extension Directory {
     }
 
     @inline(__always)
-    private func writeTotals(of owner: AccountIndex, wantsStamps: Bool, into writer: inout ByteWriter) {
+    private func writeTotals(of owner: AccountIndex, _ detail: Sync.Options, into writer: inout ByteWriter) {
         let roster = accounts[Int(owner.raw)].roster
-        writer.varint(UInt64(roster.liveCount))
-        writer.u64(wantsStamps ? roster.digest : roster.digestNewestOnly)
+        var count = roster.liveCount
+        var digest = detail.contains(.stamps) ? roster.digest : roster.digestNewestOnly
+        if let asides = asides(of: owner.raw, detail) {
+            count += asides.liveCount
+            digest &+= detail.contains(.stamps) ? asides.digest : asides.digestNewestOnly
+        }
+        writer.varint(UInt64(count))
+        writer.u64(digest)
+    }
+
+    /// Nil where there are none, or where the client does not want to know.
+    @inline(__always)
+    private func asides(of owner: UInt32, _ detail: Sync.Options) -> AsideList? {
+        if asides.isEmpty || !detail.contains(.asides) { return nil }
+        return asides[owner]
     }
 
     /// Head, token and items of a page.
@@ -145,11 +158,12 @@ extension Directory {
     private func write(
         _ plan: SyncPlan,
         of owner: AccountIndex,
-        wantsStamps: Bool,
+        _ detail: Sync.Options,
         pageBytes: Int,
         _ outcome: inout SyncOutcome,
         into writer: inout ByteWriter
     ) {
+        let wantsStamps = detail.contains(.stamps)
         if plan.answer == .upToDate {
             writer.u8(plan.head(isLast: true, hasStamps: wantsStamps))
             writer.token(outcome.token(epochs.current))
@@ -164,7 +178,7 @@ extension Directory {
             outcome.reached = writeItems(
                 of: owner.raw,
                 plan,
-                wantsStamps: wantsStamps,
+                detail,
                 end: start + pageBytes,
                 &outcome,
                 into: &writer
@@ -181,11 +195,15 @@ extension Directory {
     private func writeItems(
         of owner: UInt32,
         _ plan: SyncPlan,
-        wantsStamps: Bool,
+        _ detail: Sync.Options,
         end: Int,
         _ outcome: inout SyncOutcome,
         into writer: inout ByteWriter
     ) -> Stamp {
+        if let asides = asides(of: owner, detail) {
+            return writeItems(of: owner, with: asides, plan, detail, end: end, &outcome, into: &writer)
+        }
+        let wantsStamps = detail.contains(.stamps)
         var later = LaterItems(in: accounts[Int(owner)].roster, after: plan.position)
         // Two that run ahead: each item is an account and then a profile somewhere in memory, and waiting for one after
         // the other would be most of the time.
@@ -215,6 +233,72 @@ extension Directory {
         return position
     }
 
+    /// The same where the owner has items beside its contacts: a few, so what comes next is not asked for ahead.
+    @inline(never)
+    private func writeItems(
+        of owner: UInt32,
+        with asides: AsideList,
+        _ plan: SyncPlan,
+        _ detail: Sync.Options,
+        end: Int,
+        _ outcome: inout SyncOutcome,
+        into writer: inout ByteWriter
+    ) -> Stamp {
+        var later = LaterItems(in: accounts[Int(owner)].roster, after: plan.position)
+        var next = later.next()
+        var aside = asides.firstItem(after: plan.position)
+        var position = plan.position
+        var previous: Stamp = 0
+        outcome.isLast = true
+        while next != nil || aside < asides.items.count {
+            let mark = writer.count
+            let isAside = aside < asides.items.count && next.map { asides.items[aside].stamp < $0.stamp } ?? true
+            let stamp = isAside ? asides.items[aside].stamp : next!.stamp
+            let after = detail.contains(.stamps) ? previous : nil
+            let isWritten =
+                isAside
+                ? write(asides.items[aside], after: after, plan: plan, into: &writer)
+                : writeItem(owner, next!, after: after, plan: plan, into: &writer)
+            if isWritten {
+                if writer.count > end, outcome.items > 0 {
+                    writer.truncate(to: mark)
+                    outcome.isLast = false
+                    break
+                }
+                outcome.items += 1
+                previous = stamp
+            }
+            position = stamp
+            if isAside { aside += 1 } else { next = later.next() }
+        }
+        outcome.slotsRead = later.read
+        return position
+    }
+
+    private func write(
+        _ item: AsideList.Item,
+        after previous: Stamp?,
+        plan: SyncPlan,
+        into writer: inout ByteWriter
+    ) -> Bool {
+        let kind: ItemKind =
+            switch item.kind {
+            case .gone: .forgotten
+            case .request: .request
+            case .block: .block
+            }
+        if kind == .forgotten, plan.answer == .full, item.stamp <= plan.base { return false }
+        writer.u8(kind.rawValue)
+        if let previous { writer.varint(item.stamp - previous) }
+        writer.varint(item.user)
+        switch item.kind {
+        case .gone: break
+        case .request: writer.bytes(accounts[Int(find(item.user)!)].profile.nameWire)
+        case .block: writer.text(item.note)
+        }
+        return true
+    }
+
     private static let accountsAhead = 16
     private static let profilesAhead = 8
 
@@ -222,7 +306,7 @@ extension Directory {
     private func contact(_ ahead: inout LaterItems, _ owner: UInt32) -> Int? {
         guard let item = ahead.next() else { return nil }
         let member = accounts[Int(owner)].roster.member(item.number)
-        return member.flags.contains(.removed) ? nil : Int(member.contact)
+        return member.flags.contains(.removed) || member.contact == Roster.noContact ? nil : Int(member.contact)
     }
 
     @inline(__always)
@@ -251,6 +335,10 @@ extension Directory {
             writer.u8(ItemKind.removed.rawValue)
             writer.varint(item.number)
             if let previous { writer.varint(item.stamp - previous) }
+            return true
+        }
+        if !member.flags.isDisjoint(with: .still) {
+            writeStill(owner, item, member, after: previous, plan: plan, into: &writer)
             return true
         }
         let contact = accounts[Int(member.contact)]
@@ -282,6 +370,48 @@ extension Directory {
             contact.profile.writeChanged(after: plan.base, into: &writer)
         }
         return true
+    }
+
+    /// A contact that has not agreed, or that blocks the owner.
+    @inline(never)
+    private func writeStill(
+        _ owner: UInt32,
+        _ item: LaterItems.Item,
+        _ member: Roster.Member,
+        after previous: Stamp?,
+        plan: SyncPlan,
+        into writer: inout ByteWriter
+    ) {
+        let isPending = member.flags.contains(.pending)
+        let profile =
+            member.contact == Roster.noContact ? nil : visibleProfile(owner, member.contact, member.flags)
+        guard isPending || plan.answer == .full || member.entryStamp > plan.base else {
+            writer.u8(ItemKind.patch.rawValue)
+            writer.varint(item.number)
+            if let previous { writer.varint(item.stamp - previous) }
+            return profile!.writeChanged(after: plan.base, into: &writer)
+        }
+        let isAnnotated = member.flags.contains(.annotated)
+        writer.u8(
+            ItemKind.contact.rawValue | (isAnnotated ? ItemHead.annotated : 0)
+                | (isPending ? ItemHead.pending : 0)
+                | (member.flags.contains(.favourite) ? ItemHead.favourite : 0)
+        )
+        writer.varint(item.number)
+        if let previous { writer.varint(item.stamp - previous) }
+        if isPending {
+            writer.varint(Limits.pendingUser(item.number))
+            if let profile {
+                writer.bytes(profile.nameWire)
+            } else {
+                writer.text(awaitedNames[owner]![UInt16(item.number)]!)
+            }
+        } else {
+            writer.varint(accounts[Int(member.contact)].id)
+            writer.bytes(profile!.nameWire)
+        }
+        if isAnnotated { writer.bytes(annotationWire(owner, item.number)) }
+        if isPending { writer.varint(0) } else { profile!.writeAll(into: &writer) }
     }
 }
 

@@ -69,6 +69,12 @@ public struct Directory: ~Copyable {
     private let secret = UInt64.random(in: 0 ... .max)
     /// Alias and groups as wire bytes, for the few entries that have them; the key is owner index and number.
     var annotationText: [UInt64: [UInt8]] = [:]
+    /// Names of entries that have no contact, by owner and number.
+    var awaitedNames: [UInt32: [UInt16: String]] = [:]
+    /// Requests and blocks, by owner; every shard has all of them.
+    var asides: [UInt32: AsideList] = [:]
+    /// What this shard's users may see of contacts that block them, by user and contact.
+    var frozen: [UInt32: [UInt32: Profile]] = [:]
     /// Rosters of deleted accounts, of which something is still to be undone; see `maintain`.
     var dismantling = Dismantling()
 
@@ -118,6 +124,7 @@ public struct Directory: ~Copyable {
         watches.deallocate()
         spreads.deallocate()
         presenceScratch.deallocate()
+        for profile in frozen.values.joined() { profile.value.deallocate() }
     }
 
     // MARK: finding

@@ -37,6 +37,13 @@ public struct InFlight: ~Copyable {
         /// Nil when it will be gone.
         var annotations: Annotations?
         var number: UInt32
+        /// Whether its contact has not agreed; of one that will be gone, whether it had not.
+        var isAwaited: Bool
+    }
+
+    private struct PendingBlock {
+        var outstanding = 0
+        var isBlocked: Bool
     }
 
     private struct PendingNumbers {
@@ -59,6 +66,7 @@ public struct InFlight: ~Copyable {
         }
     }
 
+    /// Of an entry without a contact, `contact` is `Limits.pendingUser` of its number.
     private struct EntryKey: Hashable {
         var owner: UserID
         var contact: UserID
@@ -69,14 +77,19 @@ public struct InFlight: ~Copyable {
     /// Numbers of entries that are set and not applied yet, by owner. Meanwhile a tombstone can be collected and its number
     /// be free; it is still not for another.
     private var numbers: [UserID: PendingNumbers] = [:]
+    /// By owner, the numbers of entries without a contact that are in flight.
+    private var named: [UserID: [[UInt8]: UInt32]] = [:]
+    /// By the owner of the block, and the user whom it is about.
+    private var blocks: [EntryKey: PendingBlock] = [:]
     /// Accounts that will be gone.
     private var deletions: Set<UserID> = []
+    private let policy: RosterPolicy
 
     private static let vacantPassedMax = 64
 
-    public init() {}
+    public init(policy: RosterPolicy = .open) { self.policy = policy }
 
-    public var isEmpty: Bool { profiles.isEmpty && entries.isEmpty && deletions.isEmpty }
+    public var isEmpty: Bool { profiles.isEmpty && entries.isEmpty && blocks.isEmpty && deletions.isEmpty }
 
     /// Decides a write of `user`, and counts a change as in flight.
     public mutating func decide(_ write: Write, by user: AccountIndex, in directory: borrowing Directory) -> Decision {
@@ -89,6 +102,8 @@ public struct InFlight: ~Copyable {
         case .rosterAdd(let request): decide(request, by: user, in: directory)
         case .rosterRemove(let request): decide(request, by: user, in: directory)
         case .rosterAnnotate(let request): decide(request, by: user, in: directory)
+        case .rosterAnswer: preconditionFailure("the shard of the entry's owner decides: `decide(_:from:in:)`")
+        case .blockSet(let request): decide(request, by: user, in: directory)
         }
     }
 
@@ -103,13 +118,26 @@ public struct InFlight: ~Copyable {
             guard let place = profiles.index(forKey: user) else { return }
             profiles.values[place].outstanding -= 1
             if profiles.values[place].outstanding == 0 { profiles.remove(at: place) }
-        case .entrySet(let owner, let contact, let number, _):
-            numbers[owner]?.remove(Int(number))
-            if numbers[owner]?.isEmpty == true { numbers[owner] = nil }
+        case .entrySet(let owner, let contact, let number, _, _):
+            settleNumber(number, of: owner)
             settleEntry(EntryKey(owner: owner, contact: contact))
-        case .entryRemoved(let owner, let contact):
+        case .namedEntrySet(let owner, _, let number, _):
+            settleNumber(number, of: owner)
+            settleEntry(EntryKey(owner: owner, contact: Limits.pendingUser(Int(number))))
+        case .entryRemoved(let owner, let contact, _):
             settleEntry(EntryKey(owner: owner, contact: contact))
+        case .blockSet(let owner, let user, _, _), .blockRemoved(let owner, let user):
+            guard let place = blocks.index(forKey: EntryKey(owner: owner, contact: user)) else { return }
+            blocks.values[place].outstanding -= 1
+            if blocks.values[place].outstanding == 0 { blocks.remove(at: place) }
         }
+    }
+
+    private mutating func settleNumber(_ number: UInt32, of owner: UserID) {
+        numbers[owner]?.remove(Int(number))
+        guard numbers[owner]?.isEmpty == true else { return }
+        numbers[owner] = nil
+        named[owner] = nil
     }
 
     private mutating func settleEntry(_ key: EntryKey) {
@@ -182,10 +210,25 @@ public struct InFlight: ~Copyable {
 
     // MARK: accounts
 
-    /// Decides that an account goes, and counts that as in flight; nil where it is not there, or on its way out.
-    public mutating func deletion(of user: UserID, in directory: borrowing Directory) -> Change? {
-        guard directory.index(of: user) != nil, deletions.insert(user).inserted else { return nil }
-        return .accountDeleted(user: user)
+    /// Decides that an account goes, whose requests are withdrawn before, and counts that as in flight; none where it is not
+    /// there, or on its way out.
+    public mutating func deletion(of user: UserID, in directory: borrowing Directory) -> [Change] {
+        guard let index = directory.index(of: user), deletions.insert(user).inserted else { return [] }
+        var asked: Set<UserID> = []
+        directory.forEachAwaited(of: index) { asked.insert($0) }
+        for (key, entry) in entries where key.owner == user && Limits.number(ofPending: key.contact) == nil {
+            if entry.isAwaited, entry.annotations != nil {
+                asked.insert(key.contact)
+            } else {
+                asked.remove(key.contact)
+            }
+        }
+        var changes: [Change] = []
+        for contact in asked.sorted() {
+            let key = EntryKey(owner: user, contact: contact)
+            changes.append(remove(key, entry(key, in: directory)!))
+        }
+        return changes + [.accountDeleted(user: user)]
     }
 
     // MARK: entries
@@ -196,39 +239,100 @@ public struct InFlight: ~Copyable {
         /// Nil for one that was removed.
         var annotations: Annotations?
         var stamp: Stamp
+        /// Its contact has not agreed.
+        var isAwaited: Bool
+        /// It rests on a change in flight.
         var isPending: Bool
     }
 
-    private func entry(
-        of owner: AccountIndex,
-        _ contact: AccountIndex,
-        in directory: borrowing Directory
-    ) -> Entry? {
-        let key = EntryKey(owner: directory.id(of: owner), contact: directory.id(of: contact))
+    private func entry(_ key: EntryKey, in directory: borrowing Directory) -> Entry? {
         if let pending = entries[key] {
             return Entry(
                 number: pending.number,
                 annotations: pending.annotations,
                 stamp: .largest,
+                isAwaited: pending.isAwaited,
                 isPending: true
             )
         }
+        guard let owner = directory.index(of: key.owner),
+            let number = Limits.number(ofPending: key.contact) ?? directory.number(of: key.contact, for: owner)
+        else { return nil }
         let roster = directory.accounts[Int(owner.raw)].roster
-        guard let number = roster.number(of: contact.raw) else { return nil }
+        guard number < roster.memberCount, !roster.isVacant(number) else { return nil }
         let member = roster.member(number)
         return Entry(
             number: UInt32(number),
             annotations: roster.isLive(number) ? directory.annotations(owner.raw, number) : nil,
             stamp: member.entryStamp,
+            isAwaited: member.flags.contains(.pending),
             isPending: false
         )
     }
 
-    private mutating func note(owner: UserID, contact: UserID, number: UInt32, annotations: Annotations?) {
-        let key = EntryKey(owner: owner, contact: contact)
+    /// Which entry a client means; nil for none. Where the contact has not agreed, the client knows the entry's number alone.
+    private func key(of owner: UserID, _ contact: UserID, in directory: borrowing Directory) -> EntryKey? {
+        guard let number = Limits.number(ofPending: contact) else {
+            return directory.index(of: contact) == nil ? nil : EntryKey(owner: owner, contact: contact)
+        }
+        let isSet = numbers[owner]?.contains(number) == true
+        for (key, entry) in entries where isSet && key.owner == owner && Int(entry.number) == number {
+            if entry.isAwaited, entry.annotations != nil { return key }
+        }
+        guard let index = directory.index(of: owner) else { return nil }
+        let roster = directory.accounts[Int(index.raw)].roster
+        guard number < roster.memberCount, roster.isLive(number), roster.flags(number).contains(.pending) else {
+            return nil
+        }
+        let found = roster.contact(number)
+        return EntryKey(
+            owner: owner,
+            contact: found == Roster.noContact ? contact : directory.accounts[Int(found)].id
+        )
+    }
+
+    /// Sets an entry, and counts that as in flight. `name` is that of one without a contact.
+    private mutating func set(
+        _ key: EntryKey,
+        number: UInt32,
+        _ annotations: Annotations,
+        _ consent: Consent,
+        name: String? = nil
+    ) -> Change {
         let outstanding = entries[key]?.outstanding ?? 0
-        entries[key] = PendingEntry(outstanding: outstanding + 1, annotations: annotations, number: number)
-        if annotations != nil { numbers[owner, default: PendingNumbers()].add(Int(number)) }
+        entries[key] = PendingEntry(
+            outstanding: outstanding + 1,
+            annotations: annotations,
+            number: number,
+            isAwaited: consent.isPending
+        )
+        numbers[key.owner, default: PendingNumbers()].add(Int(number))
+        guard let name else {
+            return .entrySet(
+                owner: key.owner,
+                contact: key.contact,
+                number: number,
+                annotations: annotations,
+                consent: consent
+            )
+        }
+        named[key.owner, default: [:]][Array(name.utf8)] = number
+        return .namedEntrySet(owner: key.owner, name: name, number: number, annotations: annotations)
+    }
+
+    private mutating func remove(_ key: EntryKey, _ known: Entry) -> Change {
+        let outstanding = entries[key]?.outstanding ?? 0
+        entries[key] = PendingEntry(
+            outstanding: outstanding + 1,
+            annotations: nil,
+            number: known.number,
+            isAwaited: known.isAwaited
+        )
+        return .entryRemoved(
+            owner: key.owner,
+            contact: key.contact,
+            pendingNumber: known.isAwaited ? known.number : nil
+        )
     }
 
     private mutating func decide(
@@ -236,50 +340,137 @@ public struct InFlight: ~Copyable {
         by owner: AccountIndex,
         in directory: borrowing Directory
     ) -> Decision {
-        let found =
-            switch request.contact {
-            case .id(let id): directory.index(of: id)
-            case .name(let name): directory.index(named: name)
+        if policy == .administered { return .refused(Self.administered) }
+        let ownerID = directory.id(of: owner)
+        switch request.contact {
+        case .id(let id) where Limits.number(ofPending: id) != nil:
+            // What it has already, with other notes.
+            guard let key = key(of: ownerID, id, in: directory), let known = entry(key, in: directory) else {
+                return .refused(Self.noSuchUser)
             }
-        guard let contact = found else {
-            return .refused(ErrorMessage(.noSuchUser, detail: "no such user; check the name"))
+            guard known.annotations != nil else { return Self.refusal(Self.noSuchUser, rests: known.isPending) }
+            return addAgain(key, known, request.annotations, in: directory)
+        case .id(let id):
+            guard let contact = directory.index(of: id) else { return .refused(Self.noSuchUser) }
+            if policy == .open || contact == owner || mayName(id, owner, in: directory) {
+                return add(contact, name: nil, request.annotations, by: owner, in: directory)
+            }
+            return .refused(Self.noSuchUser)
+        case .name(let name):
+            guard let contact = directory.index(named: name), !deletions.contains(directory.id(of: contact)) else {
+                guard policy == .open else { return add(named: name, request.annotations, by: owner, in: directory) }
+                return Self.refusal(Self.noSuchUser, rests: directory.index(named: name) != nil)
+            }
+            return add(contact, name: name, request.annotations, by: owner, in: directory)
         }
+    }
+
+    /// Whether the owner knows somebody's number rightly.
+    private func mayName(_ user: UserID, _ owner: AccountIndex, in directory: borrowing Directory) -> Bool {
+        let key = EntryKey(owner: directory.id(of: owner), contact: user)
+        // A block on its way ends the request.
+        if blocks[key] == nil, directory.aside(of: owner, user) == .request { return true }
+        return entry(key, in: directory)
+            .map { !$0.isAwaited && $0.annotations != nil } ?? false
+    }
+
+    private mutating func addAgain(
+        _ key: EntryKey,
+        _ known: Entry,
+        _ annotations: Annotations,
+        in directory: borrowing Directory
+    ) -> Decision {
+        let contact = known.isAwaited ? Limits.pendingUser(Int(known.number)) : key.contact
+        let reply = WriteReply.rosterAdd(contact: contact, number: known.number)
+        if known.annotations == annotations { return known.isPending ? .unchangedBehind(reply) : .unchanged(reply) }
+        return .change(annotate(key, known, annotations, in: directory), reply)
+    }
+
+    private mutating func annotate(
+        _ key: EntryKey,
+        _ known: Entry,
+        _ annotations: Annotations,
+        in directory: borrowing Directory
+    ) -> Change {
+        let name = Limits.number(ofPending: key.contact) == nil ? nil : name(of: key, in: directory)
+        let consent = known.isAwaited ? Consent.awaited : .given
+        return set(key, number: known.number, annotations, consent, name: name)
+    }
+
+    /// Of an entry without a contact.
+    private func name(of key: EntryKey, in directory: borrowing Directory) -> String {
+        let number = Limits.number(ofPending: key.contact)!
+        if let name = named[key.owner]?.first(where: { Int($0.value) == number })?.key {
+            return String(decoding: name, as: UTF8.self)
+        }
+        return directory.awaitedNames[directory.find(key.owner)!]![UInt16(number)]!
+    }
+
+    private mutating func add(
+        _ contact: AccountIndex,
+        name: String?,
+        _ annotations: Annotations,
+        by owner: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
         guard contact != owner else {
             return .refused(ErrorMessage(.notAllowed, detail: "a user is not a contact of itself"))
         }
-        let ownerID = directory.id(of: owner)
-        let contactID = directory.id(of: contact)
-        guard !deletions.contains(contactID) else {
-            return .unchangedBehind(.refused(ErrorMessage(.noSuchUser, detail: "no such user; check the name")))
+        let key = EntryKey(owner: directory.id(of: owner), contact: directory.id(of: contact))
+        guard !deletions.contains(key.contact) else { return Self.refusal(Self.noSuchUser, rests: true) }
+        let known = entry(key, in: directory)
+        if let known, known.annotations != nil { return addAgain(key, known, annotations, in: directory) }
+        if policy == .approval, !isHeard(by: contact, key.owner, in: directory) {
+            return add(
+                named: name ?? directory.name(of: contact),
+                annotations,
+                by: owner,
+                in: directory
+            )
         }
-        let known = entry(of: owner, contact, in: directory)
-        if let known, known.annotations == request.annotations {
-            let reply = WriteReply.rosterAdd(contact: contactID, number: known.number)
-            return known.isPending ? .unchangedBehind(reply) : .unchanged(reply)
-        }
-        let number: UInt32
-        if let known {
-            number = known.number
-        } else {
-            guard let given = newNumber(of: owner, in: directory) else {
-                return .refused(
-                    ErrorMessage(
-                        .limitExceeded,
-                        detail: "a roster has at most \(Limits.rosterEntriesMax - 1) contacts, removed ones included"
-                    )
-                )
-            }
-            number = UInt32(given)
-        }
-        note(owner: ownerID, contact: contactID, number: number, annotations: request.annotations)
+        // One that was never agreed to leaves nothing to tell who it was.
+        guard let number = known.flatMap({ $0.isAwaited ? nil : $0.number }) ?? newNumber(of: owner, in: directory)
+        else { return .refused(Self.rosterIsFull) }
+        let consent = policy == .approval ? Consent.asked : .given
+        let shown = consent.isPending ? Limits.pendingUser(Int(number)) : key.contact
         return .change(
-            .entrySet(owner: ownerID, contact: contactID, number: number, annotations: request.annotations),
-            .rosterAdd(contact: contactID, number: number)
+            set(key, number: number, annotations, consent),
+            .rosterAdd(contact: shown, number: number)
+        )
+    }
+
+    /// Whether somebody is to be told that `user` asks for it.
+    private func isHeard(by contact: AccountIndex, _ user: UserID, in directory: borrowing Directory) -> Bool {
+        let block = blocks[EntryKey(owner: directory.id(of: contact), contact: user)]
+        return !(block?.isBlocked ?? (directory.aside(of: contact, user) == .block))
+            && directory.requestCount(of: contact) < Limits.requestsMax
+    }
+
+    /// An entry that looks as one whose contact has yet to answer, but nobody is asked.
+    private mutating func add(
+        named name: String,
+        _ annotations: Annotations,
+        by owner: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
+        let ownerID = directory.id(of: owner)
+        if let number = named[ownerID]?[Array(name.utf8)].map({ Int($0) }) ?? directory.awaitedNumber(of: name, owner) {
+            let key = EntryKey(owner: ownerID, contact: Limits.pendingUser(number))
+            if let known = entry(key, in: directory), known.annotations != nil {
+                return addAgain(key, known, annotations, in: directory)
+            }
+        }
+        guard let number = newNumber(of: owner, in: directory) else { return .refused(Self.rosterIsFull) }
+        let contact = Limits.pendingUser(Int(number))
+        let key = EntryKey(owner: ownerID, contact: contact)
+        return .change(
+            set(key, number: number, annotations, .asked, name: name),
+            .rosterAdd(contact: contact, number: number)
         )
     }
 
     /// A number for a new entry that nobody has: one that is vacant, or the next; nil where all are given.
-    private func newNumber(of owner: AccountIndex, in directory: borrowing Directory) -> Int? {
+    private func newNumber(of owner: AccountIndex, in directory: borrowing Directory) -> UInt32? {
         let roster = directory.accounts[Int(owner.raw)].roster
         let given = numbers[directory.id(of: owner)]
         let next = max(roster.memberCount, (given?.highest ?? 0) + 1)
@@ -288,11 +479,37 @@ public struct InFlight: ~Copyable {
         // Whoever adds thousands at once has the first vacant ones in flight: rather than look through those each time, the
         // number behind all is given, for as long as there is one.
         while vacant != 0, passed < Self.vacantPassedMax || next >= Limits.rosterEntriesMax {
-            if given?.contains(vacant) != true { return vacant }
+            if given?.contains(vacant) != true { return UInt32(vacant) }
             vacant = Int(roster.contact(vacant))
             passed += 1
         }
-        return next < Limits.rosterEntriesMax ? next : nil
+        return next < Limits.rosterEntriesMax ? UInt32(next) : nil
+    }
+
+    /// The entry that a client means and that is there; or why there is none.
+    private enum Found {
+        case entry(EntryKey, Entry)
+        case refused(Decision)
+    }
+
+    private func find(
+        _ contact: UserID,
+        unchangedSince: Stamp,
+        by owner: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Found {
+        let ownerID = directory.id(of: owner)
+        guard contact != ownerID, let key = key(of: ownerID, contact, in: directory),
+            let known = entry(key, in: directory)
+        else { return .refused(.refused(Self.noSuchContact)) }
+        if deletions.contains(key.contact) { return .refused(Self.refusal(Self.noSuchContact, rests: true)) }
+        guard known.annotations != nil else {
+            return .refused(Self.refusal(Self.noSuchContact, rests: known.isPending))
+        }
+        if unchangedSince != 0, known.stamp > unchangedSince {
+            return .refused(Self.refusal(Self.entryChanged, rests: known.isPending))
+        }
+        return .entry(key, known)
     }
 
     private mutating func decide(
@@ -300,17 +517,11 @@ public struct InFlight: ~Copyable {
         by owner: AccountIndex,
         in directory: borrowing Directory
     ) -> Decision {
-        guard let contact = directory.index(of: request.contact), contact != owner,
-            let known = entry(of: owner, contact, in: directory)
-        else { return .refused(Self.noSuchContact) }
-        if deletions.contains(request.contact) { return Self.refusal(Self.noSuchContact, rests: true) }
-        guard known.annotations != nil else { return Self.refusal(Self.noSuchContact, rests: known.isPending) }
-        if request.unchangedSince != 0, known.stamp > request.unchangedSince {
-            return Self.refusal(Self.entryChanged, rests: known.isPending)
+        if policy == .administered { return .refused(Self.administered) }
+        switch find(request.contact, unchangedSince: request.unchangedSince, by: owner, in: directory) {
+        case .refused(let decision): return decision
+        case .entry(let key, let known): return .change(remove(key, known), .rosterRemove)
         }
-        let ownerID = directory.id(of: owner)
-        note(owner: ownerID, contact: request.contact, number: known.number, annotations: nil)
-        return .change(.entryRemoved(owner: ownerID, contact: request.contact), .rosterRemove)
     }
 
     private mutating func decide(
@@ -318,30 +529,87 @@ public struct InFlight: ~Copyable {
         by owner: AccountIndex,
         in directory: borrowing Directory
     ) -> Decision {
-        guard let contact = directory.index(of: request.contact), contact != owner,
-            let known = entry(of: owner, contact, in: directory)
-        else { return .refused(Self.noSuchContact) }
-        if deletions.contains(request.contact) { return Self.refusal(Self.noSuchContact, rests: true) }
-        guard let current = known.annotations else {
-            return Self.refusal(Self.noSuchContact, rests: known.isPending)
+        switch find(request.contact, unchangedSince: request.unchangedSince, by: owner, in: directory) {
+        case .refused(let decision): return decision
+        case .entry(let key, let known):
+            guard known.annotations != request.annotations else {
+                return known.isPending ? .unchangedBehind(.rosterAnnotate) : .unchanged(.rosterAnnotate)
+            }
+            return .change(annotate(key, known, request.annotations, in: directory), .rosterAnnotate)
         }
-        if request.unchangedSince != 0, known.stamp > request.unchangedSince {
-            return Self.refusal(Self.entryChanged, rests: known.isPending)
+    }
+
+    // MARK: consent
+
+    /// Decides what `contact` answers to one of this shard's users, who has asked for it or was let in before.
+    public mutating func decide(
+        _ request: RosterAnswer,
+        from contact: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
+        if policy == .administered { return .refused(Self.administered) }
+        let contactID = directory.id(of: contact)
+        let key = EntryKey(owner: request.user, contact: contactID)
+        let isGone = deletions.contains(request.user) || deletions.contains(contactID)
+        guard request.user != contactID, directory.index(of: request.user) != nil, !isGone,
+            let known = entry(key, in: directory), let annotations = known.annotations
+        else {
+            // Nobody to keep out is as good as kept out.
+            if request.answer == .refuse { return .unchangedBehind(.rosterAnswer) }
+            return Self.refusal(Self.noSuchRequest, rests: isGone)
         }
-        if current == request.annotations {
-            return known.isPending ? .unchangedBehind(.rosterAnnotate) : .unchanged(.rosterAnnotate)
+        guard request.answer == .approve else { return .change(remove(key, known), .rosterAnswer) }
+        if !known.isAwaited { return known.isPending ? .unchangedBehind(.rosterAnswer) : .unchanged(.rosterAnswer) }
+        if directory.aside(of: contact, request.user) == .block {
+            return .refused(ErrorMessage(.notAllowed, detail: "you block this user; unblock it first"))
         }
+        return .change(set(key, number: known.number, annotations, .approved), .rosterAnswer)
+    }
+
+    private mutating func decide(
+        _ request: BlockSet,
+        by owner: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
         let ownerID = directory.id(of: owner)
-        note(owner: ownerID, contact: request.contact, number: known.number, annotations: request.annotations)
+        guard request.user != ownerID else {
+            return .refused(ErrorMessage(.notAllowed, detail: "a user does not block itself"))
+        }
+        let key = EntryKey(owner: ownerID, contact: request.user)
+        let pending = blocks[key]
+        let isBlocked = pending?.isBlocked ?? (directory.aside(of: owner, request.user) == .block)
+        if request.isBlocked == isBlocked {
+            return pending != nil ? .unchangedBehind(.blockSet) : .unchanged(.blockSet)
+        }
+        guard request.isBlocked else {
+            count(key, isBlocked: false)
+            return .change(.blockRemoved(owner: ownerID, user: request.user), .blockSet)
+        }
+        guard directory.index(of: request.user) != nil, !deletions.contains(request.user) else {
+            return Self.refusal(Self.noSuchUser, rests: deletions.contains(request.user))
+        }
+        let coming = blocks.count(where: { $0.key.owner == ownerID })
+        guard directory.blockCount(of: owner) + coming < Limits.blocksMax else {
+            return .refused(
+                ErrorMessage(.limitExceeded, detail: "a user blocks at most \(Limits.blocksMax) others")
+            )
+        }
+        // What the other may still see has to be on disk, with its stamps.
+        if profiles[ownerID] != nil { return .later }
+        count(key, isBlocked: true)
         return .change(
-            .entrySet(
+            .blockSet(
                 owner: ownerID,
-                contact: request.contact,
-                number: known.number,
-                annotations: request.annotations
+                user: request.user,
+                note: request.note,
+                profile: directory.fieldsToFreeze(of: owner)
             ),
-            .rosterAnnotate
+            .blockSet
         )
+    }
+
+    private mutating func count(_ key: EntryKey, isBlocked: Bool) {
+        blocks[key] = PendingBlock(outstanding: (blocks[key]?.outstanding ?? 0) + 1, isBlocked: isBlocked)
     }
 
     /// A refusal that rests on a change in flight is told once that change is on disk.
@@ -349,6 +617,16 @@ public struct InFlight: ~Copyable {
         isPending ? .unchangedBehind(.refused(error)) : .refused(error)
     }
 
+    private static let noSuchUser = ErrorMessage(.noSuchUser, detail: "no such user; check the name")
+    private static let noSuchRequest = ErrorMessage(.noSuchContact, detail: "this user asks for nothing (any more)")
+    private static let administered = ErrorMessage(
+        .notAllowed,
+        detail: "contacts are given by the administration here"
+    )
+    private static let rosterIsFull = ErrorMessage(
+        .limitExceeded,
+        detail: "a roster has at most \(Limits.rosterEntriesMax - 1) contacts, removed ones included"
+    )
     private static let noSuchContact = ErrorMessage(.noSuchContact, detail: "not in your roster; add it first")
     private static let entryChanged = ErrorMessage(
         .changedSince,

@@ -69,6 +69,12 @@ struct PopularPart {
         var number: UInt16
         /// The contact's account is gone: a tombstone, until it is collected.
         var isDeleted = false
+        var stillness = Stillness.none
+    }
+
+    /// Why the contact's changes are nothing to the owner.
+    enum Stillness: UInt8 {
+        case none, pending, hidden
     }
 
     private struct Header {
@@ -121,20 +127,21 @@ struct PopularPart {
             for at in 0..<count {
                 var item = items[at]
                 let contact = contacts[item.slot]
-                guard contact.newest > item.stamp else {
+                guard contact.newest > item.stamp, item.stillness == .none || contact.isDeleted else {
                     items[kept] = item
                     kept += 1
                     continue
                 }
-                effect.digest &-= Digest.term(user: contact.user, stamp: item.stamp)
+                let user = item.stillness == .pending ? Limits.pendingUser(Int(item.number)) : contact.user
+                effect.digest &-= Digest.term(user: user, stamp: item.stamp)
                 item.stamp = contact.newest
                 effect.newest = max(effect.newest, item.stamp)
                 if contact.isDeleted {
                     item.isDeleted = true
                     effect.deleted += 1
-                    effect.deletedDigestNewestOnly &+= Digest.term(user: contact.user)
+                    effect.deletedDigestNewestOnly &+= Digest.term(user: user)
                 } else {
-                    effect.digest &+= Digest.term(user: contact.user, stamp: item.stamp)
+                    effect.digest &+= Digest.term(user: user, stamp: item.stamp)
                 }
                 changed.initializeElement(at: changes, to: item)
                 changes += 1
@@ -174,6 +181,8 @@ struct PopularPart {
         items[at] = Item(stamp: stamp, slot: slot, number: UInt16(number))
         header.unsafelyUnwrapped.pointee.count += 1
     }
+
+    func set(_ number: Int, _ stillness: Stillness) { items[place(of: number)].stillness = stillness }
 
     /// The entry itself changed. Returns the stamp that it had.
     func restamp(_ number: Int, at stamp: Stamp) -> Stamp {

@@ -179,7 +179,7 @@ extension Directory {
             presenceScratch.removeAll()
             let roster = accounts[Int(owner)].roster
             news.take { number in
-                let isThere = number < roster.memberCount && roster.isLive(Int(number))
+                let isThere = number < roster.memberCount && roster.showsPresence(Int(number))
                 let state = isThere ? presence[Int(roster.contact(Int(number)))] : .offline
                 presenceScratch.append(ContactPresence(number: UInt32(number), state: state))
             }

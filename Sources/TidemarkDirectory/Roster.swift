@@ -64,10 +64,16 @@ struct Roster {
         static let vacant = Flags(rawValue: 8)
         /// It is in the popular part, and not in the order.
         static let popular = Flags(rawValue: 16)
+        /// The contact has not agreed, or is nobody: its name is seen, and nothing else.
+        static let pending = Flags(rawValue: 32)
+        /// The contact blocks the owner.
+        static let hidden = Flags(rawValue: 64)
+        /// No change of the contact moves it, and its presence is not seen.
+        static let still: Flags = [.pending, .hidden]
     }
 
     private static let nowhere = UInt16.max
-    /// In the place of a contact whose account is gone; its tombstone may still be told of.
+    /// In the place of a contact whose account is gone, whose tombstone may still be told of; and of one that never was.
     static let noContact = UInt32.max
     /// Above this many members a contact is found by hash; below, by looking at each: a few cache lines in a row.
     private static let scannedMax = 256
@@ -194,6 +200,17 @@ struct Roster {
     /// Whether the entry is there: given out, and not removed.
     func isLive(_ number: Int) -> Bool { flags(number).isDisjoint(with: [.removed, .vacant]) }
 
+    /// Whether the owner may see the contact's presence.
+    func showsPresence(_ number: Int) -> Bool {
+        flags(number).isDisjoint(with: [.removed, .vacant, .pending, .hidden])
+    }
+
+    /// As whom the owner's clients know the contact: one that has not agreed has no number but that of its entry.
+    @inline(__always)
+    static func knownUser(_ number: Int, _ flags: Flags, _ user: UserID) -> UserID {
+        flags.contains(.pending) ? Limits.pendingUser(number) : user
+    }
+
     /// The number under which the owner keeps a contact, removed or not.
     func number(of contact: UInt32) -> Int? {
         if let index { return index.find(contact, in: contacts) }
@@ -220,14 +237,45 @@ struct Roster {
     // MARK: changing; each stamp is newer than all before
 
     /// A live member's contact changed: its newest change before was `previous`, and `term` is its `Digest.term(user:)`.
+    /// Returns whether that is anything to the owner.
     @inline(__always)
-    mutating func restamp(_ number: Int, from previous: Stamp, term: UInt64, at stamp: Stamp) {
-        digest &-= Digest.mix(term ^ max(entryStamp(number), previous))
+    mutating func restamp(_ number: Int, from previous: Stamp, term: UInt64, at stamp: Stamp) -> Bool {
+        let entry = entries[number]
+        if entry & Self.stillBits != 0 { return false }
+        digest &-= Digest.mix(term ^ max(entry & .largest, previous))
         digest &+= Digest.mix(term ^ stamp)
         append(number, at: stamp)
+        return true
     }
 
-    /// The entry itself changed, or is new, or is back. Its contact is not popular, and changed last at `previous`.
+    private static let stillBits = UInt64(Flags.still.rawValue) << 56
+
+    /// A request or a block of the owner's has changed: its table has something newer.
+    mutating func noteAside(at stamp: Stamp) { watermark = max(watermark, stamp) }
+
+    /// The contact of a live member blocks the owner from now on, which moves nothing.
+    mutating func hide(_ number: Int) {
+        setFlags(number, flags(number).union(.hidden))
+        markStill(number)
+    }
+
+    /// A pending member's contact blocks the owner no longer, which moves nothing either.
+    mutating func show(_ number: Int) {
+        setFlags(number, flags(number).subtracting(.hidden))
+        markStill(number)
+    }
+
+    private func markStill(_ number: Int) {
+        let flags = flags(number)
+        if flags.contains(.popular) { popular.set(number, Self.stillness(flags)) }
+    }
+
+    private static func stillness(_ flags: Flags) -> PopularPart.Stillness {
+        flags.contains(.pending) ? .pending : flags.contains(.hidden) ? .hidden : .none
+    }
+
+    /// The entry itself changed, or is new, or is back. Its contact is not popular, and changed last at `previous`, as far as
+    /// the owner may know.
     mutating func set(
         _ number: Int,
         contact: UInt32,
@@ -238,13 +286,26 @@ struct Roster {
     ) {
         makeMember(number, contact)
         if isLive(number) {
-            digest &-= Digest.term(user: user, stamp: max(entryStamp(number), previous))
+            forget(number, user: user, effective: max(entryStamp(number), previous))
         } else {
-            revive(number, user: user)
+            revive(number)
         }
-        digest &+= Digest.term(user: user, stamp: stamp)
+        know(number, flags, user: user, at: stamp)
         set(number, flags, entryStamp: stamp)
         append(number, at: stamp)
+    }
+
+    /// Takes a live item out of the digests.
+    private mutating func forget(_ number: Int, user: UserID, effective: Stamp) {
+        let known = Self.knownUser(number, flags(number), user)
+        digest &-= Digest.term(user: known, stamp: effective)
+        digestNewestOnly &-= Digest.term(user: known)
+    }
+
+    private mutating func know(_ number: Int, _ flags: Flags, user: UserID, at stamp: Stamp) {
+        let known = Self.knownUser(number, flags, user)
+        digest &+= Digest.term(user: known, stamp: stamp)
+        digestNewestOnly &+= Digest.term(user: known)
     }
 
     /// The same for an entry whose contact is popular, as `slot` of the shard's popular contacts.
@@ -259,14 +320,15 @@ struct Roster {
     ) {
         makeMember(number, contact)
         if isLive(number) {
-            digest &-= Digest.term(user: user, stamp: popular.restamp(number, at: stamp))
+            forget(number, user: user, effective: popular.restamp(number, at: stamp))
         } else {
-            revive(number, user: user)
+            revive(number)
             places[number] = Self.nowhere
             insertPopular(number, slot: slot, at: stamp, contacts)
         }
-        digest &+= Digest.term(user: user, stamp: stamp)
+        know(number, flags, user: user, at: stamp)
         set(number, flags.union(.popular), entryStamp: stamp)
+        markStill(number)
         watermark = stamp
     }
 
@@ -283,26 +345,29 @@ struct Roster {
         return stamp
     }
 
-    private mutating func revive(_ number: Int, user: UserID) {
+    private mutating func revive(_ number: Int) {
         if flags(number).contains(.removed) { removed16 -= 1 }
         liveItems += 1
-        digestNewestOnly &+= Digest.term(user: user)
     }
 
-    /// Leaves a tombstone. The contact changed last at `previous`.
+    /// Leaves a tombstone, of a contact that has not agreed without saying whose. The contact changed last at `previous`, as far as the owner may know.
     mutating func remove(_ number: Int, user: UserID, previous: Stamp, at stamp: Stamp) {
         precondition(isLive(number))
         let isPopular = flags(number).contains(.popular)
         let effective = isPopular ? removePopular(number) : max(entryStamp(number), previous)
-        digest &-= Digest.term(user: user, stamp: effective)
-        digestNewestOnly &-= Digest.term(user: user)
+        forget(number, user: user, effective: effective)
         liveItems -= 1
         removed16 += 1
+        if flags(number).contains(.pending), contacts[number] != Self.noContact {
+            index?.remove(number, in: contacts)
+            contacts[number] = Self.noContact
+        }
         set(number, .removed, entryStamp: stamp)
         append(number, at: stamp)
     }
 
-    /// A live member's contact has become popular; the item stays as it is.
+    /// A live member's contact has become popular; the item stays as it is. `newest` is the contact's newest change, as far as
+    /// the owner may know.
     mutating func makePopular(
         _ number: Int,
         slot: UInt32,
@@ -312,14 +377,35 @@ struct Roster {
         places[number] = Self.nowhere
         setFlags(number, flags(number).union(.popular))
         insertPopular(number, slot: slot, at: max(entryStamp(number), newest), contacts)
+        markStill(number)
     }
 
     /// A popular member's contact is so no longer, and has changed.
     mutating func makeOrdinary(_ number: Int, user: UserID, at stamp: Stamp) {
-        digest &-= Digest.term(user: user, stamp: removePopular(number))
+        let before = removePopular(number)
         setFlags(number, flags(number).subtracting(.popular))
+        guard flags(number).isDisjoint(with: .still) else { return insert(number, at: before) }
+        digest &-= Digest.term(user: user, stamp: before)
         digest &+= Digest.term(user: user, stamp: stamp)
         append(number, at: stamp)
+    }
+
+    /// Puts a member among the slots where its stamp belongs.
+    private mutating func insert(_ number: Int, at stamp: Stamp) {
+        if slots16 == slotCapacity { makeSlotRoom() }
+        let at = firstSlot(after: stamp)
+        // The one that it had.
+        if at > 0, stamps[at - 1] == stamp { return places[number] = UInt16(at - 1) }
+        for slot in stride(from: slotCount, to: at, by: -1) {
+            let moved = Int(numbers[slot - 1])
+            if Int(places[moved]) == slot - 1 { places[moved] = UInt16(slot) }
+            stamps[slot] = stamps[slot - 1]
+            numbers[slot] = UInt16(moved)
+        }
+        stamps[at] = stamp
+        numbers[at] = UInt16(number)
+        places[number] = UInt16(at)
+        slots16 += 1
     }
 
     /// Forgets what was removed up to `stamp`, and gives those numbers free. `body` hears of contacts whose accounts went
@@ -380,8 +466,7 @@ struct Roster {
             removed16 += 1
         } else {
             liveItems += 1
-            digest &+= Digest.term(user: user, stamp: stamp)
-            digestNewestOnly &+= Digest.term(user: user)
+            know(number, flags, user: user, at: stamp)
         }
         append(number, at: stamp)
     }
@@ -468,7 +553,7 @@ struct Roster {
         unlinkVacant(number)
         put(Member(entryStamp: 0, contact: contact, place: Self.nowhere, flags: .vacant), at: number)
         if index == nil, memberCount > Self.scannedMax { makeIndex(of: memberCount) }
-        index?.insert(number, in: contacts)
+        if contact != Self.noContact { index?.insert(number, in: contacts) }
     }
 
     private mutating func unlinkVacant(_ number: Int) {

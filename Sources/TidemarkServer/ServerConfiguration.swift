@@ -83,6 +83,9 @@ public struct ServerConfiguration: Sendable {
     public static let defaultDevicesMax = 16
     public static let devicesLimit = 1_000
 
+    /// Who says whom a user has as a contact.
+    public var rosterPolicy = RosterPolicy.approval
+
     /// Bytes a second of full syncs, over all loops, beyond which another one has to wait: 1 MiB to 1 TiB. What a loop can send
     /// is several times as much.
     public var fullSyncBytesPerSecond = defaultFullSyncMegabytes << 20

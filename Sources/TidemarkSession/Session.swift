@@ -38,7 +38,7 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
         isAdministrator: true
     )
 
-    var features: Features { isAdministrator ? [] : allowsTrusted ? [.push, .trusted] : [.push] }
+    var features: Features { isAdministrator ? [] : allowsTrusted ? [.push, .consent, .trusted] : [.push, .consent] }
 }
 
 /// What whoever runs the session does next.
@@ -169,6 +169,10 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             return .write(.rosterRemove(try RosterRemove(decoding: &reader)))
         case (.ready, .rosterAnnotate):
             return .write(.rosterAnnotate(try RosterAnnotate(decoding: &reader)))
+        case (.ready, .rosterAnswer):
+            return .write(.rosterAnswer(try RosterAnswer(decoding: &reader)))
+        case (.ready, .blockSet):
+            return .write(.blockSet(try BlockSet(decoding: &reader)))
         case (.ready, .presenceSet):
             return .setPresence(try PresenceSet(decoding: &reader).wish)
         case (.administering, .adminBackup):

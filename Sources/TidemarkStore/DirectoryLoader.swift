@@ -94,6 +94,15 @@ enum DirectoryLoader {
             directories[0].load(newestUser: newestUser)
             // All accounts are there.
             directories.shareAccounts()
+        case .asides(let asides):
+            for aside in asides {
+                for shard in 0..<directories.map.count where !directories[shard].load(aside) {
+                    throw StateReader.Inconsistency(
+                        description:
+                            "request or block \(aside.owner) -> \(aside.user) is of an account that is not there"
+                    )
+                }
+            }
         case .rosters(let rosters):
             for roster in rosters {
                 let shard = directories.map.shard(of: roster.owner)
@@ -120,7 +129,7 @@ extension StateChunk {
     fileprivate var accountCount: Int {
         switch self {
         case .accounts(let accounts): accounts.count
-        case .deleted: 0
+        case .deleted, .asides: 0
         case .rosters(let rosters): rosters.count
         }
     }

@@ -1,6 +1,6 @@
 //  A batch on its way into the state tables, some rows a step, each step part of a transaction:
 //
-//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ collections ─▶ `folded` moves
+//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ asides ─▶ collections ─▶ `folded` moves
 //
 //  Between steps the tables hold some of the batch's rows and not others. That is no harm: the log has all of them until
 //  `folded` has moved, and what is in the log goes over what is in the tables when the state is loaded. Writing a row
@@ -12,7 +12,7 @@ import TidemarkWire
 
 /// A value: where a transaction fails, the fold is as it was before.
 struct Fold {
-    private enum Phase: Int { case deletions, accounts, fields, entries, collections, end, done }
+    private enum Phase: Int { case deletions, accounts, fields, entries, shown, asides, collections, end, done }
 
     let last: Stamp
     let changeCount: Int
@@ -21,6 +21,8 @@ struct Fold {
     private let accounts: [FoldBatch.Account]
     private let fields: [(key: FoldBatch.Pair, value: FoldBatch.Field)]
     private let entries: [(key: FoldBatch.Pair, value: FoldBatch.Entry)]
+    private let shown: [(key: FoldBatch.Pair, value: Stamp)]
+    private let asides: [(key: FoldBatch.Pair, value: FoldBatch.Aside)]
     private let collections: [(owner: UserID, through: Stamp)]
 
     private var phase = Phase.deletions
@@ -41,6 +43,8 @@ struct Fold {
         accounts = batch.accounts.filter { batch.deletions[$0.id] == nil }
         fields = batch.fields.filter { batch.deletions[$0.key.a] == nil }.sorted { $0.key < $1.key }
         entries = batch.entries.filter { batch.deletions[$0.key.a] == nil }.sorted { $0.key < $1.key }
+        shown = batch.shown.filter { batch.deletions[$0.key.a] == nil }.sorted { $0.key < $1.key }
+        asides = batch.asides.filter { batch.deletions[$0.key.a] == nil }.sorted { $0.key < $1.key }
         collections = batch.collections.map { ($0.key, $0.value) }.sorted { $0.owner < $1.owner }
     }
 
@@ -64,6 +68,13 @@ struct Fold {
             case .entries where next < entries.count:
                 try statements.set(entries[next].key, entries[next].value)
                 (rows, next) = (rows + 1, next + 1)
+            case .shown where next < shown.count:
+                try statements.show(shown[next].key, at: shown[next].value)
+                (rows, next) = (rows + 1, next + 1)
+            case .asides where next < asides.count:
+                try statements.set(asides[next].key, asides[next].value)
+                rows += 1 + asides[next].value.profile.reduce(0) { $0 + ($1.value?.count ?? 0) } / 1_024
+                next += 1
             case .collections where next < collections.count:
                 // After the entries: what came back since has a later stamp.
                 let count = try statements.collect(collections[next].owner, through: collections[next].through)

@@ -5,7 +5,7 @@ import TidemarkDirectory
 import TidemarkWire
 
 struct FoldBatch {
-    /// A row's key: user and field number, or owner and contact.
+    /// A row's key: user and field number, owner and contact, or owner and user.
     struct Pair: Hashable, Comparable {
         var a: UInt64
         var b: UInt64
@@ -24,6 +24,29 @@ struct FoldBatch {
         var stamp: Stamp
         /// Nil for removed.
         var annotations: Annotations?
+        /// Its contact has not agreed.
+        var isPending = false
+        /// Of one without a contact.
+        var name: String?
+        /// Not there at all: its number is no contact's any more, and has a row of its own.
+        var isErased = false
+    }
+
+    /// A request or a block of an owner's, or what is left of one.
+    struct Aside {
+        var kind: AsideKind
+        var stamp: Stamp
+        var note = ""
+        var profile: [Directory.StoredField] = []
+        /// Which row it may replace; any, where it is nil.
+        var replaces: Replaced?
+    }
+
+    enum Replaced: Int64 {
+        /// A request is nothing to whoever blocks.
+        case anythingButBlock = 0
+        /// An answer is one to a request.
+        case request = 1
     }
 
     struct Account {
@@ -35,6 +58,11 @@ struct FoldBatch {
     private(set) var accounts: [Account] = []
     private(set) var fields: [Pair: Field] = [:]
     private(set) var entries: [Pair: Entry] = [:]
+    /// By owner and user.
+    private(set) var asides: [Pair: Aside] = [:]
+    /// Entries, by owner and contact, that move because the contact blocks the owner no longer: if they are there, and not
+    /// pending.
+    private(set) var shown: [Pair: Stamp] = [:]
     private(set) var deletions: [UserID: Stamp] = [:]
     private(set) var collections: [UserID: Stamp] = [:]
 
@@ -65,11 +93,34 @@ struct FoldBatch {
             for field in changes {
                 fields[Pair(a: user, b: UInt64(field.number.rawValue))] = Field(stamp: stamp, value: field.value)
             }
-        case .entrySet(let owner, let contact, let number, let annotations):
-            entries[Pair(a: owner, b: contact)] = Entry(number: number, stamp: stamp, annotations: annotations)
-        case .entryRemoved(let owner, let contact):
-            let before = entries[Pair(a: owner, b: contact)]
-            entries[Pair(a: owner, b: contact)] = Entry(number: before?.number, stamp: stamp)
+        case .entrySet(let owner, let contact, let number, let annotations, let consent):
+            set(
+                Pair(a: owner, b: contact),
+                Entry(number: number, stamp: stamp, annotations: annotations, isPending: consent.isPending)
+            )
+            if consent == .asked { addRequest(Pair(a: contact, b: owner), at: stamp) }
+            if consent == .approved { settleRequest(Pair(a: contact, b: owner), at: stamp) }
+        case .namedEntrySet(let owner, let name, let number, let annotations):
+            set(
+                Pair(a: owner, b: Limits.pendingUser(Int(number))),
+                Entry(number: number, stamp: stamp, annotations: annotations, isPending: true, name: name)
+            )
+        case .entryRemoved(let owner, let contact, let pendingNumber):
+            let key = Pair(a: owner, b: contact)
+            guard let pendingNumber else {
+                set(key, Entry(number: entries[key]?.number, stamp: stamp))
+                break
+            }
+            let gone = Pair(a: owner, b: Limits.pendingUser(Int(pendingNumber)))
+            set(gone, Entry(number: pendingNumber, stamp: stamp))
+            guard gone != key else { break }
+            set(key, Entry(stamp: stamp, isErased: true))
+            settleRequest(Pair(a: contact, b: owner), at: stamp)
+        case .blockSet(let owner, let user, let note, let profile):
+            asides[Pair(a: owner, b: user)] = Aside(kind: .block, stamp: stamp, note: note, profile: profile)
+        case .blockRemoved(let owner, let user):
+            asides[Pair(a: owner, b: user)] = Aside(kind: .gone, stamp: stamp)
+            show(Pair(a: user, b: owner), at: stamp)
         case .accountDeleted(let user):
             deletions[user] = stamp
         case .tombstonesCollected(let owner, let through):
@@ -77,5 +128,38 @@ struct FoldBatch {
         }
         last = stamp
         changeCount += 1
+    }
+
+    // MARK: what depends on the row before
+
+    private mutating func set(_ key: Pair, _ entry: Entry) {
+        entries[key] = entry
+        shown[key] = nil
+    }
+
+    private mutating func show(_ key: Pair, at stamp: Stamp) {
+        guard let entry = entries[key] else {
+            shown[key] = stamp
+            return
+        }
+        if entry.annotations != nil, !entry.isPending { entries[key]!.stamp = stamp }
+    }
+
+    private mutating func addRequest(_ key: Pair, at stamp: Stamp) {
+        if let aside = asides[key], aside.replaces == nil, aside.kind == .block { return }
+        let before = asides[key]
+        // What goes over a block or not is known where the batch has the row itself.
+        let replaces: Replaced? = before != nil && before!.replaces == nil ? nil : .anythingButBlock
+        asides[key] = Aside(kind: .request, stamp: stamp, replaces: replaces)
+    }
+
+    private mutating func settleRequest(_ key: Pair, at stamp: Stamp) {
+        guard let aside = asides[key] else {
+            asides[key] = Aside(kind: .gone, stamp: stamp, replaces: .request)
+            return
+        }
+        guard aside.kind == .request else { return }
+        // It may have been a block all the while.
+        asides[key] = Aside(kind: .gone, stamp: stamp, replaces: aside.replaces)
     }
 }

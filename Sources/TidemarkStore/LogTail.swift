@@ -77,12 +77,18 @@ struct LogTail: Sendable {
 
     /// What a change has to be by itself; how it fits the others, loading tells.
     private static func isPossible(_ change: Change, by last: Stamp) -> Bool {
-        func isUser(_ id: UserID) -> Bool { id > 0 && id <= UInt64(Int64.max) }
+        func isUser(_ id: UserID) -> Bool { id > 0 && id <= Limits.userMax }
         return switch change {
         case .accountCreated(let user, let name): isUser(user) && Text.isAccountName(name)
         case .accountDeleted(let user), .profileChanged(let user, _): isUser(user)
-        case .entrySet(let owner, let contact, let number, _): isUser(owner) && isUser(contact) && number > 0
-        case .entryRemoved(let owner, let contact): isUser(owner) && isUser(contact)
+        case .entrySet(let owner, let contact, let number, _, _): isUser(owner) && isUser(contact) && number > 0
+        case .namedEntrySet(let owner, let name, let number, _):
+            isUser(owner) && number > 0 && Text.isAccountName(name)
+        case .entryRemoved(let owner, let contact, nil): isUser(owner) && isUser(contact)
+        case .entryRemoved(let owner, let contact, let number?):
+            isUser(owner) && (isUser(contact) || Limits.number(ofPending: contact) == Int(number))
+        case .blockSet(let owner, let user, _, _), .blockRemoved(let owner, let user):
+            isUser(owner) && isUser(user) && owner != user
         case .tombstonesCollected(let owner, let through): isUser(owner) && through <= last
         }
     }

@@ -37,6 +37,27 @@ final class PreparedStatement {
     }
     func bindNull(_ parameter: Int32) { sqlite3_bind_null(statement, parameter) }
 
+    /// Binds text and bytes, each NULL where it is nil, and runs.
+    func run(blob: (parameter: Int32, bytes: [UInt8]?), text: (parameter: Int32, text: String?)) throws {
+        guard let bytes = blob.bytes else {
+            bindNull(blob.parameter)
+            return try run(text)
+        }
+        try bytes.withUnsafeBufferPointer { bytes in
+            let start = bytes.baseAddress ?? UnsafePointer(Self.empty)
+            sqlite3_bind_blob(statement, blob.parameter, start, Int32(bytes.count), nil)
+            try run(text)
+        }
+    }
+
+    private func run(_ text: (parameter: Int32, text: String?)) throws {
+        guard let value = text.text else {
+            bindNull(text.parameter)
+            return try run()
+        }
+        try run(text.parameter, text: value)
+    }
+
     /// Binds text and runs.
     func run(_ parameter: Int32, text: String) throws {
         var text = text

@@ -87,6 +87,27 @@ extension StoreReader {
                     OR typeof(removed) <> 'integer' OR removed NOT IN (0, 1)
                     OR typeof(favourite) <> 'integer' OR favourite NOT IN (0, 1)
                     OR typeof(annotations) NOT IN ('blob', 'null')
+                    OR typeof(pending) <> 'integer' OR pending NOT IN (0, 1) OR (pending = 1 AND removed = 1)
+                    OR (contact > \(Limits.userMax) AND (contact - \(Limits.userMax + 1) <> number
+                        OR (removed = 0 AND (pending = 0 OR typeof(name) <> 'text'))))
+                """
+        ),
+        // aside
+        RowRule(
+            finding: "its kind, stamp, note or profile is not valid",
+            rows: """
+                SELECT 'request or block ' || quote(owner) || ' -> ' || quote(user) FROM aside
+                WHERE typeof(owner) <> 'integer' OR typeof(user) <> 'integer' OR owner = user
+                    OR typeof(kind) <> 'integer' OR kind NOT IN (0, 1, 2)
+                    OR typeof(stamp) <> 'integer' OR stamp NOT \(stamps)
+                    OR typeof(note) NOT IN ('text', 'null') OR (kind = 2 AND typeof(profile) <> 'blob')
+                """
+        ),
+        RowRule(
+            finding: "its owner is not there",
+            rows: """
+                SELECT 'request or block ' || quote(owner) || ' -> ' || quote(user) FROM aside
+                WHERE owner NOT IN (SELECT id FROM account)
                 """
         ),
         RowRule(
@@ -94,7 +115,8 @@ extension StoreReader {
             rows: """
                 SELECT 'entry ' || quote(owner) || ' -> ' || quote(contact) FROM entry
                 WHERE owner NOT IN (SELECT id FROM account)
-                    OR (contact NOT IN (SELECT id FROM account) AND contact NOT IN (SELECT id FROM deleted))
+                    OR (contact NOT IN (SELECT id FROM account) AND contact NOT IN (SELECT id FROM deleted)
+                        AND contact <= \(Limits.userMax))
                 """
         ),
         // all of them

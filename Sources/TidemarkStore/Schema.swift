@@ -4,7 +4,7 @@
 import GRDB
 
 enum Schema {
-    static let version = 4
+    static let version = 5
     /// "TDMK", so that `file` and a wrong path can be told apart.
     static let applicationID: Int32 = 0x5444_4D4B
 
@@ -54,9 +54,24 @@ enum Schema {
             removed INTEGER NOT NULL,
             favourite INTEGER NOT NULL,
             annotations BLOB,                    -- alias and groups as on the wire; NULL for none
+            pending INTEGER NOT NULL DEFAULT 0,  -- the contact has not agreed
+            name TEXT,                           -- of one without a contact: that is 2^62 and its number then
             PRIMARY KEY (owner, contact)
         ) WITHOUT ROWID;
+        \(aside)
         \(kept)
+        """
+
+    private static let aside = """
+        CREATE TABLE aside(
+            owner INTEGER NOT NULL,
+            user INTEGER NOT NULL,
+            kind INTEGER NOT NULL,               -- 0 gone, 1 asks to have the owner as a contact, 2 is blocked by it
+            stamp INTEGER NOT NULL,
+            note TEXT,                           -- of a block, the owner's; NULL for none
+            profile BLOB,                        -- of a block: what the user may still see; Change.swift has the layout
+            PRIMARY KEY (owner, user)
+        ) WITHOUT ROWID;
         """
 
     private static let kept = """
@@ -123,6 +138,11 @@ enum Schema {
         CREATE TABLE observer(name TEXT PRIMARY KEY, stamp INTEGER NOT NULL) WITHOUT ROWID;
         """,
         kept,
+        """
+        ALTER TABLE entry ADD COLUMN pending INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE entry ADD COLUMN name TEXT;
+        \(aside)
+        """,
     ]
 
     /// Makes the tables in an empty file, and brings those of an older version up to this one. In one transaction.

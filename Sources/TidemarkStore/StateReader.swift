@@ -29,6 +29,8 @@ enum StateChunk: Sendable {
     /// When each account that is gone, and that an entry may still name, was deleted; and the highest id that any account
     /// had when those were forgotten that no entry names. Once, after the accounts.
     case deleted([UserID: Stamp], newestUser: UserID)
+    /// Requests and blocks, each owner's by their stamps.
+    case asides([Directory.StoredAside])
     case rosters([Roster])
 }
 
@@ -48,6 +50,7 @@ struct StateReader {
         let reader = StateReader(tail: tail, db: db)
         try reader.readAccounts(emit)
         try emit(.deleted(try reader.deleted(), newestUser: try reader.newestUser()))
+        try reader.readAsides(emit)
         try reader.readRosters(emit)
     }
 
@@ -143,6 +146,21 @@ struct StateReader {
             throw Inconsistency(description: "'kept' is not one row with a user's id")
         }
         return UserID(id)
+    }
+
+    // MARK: requests and blocks
+
+    private func readAsides(_ emit: (StateChunk) throws -> Void) throws {
+        var rows = try AsideRows(tail, db)
+        var chunk: [Directory.StoredAside] = []
+        while let asides = try rows.take() {
+            chunk += asides
+            if chunk.count >= Self.chunkRows {
+                try emit(.asides(chunk))
+                chunk.removeAll(keepingCapacity: true)
+            }
+        }
+        if !chunk.isEmpty { try emit(.asides(chunk)) }
     }
 
     // MARK: rosters

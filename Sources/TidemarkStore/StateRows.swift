@@ -113,7 +113,8 @@ struct EntryRows {
         statement = try PreparedStatement(
             db,
             """
-            SELECT owner, contact, number, stamp, removed, favourite, annotations FROM entry ORDER BY owner, contact
+            SELECT owner, contact, number, stamp, removed, favourite, annotations, pending, name FROM entry
+            ORDER BY owner, contact
             """
         )
         try advance()
@@ -133,7 +134,12 @@ struct EntryRows {
             let later = next < overlay.count && overlay[next].key.a == owner ? overlay[next] : nil
             guard stored != nil || later != nil else { break }
             let laterContact = later?.key.b ?? .max
-            if let stored, stored.contact < laterContact {
+            if var stored, stored.contact < laterContact {
+                if let shown = tail.batch.shown[FoldBatch.Pair(a: owner, b: stored.contact)], !stored.isRemoved,
+                    !stored.isPending
+                {
+                    stored.stamp = max(stored.stamp, shown)
+                }
                 try append(stored, of: owner, to: &entries)
                 try advance()
                 continue
@@ -153,6 +159,7 @@ struct EntryRows {
         _ later: (key: FoldBatch.Pair, value: FoldBatch.Entry),
         stored: Directory.StoredEntry?
     ) throws -> Directory.StoredEntry? {
+        if later.value.isErased { return nil }
         guard let number = later.value.number ?? stored?.number else {
             if let through = tail.batch.collections[later.key.a], later.value.stamp <= through { return nil }
             throw StateReader.Inconsistency(
@@ -164,7 +171,9 @@ struct EntryRows {
             number: number,
             isRemoved: later.value.annotations == nil,
             stamp: later.value.stamp,
-            annotations: later.value.annotations ?? Annotations()
+            annotations: later.value.annotations ?? Annotations(),
+            isPending: later.value.isPending,
+            name: later.value.name
         )
     }
 
@@ -227,6 +236,17 @@ struct EntryRows {
             }
         }
         annotations.isFavourite = favourite == 1
+        let isNamed = Limits.number(ofPending: UInt64(contact)) == Int(number)
+        guard let pending = statement.integer(7), pending & ~(removed ^ 1) == 0,
+            isNamed || UInt64(contact) <= Limits.userMax
+        else { throw invalid("marks or contact are") }
+        var name: String?
+        if isNamed, removed == 0 {
+            guard let text = statement.text(8), (1...Limits.nameBytesMax).contains(text.count),
+                let valid = Text.validated(text), Text.isAccountName(valid), pending == 1
+            else { throw invalid("name is") }
+            name = valid
+        }
         return (
             UInt64(owner),
             Directory.StoredEntry(
@@ -234,7 +254,9 @@ struct EntryRows {
                 number: UInt32(number),
                 isRemoved: removed == 1,
                 stamp: UInt64(stamp),
-                annotations: annotations
+                annotations: annotations,
+                isPending: pending == 1,
+                name: name
             )
         )
     }

@@ -16,6 +16,12 @@ final class StateStatements {
     private let setEntry: PreparedStatement
     private let removeEntry: PreparedStatement
     private let removeNumberedEntry: PreparedStatement
+    private let eraseEntry: PreparedStatement
+    private let showEntry: PreparedStatement
+    private let setAside: PreparedStatement
+    private let clearRequest: PreparedStatement
+    private let deleteAsides: PreparedStatement
+    private let collectAsides: PreparedStatement
     private let deleteSomeEntries: PreparedStatement
     private let deleteFields: PreparedStatement
     private let deleteAccountRow: PreparedStatement
@@ -43,16 +49,17 @@ final class StateStatements {
         setEntry = try PreparedStatement(
             db,
             """
-            INSERT INTO entry (owner, contact, number, stamp, removed, favourite, annotations)
-            VALUES (?, ?, ?, ?, 0, ?, ?)
+            INSERT INTO entry (owner, contact, number, stamp, removed, favourite, annotations, pending, name)
+            VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET number = excluded.number, stamp = excluded.stamp, removed = 0,
-                favourite = excluded.favourite, annotations = excluded.annotations
+                favourite = excluded.favourite, annotations = excluded.annotations, pending = excluded.pending,
+                name = excluded.name
             """
         )
         removeEntry = try PreparedStatement(
             db,
             """
-            UPDATE entry SET stamp = ?3, removed = 1, favourite = 0, annotations = NULL
+            UPDATE entry SET stamp = ?3, removed = 1, favourite = 0, annotations = NULL, pending = 0, name = NULL
             WHERE owner = ?1 AND contact = ?2
             """
         )
@@ -62,8 +69,37 @@ final class StateStatements {
             INSERT INTO entry (owner, contact, number, stamp, removed, favourite, annotations)
             VALUES (?1, ?2, ?4, ?3, 1, 0, NULL)
             ON CONFLICT DO UPDATE SET number = excluded.number, stamp = excluded.stamp, removed = 1,
-                favourite = 0, annotations = NULL
+                favourite = 0, annotations = NULL, pending = 0, name = NULL
             """
+        )
+        eraseEntry = try PreparedStatement(db, "DELETE FROM entry WHERE owner = ? AND contact = ?")
+        showEntry = try PreparedStatement(
+            db,
+            """
+            UPDATE entry SET stamp = ?3
+            WHERE owner = ?1 AND contact = ?2 AND removed = 0 AND pending = 0 AND stamp < ?3
+            """
+        )
+        setAside = try PreparedStatement(
+            db,
+            """
+            INSERT INTO aside (owner, user, kind, stamp, note, profile) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            ON CONFLICT DO UPDATE SET kind = excluded.kind, stamp = excluded.stamp, note = excluded.note,
+                profile = excluded.profile
+            WHERE ?7 OR kind <> \(AsideKind.block.rawValue)
+            """
+        )
+        clearRequest = try PreparedStatement(
+            db,
+            """
+            UPDATE aside SET kind = \(AsideKind.gone.rawValue), stamp = ?3
+            WHERE owner = ?1 AND user = ?2 AND kind = \(AsideKind.request.rawValue)
+            """
+        )
+        deleteAsides = try PreparedStatement(db, "DELETE FROM aside WHERE owner = ?")
+        collectAsides = try PreparedStatement(
+            db,
+            "DELETE FROM aside WHERE owner = ? AND kind = \(AsideKind.gone.rawValue) AND stamp <= ?"
         )
         deleteSomeEntries = try PreparedStatement(
             db,
@@ -131,6 +167,11 @@ final class StateStatements {
     }
 
     func set(_ key: FoldBatch.Pair, _ entry: FoldBatch.Entry) throws {
+        if entry.isErased {
+            eraseEntry.bind(1, key.a)
+            eraseEntry.bind(2, key.b)
+            return try eraseEntry.run()
+        }
         guard let annotations = entry.annotations else {
             // Without a number it was there before this batch, and keeps the one it has; where it is not there any more, a
             // fold that was cut short had collected it already. With one it may have come back under another number.
@@ -146,13 +187,42 @@ final class StateStatements {
         setEntry.bind(3, Int64(entry.number!))
         setEntry.bind(4, entry.stamp)
         setEntry.bind(5, annotations.isFavourite ? 1 : 0 as Int64)
-        guard annotations.hasText else {
-            setEntry.bindNull(6)
-            return try setEntry.run()
+        setEntry.bind(7, entry.isPending ? 1 : 0 as Int64)
+        var text: [UInt8]?
+        if annotations.hasText {
+            var writer = ByteWriter(capacity: 64)
+            writer.annotationText(annotations)
+            text = writer.array
         }
-        var writer = ByteWriter(capacity: 64)
-        writer.annotationText(annotations)
-        try setEntry.run(6, blob: writer.array)
+        try setEntry.run(blob: (6, text), text: (8, entry.name))
+    }
+
+    func show(_ key: FoldBatch.Pair, at stamp: Stamp) throws {
+        showEntry.bind(1, key.a)
+        showEntry.bind(2, key.b)
+        showEntry.bind(3, stamp)
+        try showEntry.run()
+    }
+
+    func set(_ key: FoldBatch.Pair, _ aside: FoldBatch.Aside) throws {
+        guard aside.replaces != .request else {
+            clearRequest.bind(1, key.a)
+            clearRequest.bind(2, key.b)
+            clearRequest.bind(3, aside.stamp)
+            return try clearRequest.run()
+        }
+        setAside.bind(1, key.a)
+        setAside.bind(2, key.b)
+        setAside.bind(3, Int64(aside.kind.rawValue))
+        setAside.bind(4, aside.stamp)
+        setAside.bind(7, aside.replaces == nil ? 1 : 0 as Int64)
+        var profile: [UInt8]?
+        if aside.kind == .block {
+            var writer = ByteWriter(capacity: 256)
+            writer.stored(aside.profile)
+            profile = writer.array
+        }
+        try setAside.run(blob: (6, profile), text: (5, aside.note.isEmpty ? nil : aside.note))
     }
 
     /// Returns how many went.
@@ -166,6 +236,8 @@ final class StateStatements {
     func deleteAccount(_ user: UserID, at stamp: Stamp) throws {
         deleteFields.bind(1, user)
         try deleteFields.run()
+        deleteAsides.bind(1, user)
+        try deleteAsides.run()
         deleteAccountRow.bind(1, user)
         try deleteAccountRow.run()
         insertDeleted.bind(1, user)
@@ -179,6 +251,9 @@ final class StateStatements {
         collectEntries.bind(2, stamp)
         try collectEntries.run()
         let count = Int(sqlite3_changes(connection))
+        collectAsides.bind(1, owner)
+        collectAsides.bind(2, stamp)
+        try collectAsides.run()
         setHorizon.bind(1, stamp)
         setHorizon.bind(2, owner)
         try setHorizon.run()

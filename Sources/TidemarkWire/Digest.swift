@@ -10,6 +10,15 @@ public enum Digest {
         return z ^ (z >> 31)
     }
 
+    /// As whom the user of a request or a block counts, so that it is not mixed up with the contact.
+    public static func alias(_ user: UserID, _ kind: ItemKind) -> UserID {
+        switch kind {
+        case .block: user &+ 0x9E37_79B9_7F4A_7C15
+        case .request: user &+ 2 &* 0x9E37_79B9_7F4A_7C15
+        case .contact, .patch, .removed, .own, .forgotten: user
+        }
+    }
+
     /// What one item adds when the client keeps the newest stamp only.
     @inlinable
     public static func term(user: UserID) -> UInt64 {

@@ -45,6 +45,25 @@ public enum Limits {
     /// Numbers of one owner's table, and so its items: entries, tombstones and, under number 0, the own profile.
     public static let rosterEntriesMax = 16_384
 
+    /// The largest number of a user. Above it, a client is told of contacts that have not agreed: as whom, see `pendingUser`.
+    public static let userMax: UInt64 = (1 << 62) - 1
+    /// Requests to one user that wait for its answer; more are not heard. Blocks of one user.
+    public static let requestsMax = 1024
+    public static let blocksMax = 1024
+    /// Items of one owner's table: those with numbers, requests and blocks.
+    public static let tableItemsMax = 1 << 15
+    /// What an owner notes of a block, UTF-8.
+    public static let noteBytesMax = 64
+
+    /// As whom an owner's clients know a contact that has not agreed, by the entry's number: whether there is such a
+    /// user does not show.
+    public static func pendingUser(_ number: Int) -> UInt64 { userMax + 1 + UInt64(number) }
+
+    /// The number of the entry of somebody who is known by it alone; nil for a user.
+    public static func number(ofPending user: UInt64) -> Int? {
+        user > userMax + 1 && user <= userMax + UInt64(rosterEntriesMax) ? Int(user - userMax - 1) : nil
+    }
+
     /// A sync page, when the client names no size, and the bounds of what it may name. A page may exceed its size by one
     /// large item, if it is the page's only one, and by what ends it.
     public static let pageBytesDefault = 65_536

@@ -17,6 +17,10 @@ public enum Message: Equatable, Sendable {
     case rosterRemoveOK(WriteOK)
     case rosterAnnotate(RosterAnnotate)
     case rosterAnnotateOK(WriteOK)
+    case rosterAnswer(RosterAnswer)
+    case rosterAnswerOK(WriteOK)
+    case blockSet(BlockSet)
+    case blockSetOK(WriteOK)
     case presenceSet(PresenceSet)
     case presenceSetOK
     case adminBackup(AdminBackup)
@@ -44,6 +48,10 @@ public enum Message: Equatable, Sendable {
         case .rosterRemoveOK: .rosterRemoveOK
         case .rosterAnnotate: .rosterAnnotate
         case .rosterAnnotateOK: .rosterAnnotateOK
+        case .rosterAnswer: .rosterAnswer
+        case .rosterAnswerOK: .rosterAnswerOK
+        case .blockSet: .blockSet
+        case .blockSetOK: .blockSetOK
         case .presenceSet: .presenceSet
         case .presenceSetOK: .presenceSetOK
         case .adminBackup: .adminBackup
@@ -75,6 +83,10 @@ public enum Message: Equatable, Sendable {
         case .rosterRemoveOK: self = .rosterRemoveOK(try WriteOK(decoding: &reader))
         case .rosterAnnotate: self = .rosterAnnotate(try RosterAnnotate(decoding: &reader))
         case .rosterAnnotateOK: self = .rosterAnnotateOK(try WriteOK(decoding: &reader))
+        case .rosterAnswer: self = .rosterAnswer(try RosterAnswer(decoding: &reader))
+        case .rosterAnswerOK: self = .rosterAnswerOK(try WriteOK(decoding: &reader))
+        case .blockSet: self = .blockSet(try BlockSet(decoding: &reader))
+        case .blockSetOK: self = .blockSetOK(try WriteOK(decoding: &reader))
         case .presenceSet: self = .presenceSet(try PresenceSet(decoding: &reader))
         case .presenceSetOK:
             try reader.finish()
@@ -99,12 +111,15 @@ public enum Message: Equatable, Sendable {
         case .syncPage(let message): message.encode(into: &writer)
         case .ping(let message), .pong(let message): message.encode(into: &writer)
         case .profileSet(let message): message.encode(into: &writer)
-        case .profileSetOK(let message), .rosterRemoveOK(let message), .rosterAnnotateOK(let message):
+        case .profileSetOK(let message), .rosterRemoveOK(let message), .rosterAnnotateOK(let message),
+            .rosterAnswerOK(let message), .blockSetOK(let message):
             message.encode(into: &writer)
         case .rosterAdd(let message): message.encode(into: &writer)
         case .rosterAddOK(let message): message.encode(into: &writer)
         case .rosterRemove(let message): message.encode(into: &writer)
         case .rosterAnnotate(let message): message.encode(into: &writer)
+        case .rosterAnswer(let message): message.encode(into: &writer)
+        case .blockSet(let message): message.encode(into: &writer)
         case .presenceSet(let message): message.encode(into: &writer)
         case .presenceSetOK: break
         case .adminBackup(let message): message.encode(into: &writer)

@@ -86,7 +86,8 @@ public enum MessageType: UInt8, CaseIterable, Sendable {
         switch self {
         case .hello, .helloOK, .authenticate, .authenticateOK, .sync, .syncPage, .ping, .pong,
             .profileSet, .profileSetOK, .rosterAdd, .rosterAddOK, .rosterRemove, .rosterRemoveOK,
-            .rosterAnnotate, .rosterAnnotateOK, .presenceSet, .presenceSetOK, .adminBackup, .adminBackupOK,
+            .rosterAnnotate, .rosterAnnotateOK, .rosterAnswer, .rosterAnswerOK, .blockSet, .blockSetOK,
+            .presenceSet, .presenceSetOK, .adminBackup, .adminBackupOK,
             .pushDelta, .pushPresence, .goAway, .error:
             true
         default:

@@ -1,6 +1,6 @@
 /// "This is where I stand; what is newer?" The heart of the protocol.
 public struct Sync: Equatable, Sendable {
-    public struct Options: OptionSet, Equatable, Sendable {
+    public struct Options: OptionSet, Equatable, Sendable, BitwiseCopyable {
         public let rawValue: UInt8
         @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
         /// Send each item's stamp, not the newest alone (claim 4).
@@ -11,7 +11,11 @@ public struct Sync: Equatable, Sendable {
         @inlinable public static var diverged: Options { Options(rawValue: 1 << 2) }
         /// Say in an extension why the answer is what it is.
         @inlinable public static var explain: Options { Options(rawValue: 1 << 3) }
-        @inlinable static var known: Options { [.stamps, .subscribe, .diverged, .explain] }
+        /// Send requests and blocks too, and count them. Only where `Features.consent` is offered.
+        @inlinable public static var asides: Options { Options(rawValue: 1 << 4) }
+        /// What decides how items are written and which there are.
+        @inlinable public static var detail: Options { [.stamps, .asides] }
+        @inlinable static var known: Options { [.stamps, .subscribe, .diverged, .explain, .asides] }
     }
 
     /// A token as the client sent it: up to `Limits.tokenBytesMax` bytes, held inline.

@@ -16,6 +16,12 @@
 //      patch     fields                                             changes what the client has
 //      removed   (nothing more)
 //      own       name | fields | private field numbers              the owner's own profile
+//
+//  and, where they are asked for, without a number (u8 | stamp | user | …):
+//
+//      block     note                             the owner blocks this user
+//      request   name                             this user asks to have the owner as a contact
+//      forgotten (nothing more)                   this user does neither any more
 
 public enum SyncAnswer: UInt8, CaseIterable, Sendable {
     case upToDate = 0
@@ -100,9 +106,12 @@ public enum ItemKind: UInt8, CaseIterable, Sendable {
     case patch = 1
     case removed = 2
     case own = 3
-    /// Laid out in Protocol/SPEC.md; not sent by this version.
     case block = 4
     case request = 5
+    case forgotten = 6
+
+    /// Whether the item has a number in its first bytes; others are the own profile's, or told apart by their users.
+    public var hasNumber: Bool { rawValue < ItemKind.own.rawValue }
 }
 
 /// One item of a page, as a client sees it.
@@ -112,8 +121,12 @@ public struct SyncItem: Equatable, Sendable {
         case patch(fields: [FieldChange])
         case removed
         case own(name: String, fields: [FieldChange], privateFields: [FieldNumber])
+        case block(user: UserID, note: String)
+        case request(user: UserID, name: String)
+        case forgotten(user: UserID)
     }
 
+    /// 0 of those that have none.
     public var number: UInt32
     /// Nil when the client asked for the newest stamp only.
     public var stamp: Stamp?
@@ -194,14 +207,14 @@ public struct SyncPage: Equatable, Sendable {
         token = try reader.pageToken()
         items = []
         var stamp: Stamp? = hasStamps ? 0 : nil
-        for _ in 0..<(try reader.count(upTo: Limits.rosterEntriesMax)) {
+        for _ in 0..<(try reader.count(upTo: Limits.tableItemsMax)) {
             let item = try SyncItem(decoding: &reader, after: stamp)
             stamp = item.stamp
             items.append(item)
         }
         if head & Self.lastBit != 0 {
             summary = SyncSummary(
-                items: UInt32(try reader.count(upTo: Limits.rosterEntriesMax)),
+                items: UInt32(try reader.count(upTo: Limits.tableItemsMax)),
                 digest: try reader.u64(),
                 presence: isPush ? [] : try reader.presence(),
                 waitingMessages: isPush ? 0 : UInt32(try reader.count(upTo: Int(UInt32.max)))
@@ -275,12 +288,12 @@ extension SyncItem {
     init(decoding reader: inout ByteReader, after previous: Stamp?) throws(DecodeError) {
         let begin = reader.offset
         let head = try reader.u8()
-        guard let kind = ItemKind(rawValue: head & ItemHead.kindMask), kind.rawValue <= ItemKind.own.rawValue else {
+        guard let kind = ItemKind(rawValue: head & ItemHead.kindMask) else {
             throw DecodeError(.value, offset: begin)
         }
         let allowed: UInt8 = kind == .contact ? ItemHead.known : ItemHead.kindMask
         guard head & ~allowed == 0 else { throw DecodeError(.reserved, offset: begin) }
-        if kind == .own {
+        if !kind.hasNumber {
             number = 0
         } else {
             let at = reader.offset
@@ -321,8 +334,12 @@ extension SyncItem {
                 fields: try reader.fields(),
                 privateFields: try reader.fieldNumbers()
             )
-        case .block, .request:
-            throw DecodeError(.value, offset: begin)
+        case .block:
+            content = .block(user: try reader.user(), note: try reader.text(upTo: Limits.noteBytesMax))
+        case .request:
+            content = .request(user: try reader.user(), name: try reader.text(upTo: Limits.nameBytesMax))
+        case .forgotten:
+            content = .forgotten(user: try reader.user())
         }
     }
 
@@ -354,6 +371,20 @@ extension SyncItem {
             writer.text(name)
             writer.fields(fields)
             writer.fieldNumbers(privateFields)
+        case .block(let user, let note):
+            encodeHead(.block, user, after: previous, into: &writer)
+            writer.text(note)
+        case .request(let user, let name):
+            encodeHead(.request, user, after: previous, into: &writer)
+            writer.text(name)
+        case .forgotten(let user):
+            encodeHead(.forgotten, user, after: previous, into: &writer)
         }
+    }
+
+    private func encodeHead(_ kind: ItemKind, _ user: UserID, after previous: Stamp, into writer: inout ByteWriter) {
+        writer.u8(kind.rawValue)
+        if let stamp { writer.varint(stamp - previous) }
+        writer.varint(user)
     }
 }

@@ -7,6 +7,8 @@ public enum Write: Equatable, Sendable {
     case rosterAdd(RosterAdd)
     case rosterRemove(RosterRemove)
     case rosterAnnotate(RosterAnnotate)
+    case rosterAnswer(RosterAnswer)
+    case blockSet(BlockSet)
 }
 
 /// Changes the session's own profile: the named fields, and no others.
@@ -107,6 +109,66 @@ public struct RosterAnnotate: Equatable, Sendable {
         writer.varint(unchangedSince)
         writer.varint(contact)
         writer.annotations(annotations)
+    }
+}
+
+/// Whether somebody may have the session's user as a contact, who has asked for it or was let in before.
+public struct RosterAnswer: Equatable, Sendable {
+    public enum Answer: UInt8, CaseIterable, Sendable {
+        case approve = 1
+        /// Also of somebody who was approved: the user is no contact of its any more.
+        case refuse = 2
+    }
+
+    public var user: UserID
+    public var answer: Answer
+
+    public init(user: UserID, answer: Answer) {
+        self.user = user
+        self.answer = answer
+    }
+
+    public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        user = try reader.user()
+        let begin = reader.offset
+        guard let answer = Answer(rawValue: try reader.u8()) else { throw DecodeError(.value, offset: begin) }
+        self.answer = answer
+        try reader.finish()
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        writer.varint(user)
+        writer.u8(answer.rawValue)
+    }
+}
+
+/// Keeps somebody from seeing the session's user, from now on or no longer.
+public struct BlockSet: Equatable, Sendable {
+    public var user: UserID
+    public var isBlocked: Bool
+    /// The owner's own word for whom it blocks, for its lists; empty where it unblocks.
+    public var note: String
+
+    public init(user: UserID, isBlocked: Bool, note: String = "") {
+        self.user = user
+        self.isBlocked = isBlocked
+        self.note = note
+    }
+
+    public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        user = try reader.user()
+        let begin = reader.offset
+        let mark = try reader.u8()
+        guard mark <= 1 else { throw DecodeError(.reserved, offset: begin) }
+        isBlocked = mark == 1
+        note = try reader.text(upTo: Limits.noteBytesMax)
+        try reader.finish()
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        writer.varint(user)
+        writer.u8(isBlocked ? 1 : 0)
+        writer.text(note)
     }
 }
 

@@ -158,6 +158,17 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
+            Who says whom a user has as a contact: approval, whoever is added is asked (the default); open, nobody is; \
+            administered, the administration alone.
+            """,
+            valueName: "policy"
+        )
+    )
+    var rosterPolicy: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
             Merge a contact into answers when they are read, rather than write its changes to every follower, where it \
             has more followers than this (default: \(ServerConfiguration.defaultPopularFollowers)). Answers are the same.
             """,
@@ -203,6 +214,7 @@ struct Serve: AsyncParsableCommand {
         if let graceSeconds { flags[.graceSeconds] = .int(graceSeconds) }
         if let devicesPerUser { flags[.devicesPerUser] = .int(devicesPerUser) }
         if let fullSyncMB { flags[.fullSyncMB] = .int(fullSyncMB) }
+        if let rosterPolicy { flags[.rosterPolicy] = .string(rosterPolicy) }
         if let popularFollowers { flags[.popularFollowers] = .int(popularFollowers) }
         if let tombstoneDays { flags[.tombstoneDays] = .int(tombstoneDays) }
         let settings = try ServeSettings(try await place.settings(flags))

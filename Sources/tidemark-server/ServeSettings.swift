@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import TidemarkDirectory
 import TidemarkServer
 
 /// What `serve` is to do, checked.
@@ -18,6 +19,7 @@ struct ServeSettings {
     var graceSeconds: Setting<Int>
     var devicesPerUser: Setting<Int>
     var fullSyncMB: Setting<Int>
+    var rosterPolicy: Setting<RosterPolicy>
     var popularFollowers: Setting<Int>
     var tombstoneDays: Setting<Int>
 
@@ -65,6 +67,10 @@ struct ServeSettings {
             in: 1...ServerConfiguration.fullSyncMegabytesLimit,
             default: ServerConfiguration.defaultFullSyncMegabytes
         )
+        rosterPolicy =
+            try settings.text(.rosterPolicy)?.converted("a policy: open, approval or administered") {
+                RosterPolicy(rawValue: $0)
+            } ?? Setting(value: .approval, origin: .builtIn)
         popularFollowers = try settings.number(
             .popularFollowers,
             in: 1...Int(Int32.max),
@@ -128,6 +134,7 @@ struct ServeSettings {
             row(.graceSeconds, graceSeconds.value, graceSeconds.origin),
             row(.devicesPerUser, devicesPerUser.value, devicesPerUser.origin),
             row(.fullSyncMB, fullSyncMB.value, fullSyncMB.origin),
+            row(.rosterPolicy, rosterPolicy.value.rawValue, rosterPolicy.origin),
             row(.popularFollowers, popularFollowers.value, popularFollowers.origin),
             row(.tombstoneDays, tombstoneDays.value, tombstoneDays.origin),
         ].joined(separator: "\n")

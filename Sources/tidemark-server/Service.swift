@@ -51,6 +51,7 @@ struct Service {
         configuration.presenceGrace = .seconds(settings.graceSeconds.value)
         configuration.devicesMax = settings.devicesPerUser.value
         configuration.fullSyncBytesPerSecond = settings.fullSyncMB.value << 20
+        configuration.rosterPolicy = settings.rosterPolicy.value
         configuration.popularFollowers = settings.popularFollowers.value
         configuration.tombstoneRetention = .seconds(settings.tombstoneDays.value * 86_400)
         defer { configuration.recorder?.finish() }

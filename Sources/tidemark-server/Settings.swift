@@ -24,6 +24,7 @@ enum Key: String, CaseIterable {
     case graceSeconds = "grace-seconds"
     case devicesPerUser = "devices-per-user"
     case fullSyncMB = "full-sync-mb"
+    case rosterPolicy = "roster-policy"
     case popularFollowers = "popular-followers"
     case tombstoneDays = "tombstone-days"
 }

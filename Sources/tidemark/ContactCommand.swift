@@ -5,21 +5,25 @@ import TidemarkWire
 struct ContactCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "contact",
-        abstract: "Add, remove or annotate a contact.",
+        abstract: "Add, remove or annotate a contact; answer who asks; block.",
         discussion: """
             The address book follows in the same connection.
 
             JSON
-              stamp (of the change, 0 when all was so already), changed (true or false), user, and of `add` number.
+              stamp (of the change, 0 when all was so already), changed (true or false), user, and of `add` number and pending.
             """,
-        subcommands: [Add.self, Remove.self, Annotate.self]
+        subcommands: [
+            Add.self, Remove.self, Annotate.self, Requests.self, Approve.self, Refuse.self, Block.self, Unblock.self,
+            Blocks.self,
+        ]
     )
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Add a contact.",
             discussion: """
-                Of one that is there already, what you note and do not name here stays.
+                Of one that is there already, what you note and do not name here stays. Where the server asks whoever is added,
+                a name is asked for whether there is such an account or not.
 
                 EXAMPLE
                   tidemark contact add bob --alias Bobby --group friends --favourite
@@ -60,12 +64,20 @@ struct ContactCommand: AsyncParsableCommand {
                 try await session.sync()
                 return (added, known != nil)
             }
-            if output.json { return Output.json(JSONWrite(added.stamp, user: added.contact, number: added.number)) }
-            Output.line(
-                isKnown
-                    ? "\(person.words) is a contact already\(added.stamp == 0 ? "" : "; your notes are changed")"
-                    : "added \(person.words), user \(added.contact)"
-            )
+            let isPending = Limits.number(ofPending: added.contact) != nil
+            if output.json {
+                let write = JSONWrite(added.stamp, user: added.contact, number: added.number, pending: isPending)
+                return Output.json(write)
+            }
+            let change = added.stamp == 0 ? "" : "; your notes are changed"
+            let said =
+                switch (isKnown, isPending) {
+                case (true, true): "\(person.words) has not answered yet\(change)"
+                case (true, false): "\(person.words) is a contact already\(change)"
+                case (false, true): "asked \(person.words); a contact once it agrees"
+                case (false, false): "added \(person.words), user \(added.contact)"
+                }
+            Output.line(said)
         }
     }
 

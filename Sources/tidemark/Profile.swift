@@ -120,8 +120,10 @@ struct JSONWrite: Encodable {
     var changed: Bool
     var user: UserID?
     var number: UInt32?
+    var pending: Bool?
 
-    init(_ stamp: Stamp, user: UserID? = nil, number: UInt32? = nil) {
+    init(_ stamp: Stamp, user: UserID? = nil, number: UInt32? = nil, pending: Bool? = nil) {
+        self.pending = pending
         self.stamp = stamp
         changed = stamp != 0
         self.user = user

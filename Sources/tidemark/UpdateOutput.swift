@@ -32,6 +32,12 @@ struct UpdateOutput {
         let (item, contact) = (change.item, change.contact)
         let name = Output.bold(item.number == 0 ? "you" : contact?.displayName ?? "contact #\(item.number)")
         switch item.content {
+        case .request(let user, let asking):
+            line("\(Output.bold(asking)), user \(user), asks to have you as a contact")
+        case .block(let user, let note):
+            line("user \(user)\(note.isEmpty ? "" : ", \(note),") is blocked")
+        case .forgotten(let user):
+            line("user \(user) neither asks nor is blocked any more")
         case .contact(_, _, _, let isPending, _):
             line("\(name) is in the address book\(isPending ? ", and has not agreed yet" : "")")
         case .removed:
@@ -112,6 +118,15 @@ private struct JSONChange: Encodable {
         case .own(_, let changes, _):
             kind = "own"
             add(changes)
+        case .request(let asking, let asked):
+            kind = "request"
+            (user, name) = (asking, asked)
+        case .block(let blocked, let noted):
+            kind = "block"
+            (user, name) = (blocked, noted)
+        case .forgotten(let forgotten):
+            kind = "forgotten"
+            user = forgotten
         }
     }
 

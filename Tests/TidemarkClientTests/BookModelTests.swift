@@ -25,6 +25,7 @@ import TidemarkWire
                 let settings = SyncSettings(
                     mode: generator.chance(10) ? .full : .delta,
                     stamps: generator.chance(95) ? stamps : !stamps,
+                    asides: generator.chance(90),
                     pagesMax: generator.chance(50) ? Int.random(in: 1...3, using: &generator) : nil
                 )
                 let report = try await book.sync(with: table, settings)
@@ -41,6 +42,9 @@ import TidemarkWire
                 #expect(contents.contacts.map(\.withoutStamp) == table.contacts(withStamps: false), "\(seed)")
                 if settings.stamps { #expect(contents.contacts == table.contacts(withStamps: true), "\(seed)") }
                 #expect(contents.own?.withoutStamp == table.ownProfile(withStamps: false), "\(seed)")
+                if settings.asides {
+                    #expect(contents.requests == table.requests && contents.blocks == table.blocks, "\(seed)")
+                }
                 #expect(report.online.map(\.number) == table.online.map(\.number), "\(seed)")
             }
         }
@@ -71,6 +75,7 @@ import TidemarkWire
                     "\(seed)"
                 )
                 #expect(contents.own?.fields == naive.own?.fields, "\(seed)")
+                #expect(contents.requests == naive.requests && contents.blocks == naive.blocks, "\(seed)")
                 #expect(contents.mark.token == naive.token, "\(seed)")
                 #expect(contents.mark.hasStamps == naive.hasStamps, "\(seed)")
             }
@@ -90,6 +95,7 @@ private struct NaiveBook {
     var token: [UInt8] = []
     var contacts: [UInt32: Row] = [:]
     var own: (fields: [FieldNumber: [UInt8]], seen: Bool)?
+    var asides: [UserID: (content: SyncItem.Content, seen: Bool)] = [:]
     var isInFull = false
     var hasStamps = false
     var pages: UInt8 = 0
@@ -104,6 +110,7 @@ private struct NaiveBook {
         if begins {
             for number in after.contacts.keys { after.contacts[number]!.seen = false }
             after.own?.seen = false
+            for user in after.asides.keys { after.asides[user]!.seen = false }
         }
         for item in page.items {
             switch item.content {
@@ -134,18 +141,33 @@ private struct NaiveBook {
                 after.contacts[item.number] = nil
             case .own(_, let fields, _):
                 after.own = (NaiveBook.changed([:], fields), true)
+            case .block(let user, _), .request(let user, _): after.asides[user] = (item.content, true)
+            case .forgotten(let user): after.asides[user] = nil
             }
         }
         let isLast = page.summary != nil
         if page.answer == .full, isLast {
             after.contacts = after.contacts.filter(\.value.seen)
             if after.own?.seen == false { after.own = nil }
+            after.asides = after.asides.filter(\.value.seen)
         }
         after.isInFull = page.answer == .full && !isLast
         after.token = page.token
         after.hasStamps = page.hasStamps && (begins || hasStamps)
         self = after
         return .stored
+    }
+
+    var requests: [ContactRequest] {
+        asides.values.compactMap {
+            if case .request(let user, let name) = $0.content { ContactRequest(user: user, name: name) } else { nil }
+        }.sorted { $0.user < $1.user }
+    }
+
+    var blocks: [Block] {
+        asides.values.compactMap {
+            if case .block(let user, let note) = $0.content { Block(user: user, note: note) } else { nil }
+        }.sorted { $0.user < $1.user }
     }
 
     private static func changed(_ fields: [FieldNumber: [UInt8]], _ changes: [FieldChange]) -> [FieldNumber: [UInt8]] {
@@ -167,7 +189,10 @@ private struct NaiveBook {
             stamp += Stamp.random(in: 1...9, using: &generator)
             let content = randomContent(isFull, &generator)
             var number = UInt32.random(in: 1...12, using: &generator)
-            if case .own = content { number = 0 }
+            switch content {
+            case .own, .block, .request, .forgotten: number = 0
+            default: break
+            }
             if case .patch = content, generator.chance(20) { number = 0 }
             items.append(SyncItem(number: number, stamp: stamps ? stamp : nil, content: content))
         }
@@ -188,6 +213,14 @@ private struct NaiveBook {
         for number in 1...UInt16(4) where generator.chance(40) {
             let value: [UInt8]? = generator.chance(20) ? nil : [UInt8.random(in: 65...90, using: &generator)]
             fields.append(FieldChange(FieldNumber(rawValue: number), value))
+        }
+        if generator.chance(20) {
+            let user = UserID.random(in: 100..<116, using: &generator)
+            switch Int.random(in: 0..<3, using: &generator) {
+            case 0: return .block(user: user, note: "n\(fields.count)")
+            case 1: return .request(user: user, name: "u\(user)")
+            default: return .forgotten(user: user)
+            }
         }
         switch Int.random(in: 0..<(isFull ? 20 : 10), using: &generator) {
         case 0: return .removed

@@ -209,6 +209,56 @@ import TidemarkWire
         )
     }
 
+    @Test("who asks and who is blocked is shown, and answered by name or number")
+    func consent() async throws {
+        let seen = Mutex<[Message]>([])
+        let program = try Program()
+        var table = Self.table
+        table.setAside(.request(user: 201, name: "ann"))
+        table.setAside(.request(user: 202, name: "bob"))
+        table.setAside(.block(user: 203, note: "eve"))
+        let script = Self.serving(table) { message in
+            seen.withLock { $0.append(message) }
+            switch message {
+            case .rosterAnswer(let answer): return .rosterAnswerOK(WriteOK(stamp: answer.user == 100 ? 0 : 11))
+            case .blockSet(let set):
+                return set.user == 1 ? .error(ErrorMessage(.noSuchUser, detail: "no")) : .blockSetOK(WriteOK(stamp: 12))
+            default: return nil
+            }
+        }
+        try await FakeServer.run(script) { (address) async throws in
+            #expect(try await program.run("login", "--server", "\(address)", "--trusted-user", "owner").status == 0)
+            #expect(
+                try await program.run("contact", "requests").output == "ann  user 201\nbob  user 202\n2 requests\n"
+            )
+            let requests = try await program.run("contact", "requests", "--json").json["requests"] as? [[String: Any]]
+            #expect(requests?.map { $0["name"] as? String } == ["ann", "bob"])
+            #expect(requests?.map { $0["user"] as? Int } == [201, 202])
+            #expect(try await program.run("contact", "approve", "ann").output == "ann has you as a contact now\n")
+            #expect(try await program.run("contact", "refuse", "#202", "--json").json["user"] as? Int == 202)
+            #expect(try await program.run("contact", "refuse", "user100").output == "nothing changed\n")
+            #expect(try await program.run("contact", "approve", "nobody").status == 66)
+            #expect(try await program.run("contact", "block", "bob").output == "bob is blocked\n")
+            #expect(try await program.run("contact", "block", "#1").status == 66)
+            #expect(try await program.run("contact", "blocks").output == "eve  user 203\n1 block\n")
+            let blocks = try await program.run("contact", "blocks", "--json").json["blocks"] as? [[String: Any]]
+            #expect(blocks?.map { $0["note"] as? String } == ["eve"])
+            #expect(try await program.run("contact", "unblock", "eve").output == "eve is blocked no longer\n")
+            #expect(try await program.run("contact", "unblock", "#203", "--json").json["stamp"] as? Int == 12)
+            #expect(try await program.run("contact", "unblock", "ann").status == 66)
+        }
+        #expect(
+            seen.withLock { $0 } == [
+                .rosterAnswer(RosterAnswer(user: 201, answer: .approve)),
+                .rosterAnswer(RosterAnswer(user: 202, answer: .refuse)),
+                .rosterAnswer(RosterAnswer(user: 100, answer: .refuse)),
+                .blockSet(BlockSet(user: 202, isBlocked: true, note: "bob")),
+                .blockSet(BlockSet(user: 1, isBlocked: true)),
+                .blockSet(BlockSet(user: 203, isBlocked: false)), .blockSet(BlockSet(user: 203, isBlocked: false)),
+            ]
+        )
+    }
+
     @Test(
         "what is typed wrong is said before anything is sent, with exit code 64",
         arguments: [
@@ -298,7 +348,8 @@ import TidemarkWire
     func help() async throws {
         let program = try Program()
         for command in [
-            ["login"], ["sync"], ["contacts"], ["profile", "set"], ["contact", "add"], ["presence", "set"], ["watch"],
+            ["login"], ["sync"], ["contacts"], ["profile", "set"], ["contact", "add"], ["contact", "approve"],
+            ["contact", "refuse"], ["contact", "block"], ["contact", "unblock"], ["presence", "set"], ["watch"],
         ] {
             let outcome = try await program.run(list: command + ["--help"])
             #expect(outcome.status == 0 && outcome.output.contains("EXAMPLE"), "\(command)")

@@ -36,6 +36,127 @@ import TidemarkWire
         }
     }
 
+    private static func randomConsent(_ random: inout Seed, users: Int) -> Write {
+        let user = UserID(random.below(users) + 1)
+        let pending = Limits.pendingUser(random.below(8) + 1)
+        let annotations = Annotations(alias: random.chance(50) ? "a" : "")
+        switch random.below(8) {
+        case 0: return .rosterAdd(RosterAdd(contact: .name("user\(user)"), annotations: annotations))
+        case 1: return .rosterAdd(RosterAdd(contact: .name("nobody\(user)"), annotations: annotations))
+        case 2: return .rosterAdd(RosterAdd(contact: .id(pending), annotations: annotations))
+        case 3: return .rosterRemove(RosterRemove(contact: random.chance(70) ? pending : user))
+        case 4: return .rosterAnnotate(RosterAnnotate(contact: pending, annotations: annotations))
+        case 5, 6:
+            return .rosterAnswer(RosterAnswer(user: user, answer: random.chance(70) ? .approve : .refuse))
+        default: return .blockSet(BlockSet(user: user, isBlocked: random.chance(50), note: "n"))
+        }
+    }
+
+    private static func decide(
+        _ write: Write,
+        by user: UserID,
+        _ inFlight: inout InFlight,
+        _ directory: borrowing Directory
+    ) -> Decision {
+        let index = directory.index(of: user)!
+        if case .rosterAnswer(let answer) = write { return inFlight.decide(answer, from: index, in: directory) }
+        return inFlight.decide(write, by: index, in: directory)
+    }
+
+    /// Of one user at a time: what others have in flight is not known where it is another shard's.
+    @Test(
+        "consent is decided as if all before of the user had landed",
+        arguments: [RosterPolicy.approval, .open],
+        1...4
+    )
+    func consent(policy: RosterPolicy, seed: Int) {
+        var random = Seed(default: UInt64(seed))
+        let users = 5
+        var atOnce = Self.directory(users: UserID(users))
+        var behind = Self.directory(users: UserID(users))
+        var decider = InFlight(policy: policy)
+        var pending = InFlight(policy: policy)
+        var waiting: [(Change, Stamp)] = []
+        var stamp: Stamp = 1_000
+        var outcomes: Set<String> = []
+        func land() {
+            for (change, stamp) in waiting {
+                pending.settle(change)
+                behind.apply(change, at: stamp)
+            }
+            waiting = []
+        }
+        var user: UserID = 1
+        for _ in 0..<5_000 {
+            if random.chance(20) {
+                land()
+                user = UserID(random.below(users) + 1)
+            }
+            let write =
+                random.chance(60)
+                ? Self.randomConsent(&random, users: users) : Self.randomWrite(&random, users: users)
+            if case .rosterAnswer = write { land() }
+            let now = Self.decide(write, by: user, &decider, atOnce)
+            var later = Self.decide(write, by: user, &pending, behind)
+            if later == .later {
+                outcomes.insert("later")
+                land()
+                later = Self.decide(write, by: user, &pending, behind)
+            }
+            let isSame = Self.agree(now, later)
+            #expect(isSame, "\(write) by \(user): \(now) / \(later); TIDEMARK_SEED=\(random.value)")
+            outcomes.insert("\(now)".prefix { $0 != ":" && $0 != "," }.description)
+            guard case .change(let change, _) = now else { continue }
+            let isAccepted = atOnce.accepts(change)
+            #expect(isAccepted, "\(change)")
+            stamp += 1
+            decider.settle(change)
+            atOnce.apply(change, at: stamp)
+            atOnce.checkInvariants()
+            waiting.append((change, stamp))
+            if case .rosterAnswer = write { land() }
+        }
+        land()
+        let areEmpty = pending.isEmpty && decider.isEmpty
+        #expect(areEmpty)
+        #expect(outcomes.contains("later"))
+    }
+
+    @Test("an account that goes withdraws what it has asked, and what it is about to ask")
+    func deletion() {
+        var directory = Self.directory(users: 4)
+        var inFlight = InFlight(policy: .approval)
+        func add(_ name: String) -> Change? {
+            let write = Write.rosterAdd(RosterAdd(contact: .name(name)))
+            guard case .change(let change, _) = inFlight.decide(write, by: directory.index(of: 1)!, in: directory)
+            else { return nil }
+            return change
+        }
+        let changes = [add("user2"), add("user3"), add("nobody")].compactMap { $0 }
+        directory.apply(changes[0], at: 10)
+        inFlight.settle(changes[0])
+        let gone = inFlight.deletion(of: 1, in: directory)
+        #expect(
+            gone == [
+                .entryRemoved(owner: 1, contact: 2, pendingNumber: 1),
+                .entryRemoved(owner: 1, contact: 3, pendingNumber: 2), .accountDeleted(user: 1),
+            ]
+        )
+        let again = inFlight.deletion(of: 1, in: directory)
+        #expect(again.isEmpty)
+        for (stamp, change) in zip(Stamp(11)..., changes.dropFirst() + gone) {
+            inFlight.settle(change)
+            directory.apply(change, at: stamp)
+            directory.checkInvariants()
+        }
+        let isEmpty = inFlight.isEmpty
+        #expect(isEmpty)
+        for user in UserID(2)...3 {
+            let aside = directory.aside(of: directory.index(of: user)!, 1)
+            #expect(aside == .gone)
+        }
+    }
+
     @Test("decide as if all before had landed", arguments: 1...6) func sameOutcomes(seed: Int) {
         var random = Seed(default: UInt64(seed))
         let users = 5

@@ -9,6 +9,17 @@ struct ModelDirectory {
         var stamp: Stamp
         /// Nil for a removed one.
         var annotations: Annotations?
+        var isPending = false
+        /// Of one without a contact.
+        var name: String?
+    }
+
+    struct Aside: Equatable {
+        var kind: AsideKind
+        var stamp: Stamp
+        var note = ""
+        /// Of a block: the owner's fields as they were.
+        var profile: [FieldNumber: Field] = [:]
     }
 
     struct Field: Equatable {
@@ -19,7 +30,9 @@ struct ModelDirectory {
     var names: [UserID: String] = [:]
     var created: [UserID: Stamp] = [:]
     var fields: [UserID: [FieldNumber: Field]] = [:]
+    /// By contact; of an entry without one, and of what is left of one that was pending, by `Limits.pendingUser`.
     var entries: [UserID: [UserID: Entry]] = [:]
+    var asides: [UserID: [UserID: Aside]] = [:]
     var horizons: [UserID: Stamp] = [:]
     var published: Stamp = 0
 
@@ -33,39 +46,100 @@ struct ModelDirectory {
             for change in changes {
                 fields[user, default: [:]][change.number] = Field(stamp: stamp, value: change.value)
             }
-        case .entrySet(let owner, let contact, let number, let annotations):
-            entries[owner, default: [:]][contact] = Entry(number: number, stamp: stamp, annotations: annotations)
-        case .entryRemoved(let owner, let contact):
+        case .entrySet(let owner, let contact, let number, let annotations, let consent):
+            entries[owner, default: [:]][contact] = Entry(
+                number: number,
+                stamp: stamp,
+                annotations: annotations,
+                isPending: consent.isPending
+            )
+            if consent == .asked, kind(contact, owner) == .gone {
+                asides[contact, default: [:]][owner] = Aside(kind: .request, stamp: stamp)
+            }
+            if consent == .approved { withdraw(contact, owner, at: stamp) }
+        case .namedEntrySet(let owner, let name, let number, let annotations):
+            entries[owner, default: [:]][Limits.pendingUser(Int(number))] = Entry(
+                number: number,
+                stamp: stamp,
+                annotations: annotations,
+                isPending: true,
+                name: name
+            )
+        case .entryRemoved(let owner, let contact, nil):
             entries[owner]![contact]!.annotations = nil
             entries[owner]![contact]!.stamp = stamp
+        case .entryRemoved(let owner, let contact, let number?):
+            entries[owner]![contact] = nil
+            entries[owner]![Limits.pendingUser(Int(number))] = Entry(number: number, stamp: stamp)
+            withdraw(contact, owner, at: stamp)
+        case .blockSet(let owner, let user, let note, _):
+            asides[owner, default: [:]][user] = Aside(
+                kind: .block,
+                stamp: stamp,
+                note: note,
+                profile: fields[owner] ?? [:]
+            )
+        case .blockRemoved(let owner, let user):
+            asides[owner]![user] = Aside(kind: .gone, stamp: stamp)
+            if let entry = entries[user]?[owner], entry.annotations != nil, !entry.isPending {
+                entries[user]![owner]!.stamp = stamp
+            }
         case .accountDeleted(let user):
-            (names[user], created[user], fields[user], entries[user]) = (nil, nil, nil, nil)
+            (names[user], created[user], fields[user], entries[user], asides[user]) = (nil, nil, nil, nil, nil)
             for owner in entries.keys where entries[owner]![user]?.annotations != nil {
-                entries[owner]![user]!.annotations = nil
-                entries[owner]![user]!.stamp = stamp
+                entries[owner]![user] = Entry(number: entries[owner]![user]!.number, stamp: stamp)
             }
         case .tombstonesCollected(let owner, let through):
             entries[owner] = entries[owner]?.filter { $0.value.annotations != nil || $0.value.stamp > through }
+            asides[owner] = asides[owner]?.filter { $0.value.kind != .gone || $0.value.stamp > through }
             horizons[owner] = max(horizons[owner] ?? 0, through)
         }
     }
 
-    func profileStamp(_ user: UserID) -> Stamp { fields[user]?.values.map(\.stamp).max() ?? 0 }
+    func kind(_ owner: UserID, _ user: UserID) -> AsideKind { asides[owner]?[user]?.kind ?? .gone }
+
+    private mutating func withdraw(_ owner: UserID, _ user: UserID, at stamp: Stamp) {
+        if kind(owner, user) == .request { asides[owner]![user] = Aside(kind: .gone, stamp: stamp) }
+    }
+
+    /// What the owner may see of a contact, with stamps.
+    func visible(_ owner: UserID, _ contact: UserID) -> [FieldNumber: Field] {
+        if owner != contact, entries[owner]![contact]!.isPending { return [:] }
+        if let aside = asides[contact]?[owner], aside.kind == .block { return aside.profile }
+        return fields[contact] ?? [:]
+    }
+
+    /// As whom the owner knows it.
+    func known(_ owner: UserID, _ contact: UserID) -> UserID {
+        guard owner != contact, let entry = entries[owner]![contact], entry.isPending else { return contact }
+        return Limits.pendingUser(Int(entry.number))
+    }
+
+    func profileStamp(_ owner: UserID, _ contact: UserID) -> Stamp {
+        visible(owner, contact).values.map(\.stamp).max() ?? 0
+    }
 
     /// A contact's, for this owner; a removed one stays where its removal put it.
     func effective(_ owner: UserID, _ contact: UserID) -> Stamp {
-        if owner == contact { return max(created[owner]!, profileStamp(owner)) }
+        if owner == contact { return max(created[owner]!, profileStamp(owner, owner)) }
         let entry = entries[owner]![contact]!
-        return entry.annotations == nil ? entry.stamp : max(entry.stamp, profileStamp(contact))
+        return entry.annotations == nil ? entry.stamp : max(entry.stamp, profileStamp(owner, contact))
     }
 
-    func live(_ user: UserID) -> [FieldChange] {
-        (fields[user] ?? [:]).filter { $0.value.value != nil }.map { FieldChange($0.key, $0.value.value) }
+    func live(_ owner: UserID, _ contact: UserID) -> [FieldChange] {
+        visible(owner, contact).filter { $0.value.value != nil }.map { FieldChange($0.key, $0.value.value) }
             .sorted { $0.number < $1.number }
     }
 
     /// Every item of the owner's table later than `position`, as one whole page holds them.
-    func items(_ owner: UserID, after position: Stamp, base: Stamp, isFull: Bool, stamps: Bool) -> [SyncItem] {
+    func items(
+        _ owner: UserID,
+        after position: Stamp,
+        base: Stamp,
+        isFull: Bool,
+        stamps: Bool,
+        asides wantsAsides: Bool = false
+    ) -> [SyncItem] {
         var items: [(Stamp, SyncItem)] = []
         let own = effective(owner, owner)
         if own > position {
@@ -75,7 +149,7 @@ struct ModelDirectory {
                     SyncItem(
                         number: 0,
                         stamp: stamps ? own : nil,
-                        content: .own(name: names[owner]!, fields: live(owner), privateFields: [])
+                        content: .own(name: names[owner]!, fields: live(owner, owner), privateFields: [])
                     )
                 )
             )
@@ -87,14 +161,14 @@ struct ModelDirectory {
             if let annotations = entry.annotations {
                 if isFull || entry.stamp > base {
                     content = .contact(
-                        user: contact,
-                        name: names[contact]!,
+                        user: known(owner, contact),
+                        name: entry.name ?? names[contact]!,
                         annotations: annotations,
-                        pending: false,
-                        fields: live(contact)
+                        pending: entry.isPending,
+                        fields: live(owner, contact)
                     )
                 } else {
-                    let changed = fields[contact]!.filter { $0.value.stamp > base }
+                    let changed = visible(owner, contact).filter { $0.value.stamp > base }
                     content = .patch(
                         fields: changed.map { FieldChange($0.key, $0.value.value) }.sorted { $0.number < $1.number }
                     )
@@ -105,6 +179,16 @@ struct ModelDirectory {
             }
             items.append((stamp, SyncItem(number: entry.number, stamp: stamps ? stamp : nil, content: content)))
         }
+        for (user, aside) in asides[owner] ?? [:] where wantsAsides && aside.stamp > position {
+            let content: SyncItem.Content
+            switch aside.kind {
+            case .gone where isFull && aside.stamp <= base: continue
+            case .gone: content = .forgotten(user: user)
+            case .request: content = .request(user: user, name: names[user]!)
+            case .block: content = .block(user: user, note: aside.note)
+            }
+            items.append((aside.stamp, SyncItem(number: 0, stamp: stamps ? aside.stamp : nil, content: content)))
+        }
         return items.sorted { $0.0 < $1.0 }.map(\.1)
     }
 
@@ -112,7 +196,8 @@ struct ModelDirectory {
         max(
             horizons[owner] ?? 0,
             effective(owner, owner),
-            (entries[owner] ?? [:]).keys.map { effective(owner, $0) }.max() ?? 0
+            (entries[owner] ?? [:]).keys.map { effective(owner, $0) }.max() ?? 0,
+            (asides[owner] ?? [:]).values.map(\.stamp).max() ?? 0
         )
     }
 
@@ -130,9 +215,14 @@ struct ModelDirectory {
         (entries[owner] ?? [:]).filter { $0.value.annotations != nil }.map(\.key)
     }
 
-    func digest(_ owner: UserID, stamps: Bool) -> UInt64 {
-        ([owner] + liveContacts(owner)).reduce(0) { sum, user in
-            sum &+ (stamps ? Digest.term(user: user, stamp: effective(owner, user)) : Digest.term(user: user))
+    func liveAsides(_ owner: UserID) -> [UserID: Aside] { (asides[owner] ?? [:]).filter { $0.value.kind != .gone } }
+
+    func digest(_ owner: UserID, stamps: Bool, asides wantsAsides: Bool = false) -> UInt64 {
+        let contacts = ([owner] + liveContacts(owner)).map { (known(owner, $0), effective(owner, $0)) }
+        let asides = wantsAsides ? liveAsides(owner) : [:]
+        let others = asides.map { (Digest.alias($0, $1.kind == .block ? .block : .request), $1.stamp) }
+        return (contacts + others).reduce(0) { sum, item in
+            sum &+ (stamps ? Digest.term(user: item.0, stamp: item.1) : Digest.term(user: item.0))
         }
     }
 }

@@ -28,6 +28,8 @@ extension Directory {
         var deletions = 0
         /// Of the entries that are set, so many in a hundred are the first user's.
         var hoarding = 0
+        /// Contacts are asked, in so many of a hundred changes something is asked, answered, blocked or unblocked.
+        var consent = 0
         /// The clock jumps ahead, up to so many microseconds, or not at all.
         var jump = 1_000
 
@@ -43,6 +45,16 @@ extension Directory {
             Shape(name: "nothing but edits", users: 12, popularFollowers: 4, edits: 90, removals: 5),
             Shape(name: "a large roster", users: 3_000, popularFollowers: 2, edits: 3, removals: 3, hoarding: 97),
             Shape(name: "a clock that stands", users: 12, collections: 2, jump: 0),
+            Shape(
+                name: "who asks and blocks",
+                users: 12,
+                popularFollowers: 4,
+                edits: 30,
+                removals: 15,
+                collections: 4,
+                deletions: 1,
+                consent: 30
+            ),
         ]
     }
 
@@ -55,6 +67,8 @@ extension Directory {
         /// The highest id; those of deleted accounts are not used again.
         var users: Int
         var deleted: Set<UserID> = []
+        /// What has to come first.
+        private var due: [Change] = []
 
         init(_ shape: Shape, seed: UInt64) {
             self.shape = shape
@@ -75,6 +89,7 @@ extension Directory {
         }
 
         mutating func change() -> Change {
+            if !due.isEmpty { return due.removeFirst() }
             while true {
                 let isHoarder = random.chance(shape.hoarding) && !deleted.contains(1)
                 if let change = change(of: isHoarder ? 1 : anybody()) { return change }
@@ -91,15 +106,76 @@ extension Directory {
             if isNext(shape.deletions) {
                 deleted.insert(owner)
                 users += 1
-                return .accountDeleted(user: owner)
+                // Whom it has asked is told no more.
+                due = model.liveContacts(owner).sorted().filter { model.entries[owner]![$0]!.isPending }
+                    .map { removal(owner, $0) }
+                due.append(.accountDeleted(user: owner))
+                return due.removeFirst()
             }
             if isNext(shape.collections) { return collection(owner) }
             if isNext(shape.edits) { return edit(owner) }
             if isNext(shape.removals) {
                 let gone = model.liveContacts(owner).sorted().randomElement(using: &random)
-                return gone.map { .entryRemoved(owner: owner, contact: $0) }
+                return gone.map { removal(owner, $0) }
             }
+            if isNext(shape.consent) { return consent(owner) }
             return entry(owner)
+        }
+
+        private func removal(_ owner: UserID, _ contact: UserID) -> Change {
+            let entry = model.entries[owner]![contact]!
+            return .entryRemoved(
+                owner: owner,
+                contact: contact,
+                pendingNumber: entry.isPending ? entry.number : nil
+            )
+        }
+
+        private mutating func consent(_ owner: UserID) -> Change? {
+            let other = anybody()
+            guard other != owner, model.names[other] != nil else { return nil }
+            let number = model.freeNumber(owner)
+            switch random.below(6) {
+            case 0:
+                return .namedEntrySet(
+                    owner: owner,
+                    name: "nobody\(random.below(5))",
+                    number: number,
+                    annotations: Annotations(alias: random.chance(30) ? "who" : "")
+                )
+            case 1, 2:
+                // Whoever asks for the owner is let in.
+                guard let entry = model.entries[other]?[owner], let annotations = entry.annotations, entry.isPending
+                else { return nil }
+                return .entrySet(
+                    owner: other,
+                    contact: owner,
+                    number: entry.number,
+                    annotations: annotations,
+                    consent: .approved
+                )
+            case 3, 4:
+                if model.kind(owner, other) == .block { return .blockRemoved(owner: owner, user: other) }
+                let fields = (model.fields[owner] ?? [:]).sorted { $0.key < $1.key }
+                return .blockSet(
+                    owner: owner,
+                    user: other,
+                    note: random.chance(50) ? "note" : "",
+                    profile: fields.map {
+                        Directory.StoredField(number: $0.key, stamp: $0.value.stamp, value: $0.value.value)
+                    }
+                )
+            default:
+                let known = model.entries[owner]?[other]
+                guard known?.annotations == nil else { return nil }
+                return .entrySet(
+                    owner: owner,
+                    contact: other,
+                    number: known?.number ?? number,
+                    annotations: Annotations(),
+                    consent: .asked
+                )
+            }
         }
 
         private mutating func edit(_ user: UserID) -> Change {
@@ -129,8 +205,15 @@ extension Directory {
                     isFavourite: random.chance(50)
                 )
                 : Annotations(isFavourite: random.chance(10))
-            let number = model.entries[owner]?[contact]?.number ?? model.freeNumber(owner)
-            return .entrySet(owner: owner, contact: contact, number: number, annotations: annotations)
+            let known = model.entries[owner]?[contact]
+            let number = known?.number ?? model.freeNumber(owner)
+            return .entrySet(
+                owner: owner,
+                contact: contact,
+                number: number,
+                annotations: annotations,
+                consent: known?.isPending == true ? .awaited : .given
+            )
         }
     }
 
@@ -192,7 +275,9 @@ extension Directory {
         guard model.names[owner] != nil else { return }
         let hasStamps = driver.random.chance(50)
         let from = (driver.random.chance(50) ? stamps.suffix(50) : stamps[...]).randomElement(using: &driver.random)!
+        let hasAsides = driver.random.chance(50)
         var sync = Sync(options: hasStamps ? [.stamps] : [], pageBytes: Limits.pageBytesMax)
+        if hasAsides { sync.options.insert(.asides) }
         if from > 0 {
             var writer = ByteWriter()
             writer.token(SyncToken(settledAt: from, epoch: 9))
@@ -210,12 +295,14 @@ extension Directory {
             after: isFull ? 0 : from,
             base: isFull ? model.published : from,
             isFull: isFull,
-            stamps: hasStamps
+            stamps: hasStamps,
+            asides: hasAsides
         )
         let isRight = page.items == items
         try #require(isRight, "\(page.items.count) items, \(items.count) expected, \(replay)")
-        #expect(page.summary?.digest == model.digest(owner, stamps: hasStamps), replay)
-        #expect(page.summary?.items == UInt32(model.liveContacts(owner).count + 1), replay)
+        #expect(page.summary?.digest == model.digest(owner, stamps: hasStamps, asides: hasAsides), replay)
+        let asides = hasAsides ? model.liveAsides(owner).count : 0
+        #expect(page.summary?.items == UInt32(model.liveContacts(owner).count + 1 + asides), replay)
         let token = page.token.withUnsafeBytes { SyncToken($0) }
         #expect(token == SyncToken(settledAt: expected == .upToDate ? from : watermark, epoch: 9), replay)
         if expected == .upToDate { #expect(outcome.slotsRead == 0) }
@@ -229,11 +316,13 @@ extension Directory {
     struct Book: Equatable {
         var contacts: [UInt32: (user: UserID, fields: [FieldNumber: [UInt8]], annotations: Annotations)] = [:]
         var own: [FieldNumber: [UInt8]] = [:]
+        var asides: [UserID: String] = [:]
         var seen: Set<UInt32> = []
+        var seenAsides: Set<UserID> = []
         var token: [UInt8] = []
 
         mutating func apply(_ page: SyncPage) {
-            if page.reason != .none { seen = [] }
+            if page.reason != .none { (seen, seenAsides) = ([], []) }
             for item in page.items {
                 seen.insert(item.number)
                 switch item.content {
@@ -243,10 +332,21 @@ extension Directory {
                     for field in fields { contacts[item.number]!.fields[field.number] = field.value }
                 case .removed: contacts[item.number] = nil
                 case .own(_, let fields, _): own = Self.dictionary(fields)
+                case .request(let user, let name): see(user, name)
+                case .block(let user, let note): see(user, "blocked \(note)")
+                case .forgotten(let user): asides[user] = nil
                 }
             }
-            if page.answer == .full, page.summary != nil { contacts = contacts.filter { seen.contains($0.key) } }
+            if page.answer == .full, page.summary != nil {
+                contacts = contacts.filter { seen.contains($0.key) }
+                asides = asides.filter { seenAsides.contains($0.key) }
+            }
             token = page.token
+        }
+
+        private mutating func see(_ user: UserID, _ text: String) {
+            asides[user] = text
+            seenAsides.insert(user)
         }
 
         static func dictionary(_ fields: [FieldChange]) -> [FieldNumber: [UInt8]] {
@@ -254,7 +354,7 @@ extension Directory {
         }
 
         static func == (a: Book, b: Book) -> Bool {
-            a.own == b.own && a.contacts.keys == b.contacts.keys
+            a.own == b.own && a.asides == b.asides && a.contacts.keys == b.contacts.keys
                 && a.contacts.allSatisfy { key, value in
                     value.user == b.contacts[key]!.user && value.fields == b.contacts[key]!.fields
                         && value.annotations == b.contacts[key]!.annotations
@@ -264,10 +364,15 @@ extension Directory {
 
     static func book(_ model: ModelDirectory, _ owner: UserID) -> Book {
         var book = Book()
-        book.own = Book.dictionary(model.live(owner))
+        book.own = Book.dictionary(model.live(owner, owner))
         for contact in model.liveContacts(owner) {
             let entry = model.entries[owner]![contact]!
-            book.contacts[entry.number] = (contact, Book.dictionary(model.live(contact)), entry.annotations!)
+            book.contacts[entry.number] = (
+                model.known(owner, contact), Book.dictionary(model.live(owner, contact)), entry.annotations!
+            )
+        }
+        for (user, aside) in model.liveAsides(owner) {
+            book.asides[user] = aside.kind == .block ? "blocked \(aside.note)" : model.names[user]!
         }
         return book
     }
@@ -275,7 +380,7 @@ extension Directory {
     @Test(
         "whatever the page size and whatever changes between pages, the book ends the same (naive error 6)",
         arguments: [1, 60, 300, 4_000],
-        [Shape.all[1], Shape.all[3], Shape.all[5]]
+        [Shape.all[1], Shape.all[3], Shape.all[5], Shape.all[9]]
     )
     func pages(pageBytes: Int, shape: Shape) throws {
         var driver = Driver(shape, seed: UInt64(shape.users * 10_000 + pageBytes))
@@ -290,7 +395,7 @@ extension Directory {
             guard let owner = driver.model.names.keys.sorted().randomElement(using: &driver.random) else { continue }
             // One page of a walk that may be far from its end, from wherever this client's last page left it.
             var book = books[owner] ?? Book()
-            let sync = Sync(token: Sync.TokenBytes(book.token), pageBytes: pageBytes)
+            let sync = Sync(token: Sync.TokenBytes(book.token), options: [.asides], pageBytes: pageBytes)
             let (page, _) = try directory.page(owner, sync)
             #expect(!page.items.isEmpty || page.summary != nil)
             if page.items.count > 1, page.summary == nil {
@@ -307,7 +412,7 @@ extension Directory {
             while true {
                 let (page, _) = try directory.page(
                     owner,
-                    Sync(token: Sync.TokenBytes(book.token), pageBytes: pageBytes)
+                    Sync(token: Sync.TokenBytes(book.token), options: [.asides], pageBytes: pageBytes)
                 )
                 book.apply(page)
                 if page.summary != nil { break }
@@ -331,7 +436,7 @@ extension Directory {
         let owners = driver.model.names.keys.sorted().prefix(40)
         let stamps = stride(from: 0, to: log.count, by: 397).map { log[$0].stamp }
         let syncs = stamps.flatMap { from in
-            [(Sync.Options.stamps, Limits.pageBytesMax), ([], 100)].map { options, pageBytes in
+            [(Sync.Options.stamps, Limits.pageBytesMax), ([.asides], 100)].map { options, pageBytes in
                 var token = ByteWriter()
                 if from != stamps[0] { token.token(SyncToken(settledAt: from, epoch: 9)) }
                 return Sync(

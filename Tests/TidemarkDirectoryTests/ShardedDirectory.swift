@@ -87,7 +87,7 @@ struct ShardedDirectory {
     mutating func push(
         _ user: UserID,
         from cursor: inout SyncToken,
-        stamps: Bool,
+        _ detail: Sync.Options,
         pageBytes: Int
     ) throws -> PushDelta? {
         let shard = directories.map.shard(of: user)
@@ -96,7 +96,7 @@ struct ShardedDirectory {
         let outcome = directories[shard].writePush(
             of: index,
             from: &cursor,
-            wantsStamps: stamps,
+            detail,
             pageBytesMax: pageBytes,
             into: &writer
         )
@@ -131,7 +131,9 @@ extension Change {
     var owner: UserID {
         switch self {
         case .accountCreated(let user, _), .accountDeleted(let user), .profileChanged(let user, _): user
-        case .entrySet(let owner, _, _, _), .entryRemoved(let owner, _), .tombstonesCollected(let owner, _): owner
+        case .entrySet(let owner, _, _, _, _), .namedEntrySet(let owner, _, _, _), .entryRemoved(let owner, _, _),
+            .blockSet(let owner, _, _, _), .blockRemoved(let owner, _), .tombstonesCollected(let owner, _):
+            owner
         }
     }
 }

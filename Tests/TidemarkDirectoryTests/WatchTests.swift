@@ -9,7 +9,7 @@ import TidemarkWire
     private struct Client {
         var book = ModelTests.Book()
         var cursor: SyncToken
-        var hasStamps: Bool
+        var detail: Sync.Options
         /// It does not read at the moment.
         var isSlow = false
     }
@@ -53,7 +53,9 @@ import TidemarkWire
                 let sync = Sync(token: Sync.TokenBytes(Array(token.array.dropFirst())))
                 #expect(try directory.page(user, sync).page.answer == .upToDate, "\(user), \(step), \(driver.random)")
                 var anew = ModelTests.Book()
-                anew.apply(try directory.page(user, Sync(pageBytes: Limits.pageBytesMax)).page)
+                anew.apply(
+                    try directory.page(user, Sync(options: .asides, pageBytes: Limits.pageBytesMax)).page
+                )
                 let isRight = client.book == anew
                 try #require(isRight, "\(user), step \(step), \(driver.random)")
             }
@@ -68,11 +70,11 @@ import TidemarkWire
         _ random: inout Seed
     ) throws {
         guard client != nil else {
-            let hasStamps = random.chance(50)
-            let sync = Sync(options: hasStamps ? .stamps : [], pageBytes: Limits.pageBytesMax)
+            let detail: Sync.Options = random.chance(50) ? [.stamps, .asides] : [.asides]
+            let sync = Sync(options: detail, pageBytes: Limits.pageBytesMax)
             let (page, _) = try directory.page(user, sync)
             let cursor = try #require(page.token.withUnsafeBytes { SyncToken($0) })
-            var new = Client(cursor: cursor, hasStamps: hasStamps)
+            var new = Client(cursor: cursor, detail: detail)
             new.book.apply(page)
             client = new
             return directory.watch(user, true)
@@ -95,7 +97,7 @@ import TidemarkWire
         guard var told = client, !told.isSlow else { return }
         let from = told.cursor
         guard
-            let push = try directory.push(user, from: &told.cursor, stamps: told.hasStamps, pageBytes: pageBytes)
+            let push = try directory.push(user, from: &told.cursor, told.detail, pageBytes: pageBytes)
         else {
             #expect(told.cursor == from)
             return
@@ -103,7 +105,7 @@ import TidemarkWire
         #expect(push.from.withUnsafeBytes { SyncToken($0) } == from)
         #expect(push.page.token.withUnsafeBytes { SyncToken($0) } == told.cursor)
         #expect(!push.page.items.isEmpty || push.page.summary != nil)
-        #expect(push.page.hasStamps == told.hasStamps)
+        #expect(push.page.hasStamps == told.detail.contains(.stamps))
         told.book.apply(push.page)
         client = told
     }

@@ -94,7 +94,7 @@ import TidemarkWire
             "log row 2000001: begins before the row before it ends, or before what is folded"
         ),
         ("UPDATE epoch SET last = 1 << 50", "epoch 1: its number or its end is not valid"),
-        ("PRAGMA user_version = 9", "schema 9; this program knows 4"),
+        ("PRAGMA user_version = 9", "schema 9; this program knows 5"),
         ("PRAGMA application_id = 0", "it is not one of Tidemark's: application id 0"),
         ("DROP TABLE entry", "SQLite: no such table: entry"),
     ])

@@ -26,6 +26,7 @@ import TidemarkServer
                 grace-seconds = 20   (default)
                 devices-per-user = 16   (default)
                 full-sync-mb = 256   (default)
+                roster-policy = approval   (default)
                 popular-followers = 2048   (default)
                 tombstone-days = 90   (default)
 
@@ -42,7 +43,8 @@ import TidemarkServer
             {"listen": ["127.0.0.1:1", "127.0.0.1:2"], "unix": "/file.sock", "data": "/file",
              "key-file": "/file.keys", "insecure": true, "log-level": "debug", "record": "/file.pcap",
              "loops": 3, "connections-max": 9, "idle-seconds": 0, "grace-seconds": 5,
-             "devices-per-user": 2, "full-sync-mb": 9, "popular-followers": 7, "tombstone-days": 30}
+             "devices-per-user": 2, "full-sync-mb": 9, "roster-policy": "open",
+             "popular-followers": 7, "tombstone-days": 30}
             """
         )
         let environment = [
@@ -76,6 +78,7 @@ import TidemarkServer
                 grace-seconds = 5   (\(file): "grace-seconds")
                 devices-per-user = 2   (\(file): "devices-per-user")
                 full-sync-mb = 9   (\(file): "full-sync-mb")
+                roster-policy = open   (\(file): "roster-policy")
                 popular-followers = 8   (TIDEMARK_POPULAR_FOLLOWERS in the environment)
                 tombstone-days = 30   (\(file): "tombstone-days")
 
@@ -97,7 +100,11 @@ import TidemarkServer
             "{\"lisen\": []}",
             ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level, record, "
                 + "loops, connections-max, connections-per-address, idle-seconds, grace-seconds, devices-per-user, full-sync-mb, "
-                + "popular-followers, tombstone-days"
+                + "roster-policy, popular-followers, tombstone-days"
+        ),
+        (
+            "{\"roster-policy\": \"closed\"}",
+            ": \"roster-policy\": \"closed\" is not a policy: open, approval or administered"
         ),
         ("{\"tombstone-days\": 0}", ": \"tombstone-days\": \"0\" is not a number from 1 to 36500"),
         ("{\"popular-followers\": \"many\"}", ": \"popular-followers\": is not a whole number"),

@@ -30,7 +30,7 @@ final class ChangingStore {
         let changes = (0..<below(40) + 1).map { _ in source.next() }
         let group = try store.commit(changes, now: UInt64(rounds * 50))
         group.forEach { submission, stamp in applied.apply(submission.change!, at: stamp!) }
-        source.published = applied.published
+        source.follow(&applied)
         rounds += 1
     }
 

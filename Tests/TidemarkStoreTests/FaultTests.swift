@@ -185,7 +185,7 @@ final class ScriptedStore {
             if round % 5 == 0 { changes.append(.accountCreated(user: passing, name: "passing\(round)")) }
             if round % 5 == 0 { changes.append(.accountDeleted(user: passing)) }
             try commit(changes, rowsMax: random.chance(50) ? random.below(20) + 1 : 0)
-            source.published = applied.published
+            source.follow(&applied)
             if round % 5 == 2 { store!.beginFold() }
             if random.chance(30) { try again { try $0.step(rowsMax: 8) } }
             if round % 7 == 1 { try observe() }

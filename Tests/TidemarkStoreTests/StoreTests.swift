@@ -70,7 +70,7 @@ extension Directory {
                 return Array(token.array.dropFirst())
             }
             for bytes in [[]] + tokens {
-                for options in [Sync.Options.stamps, []] {
+                for options: Sync.Options in [.stamps, .asides] {
                     let sync = Sync(
                         token: Sync.TokenBytes(bytes),
                         options: options,
@@ -94,12 +94,23 @@ struct ChangeSource {
         var number: UInt32
         /// The round in which it was removed.
         var removed: Int?
+        var isPending = false
+        /// Of one without a contact.
+        var name: String?
     }
 
     var random: Seed
     /// Stamps of rounds before the present one are published.
     var round = 0
     var published: Stamp = 0
+    /// Everybody's fields, as of the rounds before.
+    private var profiles: [UserID: [Directory.StoredField]] = [:]
+    /// Who has been edited in this round.
+    private var edited: (round: Int, users: Set<UserID>) = (0, [])
+    /// By whom, who.
+    private var blocks: [UserID: Set<UserID>] = [:]
+    /// What has to come first.
+    private var due: [Change] = []
     private var users: UserID = 0
     private var deleted: Set<UserID> = []
     private var freeNames: [String] = []
@@ -111,7 +122,22 @@ struct ChangeSource {
     init(_ seed: Seed) { random = seed }
 
     mutating func next() -> Change {
-        while true { if let change = attempt() { return change } }
+        while true {
+            if !due.isEmpty {
+                // Perhaps in the next round: not before then is it removed from anywhere.
+                if case .accountDeleted(let user) = due[0] { forget(user) }
+                return due.removeFirst()
+            }
+            if let change = attempt() { return change }
+        }
+    }
+
+    private mutating func forget(_ user: UserID) {
+        if random.chance(50) { freeNames.append("user\(user)") }
+        (entries[user], blocks[user]) = (nil, nil)
+        for other in entries.keys where entries[other]![user] != nil && entries[other]![user]!.removed == nil {
+            entries[other]![user]!.removed = round
+        }
     }
 
     private mutating func anybody() -> UserID? {
@@ -128,13 +154,14 @@ struct ChangeSource {
         guard let owner = anybody(), let contact = anybody(), owner != contact else { return nil }
         switch random.below(100) {
         case 0..<2:
-            deleted.insert(owner)
-            if random.chance(50) { freeNames.append("user\(owner)") }
-            entries[owner] = nil
-            for other in entries.keys where entries[other]![owner] != nil && entries[other]![owner]!.removed == nil {
-                entries[other]![owner]!.removed = round
+            // Whom it has asked is told no more.
+            for (contact, entry) in (entries[owner] ?? [:]).sorted(by: { $0.key < $1.key })
+            where entry.isPending && entry.removed == nil && entry.name == nil {
+                due.append(.entryRemoved(owner: owner, contact: contact, pendingNumber: entry.number))
             }
-            return .accountDeleted(user: owner)
+            deleted.insert(owner)
+            due.append(.accountDeleted(user: owner))
+            return nil
         case 2..<10:
             guard published > 0 else { return nil }
             let gone = (entries[owner] ?? [:]).filter { ($0.value.removed ?? round) < round }
@@ -146,23 +173,78 @@ struct ChangeSource {
         case 10..<40:
             let value = random.chance(50) ? Array("v\(random.below(100))".utf8) : nil
             let number = FieldNumber(rawValue: UInt16(random.below(4) + 1))
+            if edited.round != round { edited = (round, []) }
+            edited.users.insert(owner)
             return .profileChanged(user: owner, fields: [FieldChange(number, value)])
-        case 40..<75:
-            let number =
-                entries[owner]?[contact]?.number ?? vacant[owner]?.popLast() ?? numbers[owner, default: 0] + 1
-            numbers[owner] = max(numbers[owner, default: 0], number)
-            entries[owner, default: [:]][contact] = Entry(number: number)
+        case 40..<48:
+            let number = newNumber(owner)
+            let name = "nobody\(number)"
+            entries[owner, default: [:]][Limits.pendingUser(Int(number))] = Entry(
+                number: number,
+                isPending: true,
+                name: name
+            )
+            return .namedEntrySet(owner: owner, name: name, number: number, annotations: Annotations())
+        case 48..<56:
+            if blocks[owner]?.remove(contact) != nil { return .blockRemoved(owner: owner, user: contact) }
+            guard edited.round != round || !edited.users.contains(owner) else { return nil }
+            blocks[owner, default: []].insert(contact)
+            return .blockSet(owner: owner, user: contact, note: "note", profile: profiles[owner] ?? [])
+        case 56..<64:
+            guard let known = entries[owner]?[contact], known.isPending, known.removed == nil else { return nil }
+            entries[owner]![contact]!.isPending = false
+            return .entrySet(
+                owner: owner,
+                contact: contact,
+                number: known.number,
+                annotations: Annotations(),
+                consent: .approved
+            )
+        case 64..<85:
+            let known = entries[owner]?[contact]
+            let isNew = known == nil || known!.removed != nil
+            let number = known?.number ?? newNumber(owner)
+            let consent: Consent = isNew ? random.chance(50) ? .asked : .given : known!.isPending ? .awaited : .given
+            entries[owner, default: [:]][contact] = Entry(number: number, isPending: consent.isPending)
             let annotations = Annotations(
                 alias: random.chance(50) ? "alias" : "",
                 groups: random.chance(50) ? ["work", "club"] : [],
                 isFavourite: random.chance(50)
             )
-            return .entrySet(owner: owner, contact: contact, number: number, annotations: annotations)
+            return .entrySet(
+                owner: owner,
+                contact: contact,
+                number: number,
+                annotations: annotations,
+                consent: consent
+            )
         default:
+            // Now and then one without a contact.
+            let waiting = (entries[owner] ?? [:]).filter { $0.value.name != nil && $0.value.removed == nil }.keys.min()
+            let contact = random.chance(20) ? waiting ?? contact : contact
             guard let known = entries[owner]?[contact], known.removed == nil else { return nil }
-            entries[owner]![contact]!.removed = round
-            return .entryRemoved(owner: owner, contact: contact)
+            guard known.isPending else {
+                entries[owner]![contact]!.removed = round
+                return .entryRemoved(owner: owner, contact: contact)
+            }
+            entries[owner]![contact] = nil
+            entries[owner]![Limits.pendingUser(Int(known.number))] = Entry(number: known.number, removed: round)
+            return .entryRemoved(owner: owner, contact: contact, pendingNumber: known.number)
         }
+    }
+
+    /// What was made so far has been applied: what is made next says what is there.
+    mutating func follow(_ applied: inout Directory) {
+        published = applied.published
+        for user in 1...max(applied.newestUser, 1) {
+            profiles[user] = applied.index(of: user).map { applied.fieldsToFreeze(of: $0) }
+        }
+    }
+
+    private mutating func newNumber(_ owner: UserID) -> UInt32 {
+        let number = vacant[owner]?.popLast() ?? numbers[owner, default: 0] + 1
+        numbers[owner] = max(numbers[owner, default: 0], number)
+        return number
     }
 }
 
@@ -185,7 +267,7 @@ struct ChangeSource {
                 #expect(isAccepted, "\(submission.change!), \(seed)")
                 applied.apply(submission.change!, at: stamp!)
             }
-            source.published = applied.published
+            source.follow(&applied)
             // Folds begin now and then, and most copies are taken within one.
             if round % 7 == 0 { store.beginFold() }
             if round % 2 == 0 { try store.step(rowsMax: source.random.below(60) + 1) }
@@ -357,7 +439,7 @@ struct ChangeSource {
         try again.close()
     }
 
-    @Test("a file of every released schema is brought up to this one", arguments: [1, 2, 3])
+    @Test("a file of every released schema is brought up to this one", arguments: [1, 2, 3, 4])
     func migration(version: Int) throws {
         let directory = try TestDirectory()
         try directory.sql {
@@ -493,10 +575,10 @@ struct ChangeSource {
             "INSERT INTO log VALUES (50, 60, x'01010161')",
             "INSERT INTO log VALUES (50, 50, x'02630100')",
             "INSERT INTO field VALUES (9, 1, 1, x'41')",
-            "INSERT INTO entry VALUES (1, 9, 1, 1, 0, 0, NULL)",
-            "INSERT INTO entry VALUES (1, 1, 1, 1, 0, 0, NULL)",
-            "INSERT INTO entry VALUES (1, 2, 1, 1, 0, 0, x'FF')",
-            "INSERT INTO entry VALUES (1, 2, 0, 1, 0, 0, NULL)",
+            "INSERT INTO entry VALUES (1, 9, 1, 1, 0, 0, NULL, 0, NULL)",
+            "INSERT INTO entry VALUES (1, 1, 1, 1, 0, 0, NULL, 0, NULL)",
+            "INSERT INTO entry VALUES (1, 2, 1, 1, 0, 0, x'FF', 0, NULL)",
+            "INSERT INTO entry VALUES (1, 2, 0, 1, 0, 0, NULL, 0, NULL)",
             "INSERT INTO field VALUES (1, 20000, 1, x'41')",
             "UPDATE account SET name = hex(zeroblob(200)) WHERE id = 1",
             "UPDATE account SET created = 'x'",

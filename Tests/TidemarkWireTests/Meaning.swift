@@ -28,7 +28,7 @@ extension JSONValue {
         case .authenticateOK(let m): members = ["user": .u64(m.user)]
         case .sync(let m):
             members = [
-                "options": .bits(UInt64(m.options.rawValue), ["stamps", "subscribe", "diverged", "explain"]),
+                "options": .bits(UInt64(m.options.rawValue), ["stamps", "subscribe", "diverged", "explain", "asides"]),
                 "pageBytes": .number(m.pageBytes), "token": .hex(m.token.array),
             ]
         case .syncPage(let m): members = Self.members(of: m)
@@ -38,7 +38,9 @@ extension JSONValue {
                 "unchangedSince": .u64(m.unchangedSince), "fields": .fields(m.fields),
                 "privateFields": .numbers(m.privateFields),
             ]
-        case .profileSetOK(let m), .rosterRemoveOK(let m), .rosterAnnotateOK(let m): members = ["stamp": .u64(m.stamp)]
+        case .profileSetOK(let m), .rosterRemoveOK(let m), .rosterAnnotateOK(let m), .rosterAnswerOK(let m),
+            .blockSetOK(let m):
+            members = ["stamp": .u64(m.stamp)]
         case .rosterAdd(let m):
             members = Self.members(of: m.annotations)
             members["contact"] = .reference(m.contact)
@@ -49,6 +51,9 @@ extension JSONValue {
             members = Self.members(of: m.annotations)
             members["unchangedSince"] = .u64(m.unchangedSince)
             members["contact"] = .u64(m.contact)
+        case .rosterAnswer(let m): members = ["user": .u64(m.user), "answer": .name(m.answer)]
+        case .blockSet(let m):
+            members = ["user": .u64(m.user), "isBlocked": .bool(m.isBlocked), "note": .string(m.note)]
         case .presenceSet(let m): members = ["wish": .name(m.wish)]
         case .presenceSetOK: members = [:]
         case .adminBackup(let m): members = ["path": .string(m.path)]
@@ -104,6 +109,11 @@ extension JSONValue {
                 "kind": .string("own"), "name": .string(name), "fields": .fields(fields),
                 "privateFields": .numbers(privateFields),
             ]
+        case .block(let user, let note):
+            members = ["kind": .string("block"), "user": .u64(user), "note": .string(note)]
+        case .request(let user, let name):
+            members = ["kind": .string("request"), "user": .u64(user), "name": .string(name)]
+        case .forgotten(let user): members = ["kind": .string("forgotten"), "user": .u64(user)]
         }
         members["number"] = .number(Int(item.number))
         members["stamp"] = item.stamp.map { .u64($0) } ?? .null

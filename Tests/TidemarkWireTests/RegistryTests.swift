@@ -97,6 +97,7 @@ struct RegistryTests {
         #expect(try rows("syncAnswers") == rows(of: SyncAnswer.self))
         #expect(try rows("presenceStates") == rows(of: PresenceState.self))
         #expect(try rows("presenceScopes") == rows(of: PushPresence.Scope.self))
+        #expect(try rows("rosterAnswers") == rows(of: RosterAnswer.Answer.self))
         #expect(try rows("presenceWishes") == rows(of: PresenceSet.Wish.self))
         #expect(try rows("deviceClasses") == rows(of: DeviceClass.self))
         #expect(try rows("authenticationMethods") == rows(of: Authenticate.Method.self))

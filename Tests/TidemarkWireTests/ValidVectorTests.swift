@@ -28,7 +28,7 @@ struct ValidVectorTests {
         var wanted = MessageType.allCases.filter(\.isImplemented).map { "type \($0)" }
         wanted += SyncAnswer.allCases.map { "syncPage answer \($0)" }
         wanted += FullReason.allCases.map { "syncPage reason \($0)" }
-        wanted += ItemKind.allCases.filter { $0.rawValue <= ItemKind.own.rawValue }.map { "kind \($0)" }
+        wanted += ItemKind.allCases.map { "kind \($0)" }
         wanted += PresenceState.allCases.map { "state \($0)" }
         wanted += PushPresence.Scope.allCases.map { "pushPresence scope \($0)" }
         wanted += PresenceSet.Wish.allCases.map { "presenceSet wish \($0)" }

@@ -93,7 +93,7 @@ extension SyncItem {
     var isContact: Bool {
         switch content {
         case .contact, .patch: true
-        case .removed, .own: false
+        case .removed, .own, .block, .request, .forgotten: false
         }
     }
 
@@ -104,7 +104,7 @@ extension SyncItem {
         return switch content {
         case .contact(_, let name, _, _, let fields): name.utf8.count + bytes(fields)
         case .patch(let fields): bytes(fields)
-        case .removed, .own: 0
+        case .removed, .own, .block, .request, .forgotten: 0
         }
     }
 }

@@ -41,6 +41,27 @@ extension AddressBook {
         return try await read { database in try presence.compactMap { try OnlineContact($0, in: database) } }
     }
 
+    /// Who asks to have the owner as a contact, by account name.
+    public func requests() async throws -> [ContactRequest] {
+        try await asides(.request).map { ContactRequest(user: $0.user, name: $0.text) }
+    }
+
+    /// Whom the owner blocks, by what it noted of them.
+    public func blocks() async throws -> [Block] {
+        try await asides(.block).map { Block(user: $0.user, note: $0.text) }
+    }
+
+    private func asides(_ kind: ItemKind) async throws -> [(user: UserID, text: String)] {
+        try await read { database in
+            try Row.fetchAll(
+                database,
+                sql: "SELECT user, text FROM aside WHERE kind = ? ORDER BY text COLLATE NOCASE, text, user",
+                arguments: [kind.rawValue]
+            )
+            .map { (UserID(bitPattern: $0[0] as Int64), $0[1]) }
+        }
+    }
+
     /// The owner's own profile; nil before it was received.
     public func ownProfile() async throws -> OwnProfile? {
         try await read { database in
@@ -115,12 +136,13 @@ extension Contact {
 extension BookMark {
     static func stored(in database: Database) throws -> BookMark {
         let row = try Row.fetchOne(
-            database.cachedStatement(sql: "SELECT owner, token, stamps, generation, in_full FROM mark")
+            database.cachedStatement(sql: "SELECT owner, token, stamps, generation, in_full, asides FROM mark")
         )!
         return BookMark(
             owner: (row[0] as Int64?).map { UserID(bitPattern: $0) },
             token: row.bytes(at: 1),
             hasStamps: row[2],
+            hasAsides: row[5],
             generation: row[3],
             isInFull: row[4]
         )
@@ -128,8 +150,8 @@ extension BookMark {
 
     func store(in database: Database) throws {
         try database.run(
-            "UPDATE mark SET owner = ?, token = ?, stamps = ?, generation = ?, in_full = ?",
-            [owner.map { Int64(bitPattern: $0) }, token.blob, hasStamps, generation, isInFull]
+            "UPDATE mark SET owner = ?, token = ?, stamps = ?, generation = ?, in_full = ?, asides = ?",
+            [owner.map { Int64(bitPattern: $0) }, token.blob, hasStamps, generation, isInFull, hasAsides]
         )
     }
 }

@@ -8,6 +8,8 @@ public struct BookMark: Equatable, Sendable {
     public var token: [UInt8]
     /// Whether each item has its stamp, or will when the walk in progress ends.
     public var hasStamps: Bool
+    /// Whether requests and blocks are kept, or will be when the walk in progress ends.
+    public var hasAsides: Bool
     /// The number of full syncs begun. An item carries that of the time it was last received.
     public var generation: Int64
     /// Between the first and the last page of a full sync: items of an earlier generation wait to be seen or dropped.
@@ -17,12 +19,14 @@ public struct BookMark: Equatable, Sendable {
         owner: UserID? = nil,
         token: [UInt8] = [],
         hasStamps: Bool = false,
+        hasAsides: Bool = false,
         generation: Int64 = 0,
         isInFull: Bool = false
     ) {
         self.owner = owner
         self.token = token
         self.hasStamps = hasStamps
+        self.hasAsides = hasAsides
         self.generation = generation
         self.isInFull = isInFull
     }

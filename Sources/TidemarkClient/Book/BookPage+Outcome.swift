@@ -4,7 +4,12 @@ import TidemarkWire
 extension BookPage {
     func outcome(_ page: SyncPage, in database: Database) throws -> PageOutcome {
         guard let summary = page.summary, let expected = total else { return .stored(end: nil) }
-        let found = try BookPage.total(in: database, owner: mark.owner, withStamps: expected.withStamps)
+        let found = try BookPage.total(
+            in: database,
+            owner: mark.owner,
+            withStamps: expected.withStamps,
+            withAsides: expected.withAsides
+        )
         guard found == expected else {
             return .diverged(
                 .summary(
@@ -20,16 +25,27 @@ extension BookPage {
         return .stored(end: SyncEnd(online: online, waitingMessages: summary.waitingMessages))
     }
 
-    /// What the book adds up to: its contacts, and the own profile as an item of the owner's.
-    static func total(in database: Database, owner: UserID?, withStamps: Bool) throws -> Total {
+    /// What the book adds up to: its contacts, the own profile as an item of the owner's, and requests and blocks where they
+    /// are kept.
+    static func total(
+        in database: Database,
+        owner: UserID?,
+        withStamps: Bool,
+        withAsides: Bool
+    ) throws -> Total {
         guard let owner else { throw BookError.unowned }
-        var total = Total(items: 0, digest: 0, withStamps: withStamps)
+        var total = Total(items: 0, digest: 0, withStamps: withStamps, withAsides: withAsides)
         let rows = try Row.fetchCursor(
-            database.cachedStatement(sql: "SELECT user, stamp FROM contact UNION ALL SELECT ?, stamp FROM own"),
-            arguments: [Int64(bitPattern: owner)]
+            database.cachedStatement(
+                sql: """
+                    SELECT user, stamp, 0 FROM contact UNION ALL SELECT ?, stamp, 0 FROM own
+                    UNION ALL SELECT user, stamp, kind FROM aside WHERE ?
+                    """
+            ),
+            arguments: [Int64(bitPattern: owner), withAsides]
         )
         while let row = try rows.next() {
-            let user = UserID(bitPattern: row[0] as Int64)
+            let user = Digest.alias(UserID(bitPattern: row[0] as Int64), ItemKind(rawValue: row[2])!)
             total.items += 1
             // A missing stamp adds what no stamp adds, and so shows as a divergence.
             total.digest &+=

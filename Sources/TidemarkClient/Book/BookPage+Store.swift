@@ -8,6 +8,7 @@ extension BookPage {
             try database.run("DELETE FROM contact WHERE seen <> ?", [generation])
             try database.run("DELETE FROM own_field WHERE (SELECT seen FROM own) <> ?", [generation])
             try database.run("DELETE FROM own WHERE seen <> ?", [generation])
+            try database.run("DELETE FROM aside WHERE seen <> ?", [generation])
         }
         try mark.store(in: database)
     }
@@ -72,7 +73,26 @@ extension BookPage {
             for field in privateFields {
                 try database.run("UPDATE own_field SET private = 1 WHERE field = ?", [field.rawValue])
             }
+        case .block(let user, let note):
+            try store(.block, user, note, stamp, in: database)
+        case .request(let user, let name):
+            try store(.request, user, name, stamp, in: database)
+        case .forgotten(let user):
+            try database.run("DELETE FROM aside WHERE user = ?", [Int64(bitPattern: user)])
         }
+    }
+
+    private func store(
+        _ kind: ItemKind,
+        _ user: UserID,
+        _ text: String,
+        _ stamp: Int64?,
+        in database: Database
+    ) throws {
+        try database.run(
+            "INSERT OR REPLACE INTO aside (user, kind, text, stamp, seen) VALUES (?, ?, ?, ?, ?)",
+            [Int64(bitPattern: user), kind.rawValue, text, stamp, generation]
+        )
     }
 
     private func storeOwn(_ fields: [FieldChange], in database: Database) throws {

@@ -24,6 +24,7 @@ struct BookPage {
         var items: Int
         var digest: UInt64
         var withStamps: Bool
+        var withAsides: Bool
     }
 
     enum Misfit: Error, Equatable {
@@ -48,6 +49,7 @@ struct BookPage {
     init(_ page: SyncPage, answering sent: Sync, at mark: BookMark) throws(Misfit) {
         try Self.check(page, answering: sent)
         let withStamps = sent.options.contains(.stamps)
+        let withAsides = sent.options.contains(.asides)
         let isLast = page.summary != nil
         let beginsFull = page.answer == .full && page.reason != .none
 
@@ -65,15 +67,19 @@ struct BookPage {
         if beginsFull {
             after.generation += 1
             after.hasStamps = withStamps
+            after.hasAsides = withAsides
         } else {
             after.hasStamps = mark.hasStamps && withStamps
+            after.hasAsides = mark.hasAsides && withAsides
         }
         after.isInFull = page.answer == .full && !isLast
         items = page.items
         generation = after.generation
         patchesThisGenerationOnly = page.answer == .full
         dropsUnseen = page.answer == .full && isLast
-        total = page.summary.map { Total(items: Int($0.items), digest: $0.digest, withStamps: withStamps) }
+        total = page.summary.map {
+            Total(items: Int($0.items), digest: $0.digest, withStamps: withStamps, withAsides: withAsides)
+        }
         self.mark = after
     }
 

@@ -3,6 +3,7 @@
 //      field          its details                number, field
 //      own            the owner's profile        at most one row
 //      own_field      its details                field
+//      aside          a request or a block       user, kind, its name or note
 //      mark           where the book stands      exactly one row: owner, token, generation …
 //
 //  `seen` is the generation in which a row was last received; see BookPage. User numbers are 64 bits without a sign
@@ -11,17 +12,30 @@
 import GRDB
 
 enum BookSchema {
-    static let version = 1
+    static let version = 2
 
-    /// Makes the tables in an empty file; passes over a book of this version.
+    /// Makes the tables in an empty file; brings those of an older book up to this version.
     /// - Throws: `BookError.newerSchema`.
     static func prepare(_ database: Database) throws {
         let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
         guard found <= version else { throw BookError.newerSchema(found: found, known: version) }
         guard found < version else { return }
-        try database.execute(sql: tables)
+        if found == 0 { try database.execute(sql: tables) }
+        try database.execute(sql: asides)
         try database.execute(sql: "PRAGMA user_version = \(version)")
     }
+
+    /// Since version 2.
+    private static let asides = """
+        CREATE TABLE aside (
+            user INTEGER PRIMARY KEY,
+            kind INTEGER NOT NULL,
+            text TEXT NOT NULL,
+            stamp INTEGER,
+            seen INTEGER NOT NULL
+        ) STRICT;
+        ALTER TABLE mark ADD COLUMN asides INTEGER NOT NULL DEFAULT 0;
+        """
 
     private static let tables = """
         CREATE TABLE contact (

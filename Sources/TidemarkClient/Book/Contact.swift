@@ -75,3 +75,31 @@ public struct OwnProfile: Equatable, Sendable {
         fields[field].flatMap { String(validating: $0, as: UTF8.self) }
     }
 }
+
+/// Somebody who has added the owner, and waits for its answer.
+public struct ContactRequest: Equatable, Sendable, Identifiable {
+    public var user: UserID
+    /// The account's name.
+    public var name: String
+
+    public init(user: UserID, name: String) {
+        self.user = user
+        self.name = name
+    }
+
+    public var id: UserID { user }
+}
+
+/// Somebody who sees nothing of the owner.
+public struct Block: Equatable, Sendable, Identifiable {
+    public var user: UserID
+    /// What the owner noted of it.
+    public var note: String
+
+    public init(user: UserID, note: String) {
+        self.user = user
+        self.note = note
+    }
+
+    public var id: UserID { user }
+}

@@ -65,6 +65,36 @@ extension TidemarkConnection {
         return ok.stamp
     }
 
+    /// Answers somebody who has added this user, or takes back what was answered: see `RosterAnswer.Answer`.
+    /// - Returns: the change's stamp, or 0 when everything was so already.
+    /// - Throws: `.server` with `noSuchContact` where nobody asks (any more), `notAllowed` where the user is blocked.
+    @discardableResult
+    public func answer(_ user: UserID, _ answer: RosterAnswer.Answer) async throws -> Stamp {
+        let write = RosterAnswer(user: user, answer: answer)
+        guard case .rosterAnswerOK(let ok) = try await request(.rosterAnswer(write)) else { mismatched() }
+        return ok.stamp
+    }
+
+    /// Keeps somebody from seeing this user: to it, this user is offline and does not change any more. The note is this user's
+    /// own word for whom it blocks, of at most `Limits.noteBytesMax` bytes. Gives the change's stamp, or 0 when it was blocked
+    /// already; throws `.server` with `noSuchUser`, `limitExceeded`, or `notAllowed` for oneself.
+    @discardableResult
+    public func block(_ user: UserID, note: String = "") async throws -> Stamp {
+        try await setBlock(BlockSet(user: user, isBlocked: true, note: note))
+    }
+
+    /// Lets somebody see this user again, as it is now.
+    /// - Returns: the change's stamp, or 0 when it was not blocked.
+    @discardableResult
+    public func unblock(_ user: UserID) async throws -> Stamp {
+        try await setBlock(BlockSet(user: user, isBlocked: false))
+    }
+
+    private func setBlock(_ write: BlockSet) async throws -> Stamp {
+        guard case .blockSetOK(let ok) = try await request(.blockSet(write)) else { mismatched() }
+        return ok.stamp
+    }
+
     /// Says how the user of this device wants to be seen; held for as long as the connection.
     public func setPresence(_ wish: PresenceSet.Wish) async throws {
         _ = try await request(.presenceSet(PresenceSet(wish: wish)))

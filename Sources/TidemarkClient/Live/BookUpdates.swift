@@ -62,7 +62,7 @@ public struct BookUpdates: AsyncSequence, Sendable {
             case .presence(let presence):
                 return try await apply(presence)
             case .delta(let delta):
-                let asked = Sync(token: Sync.TokenBytes(delta.from), options: settings.stamps ? .stamps : [])
+                let asked = Sync(token: Sync.TokenBytes(delta.from), options: settings.detail)
                 let items = delta.page.items
                 let leaving = try await contacts(of: items.filter { $0.content == .removed })
                 switch try await outcome(of: delta.page, asked) {

@@ -18,6 +18,8 @@ public struct SyncReport: Equatable, Sendable {
     public var contacts: Int
     /// Contacts that the server took out.
     public var removed: Int
+    /// Requests and blocks received, ended ones included.
+    public var asides: Int
     /// Those contacts' fields received, removals included.
     public var fields: Int
     /// Whether the user's own profile was received.
@@ -45,6 +47,7 @@ public struct SyncReport: Equatable, Sendable {
         reason = .none
         contacts = 0
         removed = 0
+        asides = 0
         fields = 0
         ownProfile = false
         pages = 0

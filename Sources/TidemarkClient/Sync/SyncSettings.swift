@@ -17,6 +17,8 @@ public struct SyncSettings: Equatable, Sendable {
     /// Whether the book keeps each item's stamp, or only the newest, inside the token: the two ways of claim 4. A book
     /// that has no stamps starts over when they are asked for.
     public var stamps: Bool
+    /// Whether the book keeps requests and blocks too. A book that has none starts over when they are asked for.
+    public var asides: Bool
     /// Where a page ends, in bytes of its body; 0 for the server's default, at most `Limits.pageBytesMax`.
     public var pageBytes: Int
     /// Stop after so many pages, for a terminal that has only so long to run; the next sync goes on from there.
@@ -27,14 +29,23 @@ public struct SyncSettings: Equatable, Sendable {
     public init(
         mode: SyncMode = .delta,
         stamps: Bool = false,
+        asides: Bool = true,
         pageBytes: Int = 0,
         pagesMax: Int? = nil,
         explain: Bool = false
     ) {
         self.mode = mode
         self.stamps = stamps
+        self.asides = asides
         self.pageBytes = pageBytes
         self.pagesMax = pagesMax
         self.explain = explain
+    }
+
+    /// What decides how a page's items are written, and which there are.
+    var detail: Sync.Options {
+        var options: Sync.Options = stamps ? [.stamps] : []
+        if asides { options.insert(.asides) }
+        return options
     }
 }

@@ -86,17 +86,19 @@ struct SyncWalk {
                 tally.contacts += 1
                 tally.fields += fields.count
             case .removed: tally.removed += 1
+            case .block, .request, .forgotten: tally.asides += 1
             }
         }
     }
 
-    /// A book without each item's stamp cannot become one with them by a delta.
+    /// A book without each item's stamp cannot become one with them by a delta; nor one without requests and blocks.
     private func request(from mark: BookMark) -> Sync {
-        request(token: settings.stamps && !mark.hasStamps ? [] : mark.token)
+        let lacks = settings.stamps && !mark.hasStamps || settings.asides && !mark.hasAsides
+        return request(token: lacks ? [] : mark.token)
     }
 
     private func request(token: [UInt8], diverged: Bool = false) -> Sync {
-        var options: Sync.Options = settings.stamps ? [.stamps] : []
+        var options = settings.detail
         if diverged { options.insert(.diverged) }
         if settings.explain { options.insert(.explain) }
         return Sync(token: Sync.TokenBytes(token), options: options, pageBytes: settings.pageBytes)

@@ -10,7 +10,8 @@ struct Facts: BodyVisitor, ~Copyable {
     /// The body that was read last; its bytes are borrowed.
     private(set) var body = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Of a page: its items by kind, as `ItemKind` numbers them.
-    private(set) var kinds: (contact: UInt32, patch: UInt32, removed: UInt32, own: UInt32) = (0, 0, 0, 0)
+    private(set) var kinds: (contact: UInt32, patch: UInt32, removed: UInt32, own: UInt32, aside: UInt32) =
+        (0, 0, 0, 0, 0)
     /// Bytes of lists of fields, with what frames them.
     private(set) var detailBytes = 0
     private(set) var fieldCount = 0
@@ -48,7 +49,7 @@ struct Facts: BodyVisitor, ~Copyable {
     mutating func begin(_ body: UnsafeRawBufferPointer) {
         heard = 0
         self.body = body
-        kinds = (0, 0, 0, 0)
+        kinds = (0, 0, 0, 0, 0)
         detailBytes = 0
         fieldCount = 0
         items = 0
@@ -96,7 +97,8 @@ struct Facts: BodyVisitor, ~Copyable {
             case ItemKind.contact.rawValue: kinds.contact &+= 1
             case ItemKind.patch.rawValue: kinds.patch &+= 1
             case ItemKind.removed.rawValue: kinds.removed &+= 1
-            default: kinds.own &+= 1
+            case ItemKind.own.rawValue: kinds.own &+= 1
+            default: kinds.aside &+= 1
             }
         case .text(let bytes), .bytes(let bytes), .token(let bytes), .ticket(let bytes), .secret(let bytes):
             // A value stands at its range's end, behind its length.

@@ -142,7 +142,9 @@ struct SyncAnswerRules: BitwiseCopyable {
         switch item.content {
         case .contact(let user, _, _, _, _): Digest.term(user: user)
         case .own: Digest.term(user: owner)
-        case .patch, .removed: 0
+        case .block(let user, _): Digest.term(user: Digest.alias(user, .block))
+        case .request(let user, _): Digest.term(user: Digest.alias(user, .request))
+        case .patch, .removed, .forgotten: 0
         }
     }
 

@@ -67,6 +67,7 @@ struct ImportPlan: ~Copyable {
                     isChanged = true
                 case .unchanged, .unchangedBehind:
                     break
+                case .later: preconditionFailure("only a block waits")
                 case .refused(let error):
                     throw ImportError(file: table.file, line: row.line, reason: "\"\(row.name)\": \(error.detail)")
                 }
@@ -153,6 +154,7 @@ struct ImportPlan: ~Copyable {
             if isThere { counts.entriesChanged += 1 } else { counts.entriesAdded += 1 }
         case .unchanged, .unchangedBehind:
             counts.entriesUnchanged += 1
+        case .later: preconditionFailure("only a block waits")
         case .refused(let error):
             throw ImportError(
                 file: file,

@@ -4,7 +4,8 @@ import TidemarkWire
 struct Live: BitwiseCopyable {
     /// What the client has. Nil: it asks.
     var cursor: SyncToken?
-    var hasStamps = false
+    /// Of the options of its sync.
+    var detail: Sync.Options = []
     /// It has not read what it was sent; there may be more for it.
     var isBehind = false
     /// What it knows of presence is not what it should be: it is to be told all of it.

@@ -40,11 +40,12 @@ extension Shard {
     private mutating func answerWhatArrived(until end: MonotonicTime) throws {
         let enough = min(end, loop.now + .seconds(1))
         repeat {
-            let waitsForDisk = !acknowledgements.isEmpty && !loop.hasReady
+            let waitsForDisk = (!acknowledgements.isEmpty || forwardedOpen > 0) && !loop.hasReady
             try loop.wait(until: waitsForDisk ? min(end, loop.now + .milliseconds(10)) : loop.now)
             try iterate()
             if changeLog.hasFailed || loop.now >= end { return }
-        } while !acknowledgements.isEmpty || !submissions.isEmpty || (loop.hasReady && loop.now < enough)
+        } while !acknowledgements.isEmpty || forwardedOpen > 0 || !submissions.isEmpty
+            || (loop.hasReady && loop.now < enough)
     }
 
     mutating func goAway(_ id: ConnectionID) {

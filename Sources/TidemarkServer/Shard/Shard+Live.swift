@@ -26,7 +26,10 @@ extension Shard {
             if live[slot].cursor != nil { endLive(slot) }
             return
         }
-        live[slot] = Live(cursor: outcome.token(directory.epochs.current), hasStamps: sync.options.contains(.stamps))
+        live[slot] = Live(
+            cursor: outcome.token(directory.epochs.current),
+            detail: sync.options.intersection(.detail)
+        )
         directory.watch(clients[slot].user.unsafelyUnwrapped)
         mailbox.wakesForPresence(true)
     }
@@ -90,7 +93,7 @@ extension Shard {
         let outcome = directory.writePush(
             of: user,
             from: &cursor,
-            wantsStamps: session.hasStamps,
+            session.detail,
             pageBytesMax: Self.pushBytesMax,
             into: &scratch
         )

@@ -45,6 +45,8 @@ extension Shard {
         for arrival in mail.arrivals {
             if let id = attach(arrival) { enter(id, as: arrival.user, arrival.request) }
         }
+        for answer in mail.answers { decide(answer) }
+        for reply in mail.replies { tell(reply) }
     }
 
     /// Nil, and the connection is closed, where this loop has no room for it.

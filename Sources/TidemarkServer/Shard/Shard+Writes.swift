@@ -7,6 +7,13 @@ import TidemarkSession
 import TidemarkStore
 import TidemarkWire
 
+/// A write that waits for another of its user's to land.
+struct DeferredWrite {
+    var write: Write
+    var connection: ConnectionID
+    var request: UInt16
+}
+
 extension Shard {
     /// Writes of one connection that may wait for the disk.
     static let writesOpenMax = 1024
@@ -18,18 +25,23 @@ extension Shard {
         // Handed over while others are still being decided, so that the disk and this loop work at the same time. And
         // before deciding, for a decision cannot be taken back.
         if submissions.count >= Self.handOverCount { submit() }
-        guard !draining.isSet, submissions.count < configuration.changeLog.groupMax, changeLog.hasRoom else {
-            // Not `shuttingDown`, which closes: acknowledgements of earlier writes may still be due here.
-            let error = ErrorMessage(
-                .retryLater,
-                detail: draining.isSet
-                    ? "the server is going down"
-                    : changeLog.isStalled ? "the disk is full or cannot be written" : "the disk is behind",
-                retryAfterMS: UInt32.random(in: 500...1500)
-            )
-            return fail(id, request: request, error)
+        if let error = reasonToWait { return fail(id, request: request, error) }
+        let user = clients[Int(id.slot)].user!
+        guard case .rosterAnswer(let answer) = write else {
+            return perform(inFlight.decide(write, by: user, in: directory), write, id, request)
         }
-        switch inFlight.decide(write, by: clients[Int(id.slot)].user!, in: directory) {
+        let shard = team.map.shard(of: answer.user)
+        if shard == index {
+            return perform(inFlight.decide(answer, from: user, in: directory), write, id, request)
+        }
+        let question = ForwardedAnswer(answer: answer, from: user, shard: index, connection: id, request: request)
+        guard team.mailboxes[shard].put(question) else { return fail(id, request: request, waiting) }
+        clients[Int(id.slot)].writesOpen += 1
+        forwardedOpen += 1
+    }
+
+    private mutating func perform(_ decision: Decision, _ write: Write, _ id: ConnectionID, _ request: UInt16) {
+        switch decision {
         case .refused(let error):
             fail(id, request: request, error)
         case .unchanged(let reply):
@@ -41,12 +53,86 @@ extension Shard {
             acknowledgeLater(id, request, reply)
             submissions.append(Submission(change: change, origin: index))
             counters.countWrite()
+        case .later:
+            clients[Int(id.slot)].writesOpen += 1
+            deferred.append(DeferredWrite(write: write, connection: id, request: request))
+        }
+    }
+
+    /// What keeps a write from being decided now; nil for nothing.
+    private var reasonToWait: ErrorMessage? {
+        let isOpen = !draining.isSet && submissions.count < configuration.changeLog.groupMax && changeLog.hasRoom
+        return isOpen ? nil : waiting
+    }
+
+    /// Not `shuttingDown`, which closes: acknowledgements of earlier writes may still be due here.
+    private var waiting: ErrorMessage {
+        ErrorMessage(
+            .retryLater,
+            detail: draining.isSet
+                ? "the server is going down"
+                : changeLog.isStalled ? "the disk is full or cannot be written" : "the disk is behind",
+            retryAfterMS: UInt32.random(in: 500...1500)
+        )
+    }
+
+    /// Some of what they wait for has landed.
+    mutating func decideDeferred() {
+        let due = deferred
+        deferred = []
+        for write in due where clients.has(write.connection) {
+            clients[Int(write.connection.slot)].writesOpen -= 1
+            decide(write.write, write.connection, write.request)
         }
     }
 
     mutating func acknowledgeLater(_ id: ConnectionID, _ request: UInt16, _ reply: WriteReply) {
         clients[Int(id.slot)].writesOpen += 1
         acknowledgements.append(Acknowledgement(connection: id, request: request, reply: reply))
+    }
+
+    // MARK: answers to the users of another shard
+
+    /// Decides it for another shard, whose client it is of.
+    mutating func decide(_ question: ForwardedAnswer) {
+        func reply(_ message: Message) {
+            team.mailboxes[question.shard]
+                .put(ForwardedReply(message: message, connection: question.connection, request: question.request))
+        }
+        if submissions.count >= Self.handOverCount { submit() }
+        if let error = reasonToWait { return reply(.error(error)) }
+        let decision = inFlight.decide(question.answer, from: question.from, in: directory)
+        switch decision {
+        case .refused(let error): return reply(.error(error))
+        case .unchanged(let answer): return reply(answer.message(stamp: 0))
+        case .later: preconditionFailure("an answer waits for nothing")
+        case .unchangedBehind(let answer), .change(_, let answer):
+            acknowledgements.append(
+                Acknowledgement(
+                    connection: question.connection,
+                    shard: question.shard,
+                    request: question.request,
+                    reply: answer
+                )
+            )
+        }
+        guard case .change(let change, _) = decision else {
+            return submissions.append(Submission(change: nil, origin: index))
+        }
+        submissions.append(Submission(change: change, origin: index))
+        counters.countWrite()
+    }
+
+    /// What another shard says to one of this shard's clients.
+    mutating func tell(_ reply: ForwardedReply) {
+        forwardedOpen -= 1
+        guard clients.has(reply.connection) else { return }
+        if case .error(let error) = reply.message {
+            fail(reply.connection, request: reply.request, error)
+        } else {
+            send(reply.message, reply.connection, reply.request)
+        }
+        closeWrite(reply.connection)
     }
 
     mutating func submit() {
@@ -77,6 +163,11 @@ extension Shard {
     mutating func acknowledge(stamp: Stamp) {
         let due = acknowledgements.removeFirst()
         if due.connection == nil { counters.countCollection() }
+        if let shard = due.shard, let connection = due.connection {
+            let message = due.reply.message(stamp: stamp)
+            return team.mailboxes[shard]
+                .put(ForwardedReply(message: message, connection: connection, request: due.request))
+        }
         guard let connection = due.connection, clients.has(connection) else { return }
         send(due.reply.message(stamp: stamp), connection, due.request)
         closeWrite(connection)

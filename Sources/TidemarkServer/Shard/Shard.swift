@@ -28,6 +28,8 @@ struct Shard: ~Copyable {
     struct Acknowledgement {
         /// Nil for the server's own changes.
         var connection: ConnectionID?
+        /// Another shard's, whose connection it is; nil for this one's.
+        var shard: Int?
         var request: UInt16 = 0
         var reply = WriteReply.profileSet
     }
@@ -54,7 +56,7 @@ struct Shard: ~Copyable {
 
     var loop: EventLoop
     var directory: Directory
-    var inFlight = InFlight()
+    var inFlight: InFlight
     var clients: ClientTable
     var sessions = SessionChains()
     var grace = Grace()
@@ -79,6 +81,10 @@ struct Shard: ~Copyable {
     var conditions: Conditions
     /// Decided in this iteration, not yet handed over.
     var submissions: [Submission] = []
+    /// Writes that wait for others of their users to land.
+    var deferred: [DeferredWrite] = []
+    /// Writes that another shard decides, and has not answered.
+    var forwardedOpen = 0
     /// Of this shard's users, for the other shards, not yet told: each one's latest.
     var presenceNews: [AccountIndex: PresenceState] = [:]
     /// Frames on their way to the loop: all answers to a connection whose frames are being read, or one message.
@@ -112,6 +118,7 @@ struct Shard: ~Copyable {
         configuration = common.configuration
         counters = common.counters.shard(index)
         draining = common.draining
+        inFlight = InFlight(policy: common.configuration.rosterPolicy)
         admission = common.admission
         log = common.log
         self.listening = listening
@@ -210,6 +217,7 @@ struct Shard: ~Copyable {
         apply(first)
         while let published = inbox.next(upTo: end) { apply(published) }
         directory.finishChangesIfMany()
+        if !deferred.isEmpty { decideDeferred() }
         return true
     }
 

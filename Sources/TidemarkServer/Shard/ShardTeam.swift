@@ -37,9 +37,28 @@ struct Arrival: Sendable {
     var recorded: ShardRecording.Slot?
 }
 
+/// What a user answers to another shard's user, on its way to the shard that decides it.
+struct ForwardedAnswer: Sendable {
+    var answer: RosterAnswer
+    var from: AccountIndex
+    /// Where the reply goes.
+    var shard: Int
+    var connection: ConnectionID
+    var request: UInt16
+}
+
+/// And what became of it, on its way back.
+struct ForwardedReply: Sendable {
+    var message: Message
+    var connection: ConnectionID
+    var request: UInt16
+}
+
 final class ShardMailbox: Sendable {
     struct Mail {
         var arrivals: [Arrival] = []
+        var answers: [ForwardedAnswer] = []
+        var replies: [ForwardedReply] = []
         var presence: [AccountIndex: PresenceState] = [:]
     }
 
@@ -57,10 +76,19 @@ final class ShardMailbox: Sendable {
     init(waker: Waker) { self.waker = waker }
 
     /// False where the shard is going, and takes none any more.
-    func put(_ arrival: Arrival) -> Bool {
+    func put(_ arrival: Arrival) -> Bool { put { $0.arrivals.append(arrival) } }
+
+    /// The same.
+    func put(_ answer: ForwardedAnswer) -> Bool { put { $0.answers.append(answer) } }
+
+    /// Also where the shard is going: its client waits for it.
+    func put(_ reply: ForwardedReply) { _ = put(evenIfClosed: true) { $0.replies.append(reply) } }
+
+    private func put(evenIfClosed: Bool = false, _ add: (inout Mail) -> Void) -> Bool {
         let isOpen = state.withLock { state in
-            if !state.isClosed { state.mail.arrivals.append(arrival) }
-            return !state.isClosed
+            let isOpen = evenIfClosed || !state.isClosed
+            if isOpen { add(&state.mail) }
+            return isOpen
         }
         if isOpen {
             hasMail.store(true, ordering: .releasing)

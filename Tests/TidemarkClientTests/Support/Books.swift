@@ -29,11 +29,15 @@ struct BookContents: Equatable, Sendable {
     var mark: BookMark
     var contacts: [Contact]
     var own: OwnProfile?
+    var requests: [ContactRequest]
+    var blocks: [Block]
 
     init(_ book: AddressBook) async throws {
         mark = try await book.mark()
         contacts = try await book.contacts().sorted { $0.number < $1.number }
         own = try await book.ownProfile()
+        requests = try await book.requests().sorted { $0.user < $1.user }
+        blocks = try await book.blocks().sorted { $0.user < $1.user }
     }
 }
 

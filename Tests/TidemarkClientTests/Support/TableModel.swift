@@ -29,6 +29,8 @@ struct TableModel: Sendable {
     var tombstones: [UInt32: Stamp] = [:]
     var own = Entry(user: 7, name: "owner", stamp: 1_000_000)
     var privateFields: Set<UInt16> = []
+    /// Requests and blocks, and those that are over.
+    var asides: [UserID: (content: SyncItem.Content, stamp: Stamp)] = [:]
     var online: [ContactPresence] = []
     /// Items a page, in place of bytes.
     var itemsPerPage = Int.max
@@ -73,16 +75,32 @@ struct TableModel: Sendable {
         own.fields[field] = Value(bytes: text.map { Array($0.utf8) }, stamp: tick())
     }
 
+    mutating func setAside(_ content: SyncItem.Content) {
+        switch content {
+        case .block(let user, _), .request(let user, _), .forgotten(let user): asides[user] = (content, tick())
+        default: preconditionFailure("has a number")
+        }
+    }
+
     mutating func collectTombstones() {
-        horizon = max(horizon, tombstones.values.max() ?? 0)
+        let over = asides.filter { $0.value.content == .forgotten(user: $0.key) }
+        horizon = max(horizon, tombstones.values.max() ?? 0, over.values.map(\.stamp).max() ?? 0)
         tombstones = [:]
+        for user in over.keys { asides[user] = nil }
     }
 
     /// One change of any kind.
     mutating func change(_ generator: inout Seed) {
         let number = UInt32.random(in: 1...24, using: &generator)
         let text = String(UInt32.random(in: 0...999, using: &generator))
-        switch Int.random(in: 0..<12, using: &generator) {
+        switch Int.random(in: 0..<14, using: &generator) {
+        case 12, 13:
+            let user = UserID(UInt32.random(in: 100..<120, using: &generator))
+            switch Int.random(in: 0..<3, using: &generator) {
+            case 0: setAside(.block(user: user, note: text))
+            case 1: setAside(.request(user: user, name: "user\(user)"))
+            default: if asides[user] != nil { setAside(.forgotten(user: user)) }
+            }
         case 0: collectTombstones()
         case 1: editOwn(UInt16.random(in: 1...4, using: &generator), generator.chance(20) ? nil : text)
         case 2, 3: if entries[number] != nil { remove(number) }
@@ -135,6 +153,13 @@ struct TableModel: Sendable {
         for (number, stamp) in tombstones where stamp > (isFull ? max(start.base, start.position) : start.position) {
             rows.append((stamp, SyncItem(number: number, stamp: stamp, content: .removed)))
         }
+        if sync.options.contains(.asides) {
+            for (user, aside) in asides where aside.stamp > start.position {
+                let isOver = aside.content == .forgotten(user: user)
+                if isOver, isFull, aside.stamp <= start.base { continue }
+                rows.append((aside.stamp, SyncItem(number: 0, stamp: aside.stamp, content: aside.content)))
+            }
+        }
         if own.effective > start.position {
             let content: SyncItem.Content =
                 isFull || own.stamp > start.base
@@ -167,7 +192,7 @@ struct TableModel: Sendable {
             hasStamps: withStamps,
             token: TableModel.bytes(end),
             items: items,
-            summary: isLast ? summary(withStamps) : nil
+            summary: isLast ? summary(sync.options) : nil
         )
     }
 
@@ -188,14 +213,26 @@ struct TableModel: Sendable {
             .map { FieldChange(FieldNumber(rawValue: $0.key), $0.value.bytes) }
     }
 
-    func summary(_ withStamps: Bool) -> SyncSummary {
+    func summary(_ options: Sync.Options) -> SyncSummary {
+        let withStamps = options.contains(.stamps)
         var digest = lie
+        var items = entries.count + 1
+        for (user, aside) in asides where options.contains(.asides) {
+            let alias: UserID
+            switch aside.content {
+            case .block: alias = Digest.alias(user, .block)
+            case .request: alias = Digest.alias(user, .request)
+            default: continue
+            }
+            items += 1
+            digest &+= withStamps ? Digest.term(user: alias, stamp: aside.stamp) : Digest.term(user: alias)
+        }
         for entry in entries.values + [own] {
             digest &+=
                 withStamps
                 ? Digest.term(user: entry.user, stamp: entry.effective) : Digest.term(user: entry.user)
         }
-        return SyncSummary(items: UInt32(entries.count + 1), digest: digest, presence: online, waitingMessages: 0)
+        return SyncSummary(items: UInt32(items), digest: digest, presence: online, waitingMessages: 0)
     }
 
     static func bytes(_ token: SyncToken) -> [UInt8] {
@@ -205,6 +242,18 @@ struct TableModel: Sendable {
     }
 
     // MARK: what a book must come to
+
+    var requests: [ContactRequest] {
+        asides.values.compactMap {
+            if case .request(let user, let name) = $0.content { ContactRequest(user: user, name: name) } else { nil }
+        }.sorted { $0.user < $1.user }
+    }
+
+    var blocks: [Block] {
+        asides.values.compactMap {
+            if case .block(let user, let note) = $0.content { Block(user: user, note: note) } else { nil }
+        }.sorted { $0.user < $1.user }
+    }
 
     func contacts(withStamps: Bool) -> [Contact] {
         entries.map { number, entry in

@@ -93,6 +93,8 @@ struct Book: Sendable {
                 throw fault("a patch of number \(number), which is not there")
             }
             rows[number]!.change(by: fields)
+        case .block, .request, .forgotten:
+            throw fault("requests and blocks are not asked for")
         case .removed:
             rows[number] = nil
             marked.remove(number)

@@ -46,6 +46,7 @@ final class ClockedServer {
             dataDirectory: data,
             ticketKeys: TicketKeys()
         )
+        configuration.rosterPolicy = .open
         configuration.clock = { [clock] in clock.microseconds }
         var log = Logger(label: "test")
         log.logLevel = .error

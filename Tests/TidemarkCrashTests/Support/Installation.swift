@@ -44,7 +44,8 @@ final class Installation {
 
     /// The process, which does not listen yet.
     func launch(launcher: [String] = []) throws -> ChildProcess {
-        let child = try ChildProcess(["serve", "--unix", socket, "--data", data], launcher: launcher)
+        let arguments = ["serve", "--unix", socket, "--data", data, "--roster-policy", "open"]
+        let child = try ChildProcess(arguments, launcher: launcher)
         server = child
         return child
     }

@@ -64,6 +64,8 @@ final class TestServer: Sendable {
         // Who is gone is gone, but where that is what is tested.
         configuration.presenceGrace = .zero
         configuration.fullSyncBytesPerSecond = 1 << 40
+        // Nobody is asked, but where that is what is tested.
+        configuration.rosterPolicy = .open
         adjust(&configuration)
         var log = Logger(label: "test")
         log.logLevel = .error

@@ -4,7 +4,7 @@ import GRDB
 enum ReleasedSchema {
     /// Two accounts, a field, an entry, and a group of the log that is not folded.
     static func make(version: Int, in db: Database) throws {
-        try db.execute(sql: [first, second, third][version - 1])
+        try db.execute(sql: [first, second, third, fourth][version - 1])
         try db.execute(
             sql: """
                 PRAGMA application_id = 0x54444D4B;
@@ -152,5 +152,62 @@ enum ReleasedSchema {
             annotations BLOB,                    -- alias and groups as on the wire; NULL for none
             PRIMARY KEY (owner, contact)
         ) WITHOUT ROWID;
+        """
+
+    private static let fourth = """
+        CREATE TABLE epoch(
+            sequence INTEGER PRIMARY KEY,
+            epoch INTEGER NOT NULL UNIQUE,
+            last INTEGER                         -- the last stamp of this opening; NULL for the one running
+        );
+        CREATE TABLE log(
+            first INTEGER PRIMARY KEY,
+            last INTEGER NOT NULL,
+            bytes BLOB NOT NULL
+        );
+        CREATE TABLE folded(
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            stamp INTEGER NOT NULL,              -- the state tables hold all changes up to here, and some later ones
+            trimmed INTEGER NOT NULL DEFAULT 0   -- no change up to here is in the log any more
+        );
+        INSERT INTO folded (id, stamp) VALUES (1, 0);
+        CREATE TABLE observer(
+            name TEXT PRIMARY KEY,
+            stamp INTEGER NOT NULL               -- it has dealt with all changes up to here
+        ) WITHOUT ROWID;
+        CREATE TABLE account(
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            created INTEGER NOT NULL,
+            horizon INTEGER NOT NULL DEFAULT 0   -- tombstones of its roster were collected up to here
+        );
+        CREATE TABLE deleted(
+            id INTEGER PRIMARY KEY,              -- of an account that is gone; never used again
+            stamp INTEGER NOT NULL               -- and so the tombstone in each roster that still has an entry of it
+        );
+        CREATE TABLE field(
+            user INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            value BLOB,                          -- NULL for removed
+            PRIMARY KEY (user, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE entry(
+            owner INTEGER NOT NULL,
+            contact INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            removed INTEGER NOT NULL,
+            favourite INTEGER NOT NULL,
+            annotations BLOB,                    -- alias and groups as on the wire; NULL for none
+            PRIMARY KEY (owner, contact)
+        ) WITHOUT ROWID;
+        CREATE TABLE kept(
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            newestUser INTEGER NOT NULL,         -- ids up to here are not given out again, whatever is in the other tables
+            clockJump INTEGER,                   -- microseconds that the clock jumped ahead, unconfirmed; NULL while believed
+            clockBelieved INTEGER NOT NULL DEFAULT 0  -- the clock was right when it showed this
+        );
+        INSERT INTO kept (id, newestUser) VALUES (1, 0);
         """
 }

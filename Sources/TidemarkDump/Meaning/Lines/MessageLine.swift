@@ -24,7 +24,7 @@ extension LineBuffer {
             byte(UInt8(ascii: " "))
             hex(payload)
         case .profileSet: profileSet(facts)
-        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK: stamp(facts)
+        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK: stamp(facts)
         case .rosterAdd:
             userReference(facts)
             annotations(facts)
@@ -37,6 +37,16 @@ extension LineBuffer {
             number(" user ", facts[.contact])
             if type == .rosterAnnotate { annotations(facts) }
             condition(facts)
+        case .rosterAnswer:
+            number(" user ", facts[.user])
+            name(" ", .rosterAnswer, facts[.answer])
+        case .blockSet:
+            number(" user ", facts[.user])
+            if facts[.isBlocked] != nil { text(facts.isSet(.isBlocked) ? " blocked" : " unblocked") }
+            if let note = facts.bytes(.note), note.count > 0 {
+                byte(UInt8(ascii: " "))
+                quoted(note)
+            }
         case .presenceSet: name(" ", .wish, facts[.wish])
         case .adminBackup:
             guard let path = facts.bytes(.path) else { break }
@@ -230,6 +240,7 @@ extension LineBuffer {
             kind(kinds.contact, "contact", "contacts")
             kind(kinds.patch, "patch", "patches")
             kind(kinds.removed, "removed", "removed")
+            kind(kinds.aside, "aside", "asides")
             text(", ")
             count(facts.detailBytes, "byte")
             text(" of details")

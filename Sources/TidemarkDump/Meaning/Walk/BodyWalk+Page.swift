@@ -23,7 +23,7 @@ extension BodyVisitor where Self: ~Copyable {
         value(.hasStamps, .flag(hasStamps), first)
         try madeToken(.token, &reader)
         let begin = reader.offset
-        let count = try reader.count(upTo: Limits.rosterEntriesMax)
+        let count = try reader.count(upTo: Limits.tableItemsMax)
         beginList(.items, count: count, ByteRange(begin, reader.offset))
         var stamp: UInt64 = 0
         for _ in 0..<count {
@@ -41,7 +41,7 @@ extension BodyVisitor where Self: ~Copyable {
 
     private mutating func summary(_ reader: inout ByteReader, isPush: Bool) throws(DecodeError) {
         beginObject(.summary)
-        try number(.items, upTo: Limits.rosterEntriesMax, &reader)
+        try number(.items, upTo: Limits.tableItemsMax, &reader)
         let begin = reader.offset
         value(.digest, .wide(try reader.u64()), ByteRange(begin, reader.offset))
         if !isPush {
@@ -58,7 +58,7 @@ extension BodyVisitor where Self: ~Copyable {
     ) throws(DecodeError) {
         let begin = reader.offset
         let head = try reader.u8()
-        guard let kind = ItemKind(rawValue: head & ItemHead.kindMask), kind.rawValue <= ItemKind.own.rawValue else {
+        guard let kind = ItemKind(rawValue: head & ItemHead.kindMask) else {
             throw DecodeError(.value, offset: begin)
         }
         let flags = ItemHead.favourite | ItemHead.pending | ItemHead.annotated
@@ -94,7 +94,15 @@ extension BodyVisitor where Self: ~Copyable {
             _ = try fields(&reader)
         case .removed:
             break
-        default:
+        case .block:
+            try user(.user, &reader)
+            try text(.note, upTo: Limits.noteBytesMax, &reader)
+        case .request:
+            try user(.user, &reader)
+            try text(.name, upTo: Limits.nameBytesMax, &reader)
+        case .forgotten:
+            try user(.user, &reader)
+        case .own:
             try text(.name, upTo: Limits.nameBytesMax, &reader)
             _ = try fields(&reader)
             try fieldNumbers(&reader)
@@ -104,7 +112,7 @@ extension BodyVisitor where Self: ~Copyable {
     @inline(__always)
     private mutating func itemNumber(_ reader: inout ByteReader, _ kind: ItemKind) throws(DecodeError) {
         let at = reader.offset
-        guard kind != .own else {
+        guard kind.hasNumber else {
             value(.number, .number(0), ByteRange(at, at))
             return
         }

@@ -29,7 +29,8 @@ extension BodyVisitor where Self: ~Copyable {
         // Whatever is left is the payload: these have no extensions.
         case .ping, .pong: return try payload(&reader)
         case .profileSet: try profileSet(&reader)
-        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK: try stamp(.stamp, &reader)
+        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK:
+            try stamp(.stamp, &reader)
         case .rosterAdd:
             try userReference(.contact, &reader)
             try annotations(&reader)
@@ -44,6 +45,19 @@ extension BodyVisitor where Self: ~Copyable {
             try stamp(.unchangedSince, &reader)
             try user(.contact, &reader)
             try annotations(&reader)
+        case .rosterAnswer:
+            try user(.user, &reader)
+            let begin = reader.offset
+            let answer = try reader.u8()
+            guard RosterAnswer.Answer(rawValue: answer) != nil else { throw DecodeError(.value, offset: begin) }
+            value(.answer, .named(.rosterAnswer, answer), ByteRange(begin, reader.offset))
+        case .blockSet:
+            try user(.user, &reader)
+            let begin = reader.offset
+            let mark = try reader.u8()
+            guard mark <= 1 else { throw DecodeError(.reserved, offset: begin) }
+            value(.isBlocked, .flag(mark == 1), ByteRange(begin, reader.offset))
+            try text(.note, upTo: Limits.noteBytesMax, &reader)
         case .presenceSet:
             let wish = try reader.u8()
             guard PresenceSet.Wish(rawValue: wish) != nil else { throw DecodeError(.value, offset: 0) }
@@ -106,7 +120,7 @@ extension BodyVisitor where Self: ~Copyable {
 
     private mutating func sync(_ reader: inout ByteReader) throws(DecodeError) {
         let options = try reader.u8()
-        guard options & ~0x0F == 0 else { throw DecodeError(.reserved, offset: 0) }
+        guard options & ~0x1F == 0 else { throw DecodeError(.reserved, offset: 0) }
         value(.options, .bits(.syncOptions, UInt64(options)), ByteRange(0, 1))
         try number(.pageBytes, upTo: Limits.pageBytesMax, &reader)
         let begin = reader.offset

@@ -6,7 +6,7 @@ enum FieldName: UInt8, CaseIterable {
         user, data, options, pageBytes, token, answer, reason, last, hasStamps, items, kind, number, stamp, name,
         favourite, pending, alias, groups, fields, privateFields, text, bytes, removed, summary, digest, presence,
         state, waitingMessages, payload, unchangedSince, contact, id, wish, code, closes, retryAfterMS, decode,
-        rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form, path, from, scope
+        rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form, path, from, scope, isBlocked, note
 
     var text: StaticString {
         switch self {
@@ -69,6 +69,8 @@ enum FieldName: UInt8, CaseIterable {
         case .path: "path"
         case .from: "from"
         case .scope: "scope"
+        case .isBlocked: "isBlocked"
+        case .note: "note"
         }
     }
 

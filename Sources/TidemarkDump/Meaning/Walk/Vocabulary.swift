@@ -4,7 +4,7 @@
 /// A list of the registry of which a value is one.
 enum Vocabulary: CaseIterable {
     case deviceClass, method, answer, reason, kind, state, wish, errorCode, rule, goAwayReason, presenceForm,
-        presenceScope
+        presenceScope, rosterAnswer
 
     /// Nil for a number without a name, where the list has no entry for those.
     func text(_ number: UInt8) -> StaticString? {
@@ -21,6 +21,15 @@ enum Vocabulary: CaseIterable {
         case .goAwayReason: Self.goAwayReason(number)
         case .presenceForm: Self.presenceForm(number)
         case .presenceScope: Self.presenceScope(number)
+        case .rosterAnswer: Self.rosterAnswer(number)
+        }
+    }
+
+    private static func rosterAnswer(_ number: UInt8) -> StaticString? {
+        switch number {
+        case 1: "approve"
+        case 2: "refuse"
+        default: nil
         }
     }
 
@@ -92,6 +101,7 @@ enum Vocabulary: CaseIterable {
         case 3: "own"
         case 4: "block"
         case 5: "request"
+        case 6: "forgotten"
         default: nil
         }
     }
@@ -181,6 +191,7 @@ enum BitVocabulary: CaseIterable {
         case (.syncOptions, 1): "subscribe"
         case (.syncOptions, 2): "diverged"
         case (.syncOptions, 3): "explain"
+        case (.syncOptions, 4): "asides"
         case (.features, 0): "push"
         case (.features, 1): "consent"
         case (.features, 2): "messages"

@@ -1,0 +1,212 @@
+import ArgumentParser
+import TidemarkClient
+import TidemarkWire
+
+extension ContactCommand {
+    struct Requests: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show who asks to have you as a contact.",
+            discussion: """
+                Asks the server first.
+
+                JSON
+                  requests: user, name.
+                """
+        )
+
+        @OptionGroup(title: "Connection") var options: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let requests = try await Session.run(options) { try await $0.book.requests() }
+            if output.json { return Output.json(JSONRequests(requests)) }
+            for request in requests { Output.line("\(request.name)  user \(request.user)") }
+            Output.line(Output.dim(counted(requests.count, "request")))
+        }
+    }
+
+    struct Approve: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Let somebody who asks have you as a contact.",
+            discussion: "EXAMPLE\n  tidemark contact approve ann"
+        )
+
+        @Argument(help: "Who asks: the account name, or # and the user's number.")
+        var user: String
+
+        @OptionGroup(title: "Connection") var options: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await ContactCommand.answer(user, .approve, "\(user) has you as a contact now", options, output)
+        }
+    }
+
+    struct Refuse: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Refuse somebody who asks, or no longer be a contact of somebody.",
+            discussion: """
+                Who was approved and is neither a contact of yours nor asks any more is named by # and its number.
+
+                EXAMPLE
+                  tidemark contact refuse ann
+                """
+        )
+
+        @Argument(help: "Who asks, or has you as a contact: the account name, or # and the user's number.")
+        var user: String
+
+        @OptionGroup(title: "Connection") var options: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            try await ContactCommand.answer(user, .refuse, "\(user) does not have you as a contact", options, output)
+        }
+    }
+
+    struct Block: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Keep somebody from seeing you.",
+            discussion: """
+                To it you are offline, and stay as you are now. It is not told.
+
+                EXAMPLE
+                  tidemark contact block ann
+                """
+        )
+
+        @Argument(help: "A contact, or who asks: the account name, or # and the user's number.")
+        var user: String
+
+        @OptionGroup(title: "Connection") var options: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let person = try PersonArgument(user)
+            let (blocked, stamp) = try await Session.run(options) { session in
+                let blocked = try await session.book.user(person)
+                let stamp = try await session.connection.block(blocked.user, note: blocked.name)
+                try await session.sync()
+                return (blocked.user, stamp)
+            }
+            if output.json { return Output.json(JSONWrite(stamp, user: blocked)) }
+            Output.line(stamp == 0 ? "\(person.words) is blocked already" : "\(person.words) is blocked")
+        }
+    }
+
+    struct Unblock: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Let somebody who is blocked see you again.",
+            discussion: "EXAMPLE\n  tidemark contact unblock ann"
+        )
+
+        @Argument(help: "Who is blocked: as `tidemark contact blocks` shows it, or # and the user's number.")
+        var user: String
+
+        @OptionGroup(title: "Connection") var options: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let person = try PersonArgument(user)
+            let (blocked, stamp) = try await Session.run(options) { session in
+                let blocked = try await session.book.blocks()
+                    .first { block in
+                        switch person.reference {
+                        case .id(let id): block.user == id
+                        case .name(let name): block.note == name
+                        }
+                    }
+                guard let blocked else {
+                    throw Failure(.notFound, "\(person.words) is not blocked; `tidemark contact blocks` shows who is")
+                }
+                let stamp = try await session.connection.unblock(blocked.user)
+                try await session.sync()
+                return (blocked.user, stamp)
+            }
+            if output.json { return Output.json(JSONWrite(stamp, user: blocked)) }
+            Output.line("\(person.words) is blocked no longer")
+        }
+    }
+
+    struct Blocks: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show whom you block.",
+            discussion: """
+                Asks the server first.
+
+                JSON
+                  blocks: user, note.
+                """
+        )
+
+        @OptionGroup(title: "Connection") var options: ConnectionOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() async throws {
+            let blocks = try await Session.run(options) { try await $0.book.blocks() }
+            if output.json { return Output.json(JSONBlocks(blocks)) }
+            for block in blocks { Output.line("\(block.note.isEmpty ? "-" : block.note)  user \(block.user)") }
+            Output.line(Output.dim(counted(blocks.count, "block")))
+        }
+    }
+
+    fileprivate static func answer(
+        _ user: String,
+        _ answer: RosterAnswer.Answer,
+        _ done: String,
+        _ options: ConnectionOptions,
+        _ output: OutputOptions
+    ) async throws {
+        let person = try PersonArgument(user)
+        let (asking, stamp) = try await Session.run(options) { session in
+            let asking = try await session.book.user(person)
+            let stamp = try await session.connection.answer(asking.user, answer)
+            try await session.sync()
+            return (asking.user, stamp)
+        }
+        if output.json { return Output.json(JSONWrite(stamp, user: asking)) }
+        Output.line(stamp == 0 ? "nothing changed" : done)
+    }
+}
+
+extension AddressBook {
+    /// Who asks, or else a contact that has agreed; of a number, whoever that is.
+    fileprivate func user(_ person: PersonArgument) async throws -> (user: UserID, name: String) {
+        let requests = try await requests()
+        switch person.reference {
+        case .id(let id):
+            if let asking = requests.first(where: { $0.user == id }) { return (id, asking.name) }
+            return (id, try await contact(user: id)?.name ?? "")
+        case .name(let name):
+            if let asking = requests.first(where: { $0.name == name }) { return (asking.user, name) }
+            if let contact = try await contact(named: name), !contact.isPending { return (contact.user, name) }
+            throw Failure(.notFound, "\(name) neither asks nor is a contact; # and a number names anybody")
+        }
+    }
+}
+
+private struct JSONRequests: Encodable {
+    struct Request: Encodable {
+        var user: UserID
+        var name: String
+    }
+
+    var requests: [Request]
+
+    init(_ requests: [ContactRequest]) {
+        self.requests = requests.map { Request(user: $0.user, name: $0.name) }
+    }
+}
+
+private struct JSONBlocks: Encodable {
+    struct Blocked: Encodable {
+        var user: UserID
+        var note: String
+    }
+
+    var blocks: [Blocked]
+
+    init(_ blocks: [TidemarkClient.Block]) {
+        self.blocks = blocks.map { Blocked(user: $0.user, note: $0.note) }
+    }
+}

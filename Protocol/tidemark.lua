@@ -36,11 +36,11 @@ local TYPES = {
              replies = {blockSetOK = true}},
    [0x16] = {name = "presenceSet", kind = "request", from = "client", spoken = true,
              replies = {presenceSetOK = true}},
-   [0x17] = {name = "messageSend", kind = "request", from = "client",
+   [0x17] = {name = "messageSend", kind = "request", from = "client", spoken = true,
              replies = {messageSendOK = true}},
-   [0x18] = {name = "messageFetch", kind = "request", from = "client",
+   [0x18] = {name = "messageFetch", kind = "request", from = "client", spoken = true,
              replies = {messagePage = true}},
-   [0x19] = {name = "messageAcknowledge", kind = "request", from = "client",
+   [0x19] = {name = "messageAcknowledge", kind = "request", from = "client", spoken = true,
              replies = {messageAcknowledgeOK = true}},
    [0x1a] = {name = "passwordSet", kind = "request", from = "client",
              replies = {passwordSetOK = true}},
@@ -72,7 +72,7 @@ local TYPES = {
              replies = {adminExportPage = true}},
    [0x40] = {name = "pushDelta", kind = "push", from = "server", spoken = true},
    [0x41] = {name = "pushPresence", kind = "push", from = "server", spoken = true},
-   [0x42] = {name = "pushMessages", kind = "push", from = "server"},
+   [0x42] = {name = "pushMessages", kind = "push", from = "server", spoken = true},
    [0x43] = {name = "goAway", kind = "push", from = "server", spoken = true},
    [0x81] = {name = "helloOK", kind = "reply", from = "server", spoken = true},
    [0x82] = {name = "authenticateOK", kind = "reply", from = "server", spoken = true},
@@ -86,9 +86,9 @@ local TYPES = {
    [0x94] = {name = "rosterAnswerOK", kind = "reply", from = "server", spoken = true},
    [0x95] = {name = "blockSetOK", kind = "reply", from = "server", spoken = true},
    [0x96] = {name = "presenceSetOK", kind = "reply", from = "server", spoken = true},
-   [0x97] = {name = "messageSendOK", kind = "reply", from = "server"},
-   [0x98] = {name = "messagePage", kind = "reply", from = "server"},
-   [0x99] = {name = "messageAcknowledgeOK", kind = "reply", from = "server"},
+   [0x97] = {name = "messageSendOK", kind = "reply", from = "server", spoken = true},
+   [0x98] = {name = "messagePage", kind = "reply", from = "server", spoken = true},
+   [0x99] = {name = "messageAcknowledgeOK", kind = "reply", from = "server", spoken = true},
    [0x9a] = {name = "passwordSetOK", kind = "reply", from = "server"},
    [0x9b] = {name = "signOutOK", kind = "reply", from = "server"},
    [0xb0] = {name = "adminAccountCreateOK", kind = "reply", from = "server"},
@@ -177,6 +177,9 @@ local OPTIONS = {
    [2] = "diverged",
    [3] = "explain",
    [4] = "asides",
+}
+local FETCH_OPTIONS = {
+   [0] = "subscribe",
 }
 local FULL_REASONS = {
    [0] = "none",
@@ -279,6 +282,8 @@ local LIMITS = {
    rosterEntriesMax = 16384,
    tableItemsMax = 32768,
    noteBytesMax = 64,
+   messageBytesMax = 8192,
+   messagesMax = 65536,
    pageBytesMax = 262144,
    detailBytesMax = 255,
    pathBytesMax = 1023,
@@ -361,6 +366,11 @@ local f = {
    presence_state = ProtoField.uint8("tidemark.presence.state", "State", base.DEC, PRESENCE_STATES),
    waiting = ProtoField.uint32("tidemark.waiting_messages", "Waiting messages"),
    since = ProtoField.uint64("tidemark.unchanged_since", "Only if unchanged since (0: no condition)"),
+   message_id = ProtoField.bytes("tidemark.message.id", "Id"),
+   message_kind = ProtoField.uint32("tidemark.message.kind", "Kind (0: text)"),
+   message_content = ProtoField.bytes("tidemark.message.content", "Content"),
+   messages = ProtoField.uint32("tidemark.messages", "Messages in this page"),
+   left = ProtoField.uint32("tidemark.left", "Messages behind this page"),
    wish = ProtoField.uint8("tidemark.wish", "Wish", base.DEC, WISHES),
    payload = ProtoField.bytes("tidemark.payload", "Payload"),
 
@@ -378,7 +388,7 @@ local f = {
    extension_tag = ProtoField.uint64("tidemark.extension.tag", "Tag"),
    extension_bytes = ProtoField.bytes("tidemark.extension.bytes", "Bytes"),
 }
-local item_flags, option_flags, feature_flags = {}, {}, {}
+local item_flags, option_flags, fetch_flags, feature_flags = {}, {}, {}, {}
 for bit, name in pairs(ITEM_FLAGS) do
    item_flags[bit] = ProtoField.bool("tidemark.item." .. name, name, 8, nil, POWER[bit])
    f["item_" .. name] = item_flags[bit]
@@ -386,6 +396,10 @@ end
 for bit, name in pairs(OPTIONS) do
    option_flags[bit] = ProtoField.bool("tidemark.option." .. name, name, 8, nil, POWER[bit])
    f["option_" .. name] = option_flags[bit]
+end
+for bit, name in pairs(FETCH_OPTIONS) do
+   fetch_flags[bit] = ProtoField.bool("tidemark.fetch_option." .. name, name, 8, nil, POWER[bit])
+   f["fetch_option_" .. name] = fetch_flags[bit]
 end
 for bit, name in pairs(FEATURES) do
    feature_flags[bit] = ProtoField.bool("tidemark.feature." .. name, name)
@@ -727,16 +741,16 @@ end
 
 function messages.authenticateOK(body, tree) return "user " .. body:user(tree) end
 
-function messages.sync(body, tree)
+local function request_since(body, tree, flags, names)
    local from = body:take(1)
    local options, said = body.tvb(from, 1):uint(), ""
    local item = tree:add(f.options, body:range(from), options)
    local reserved = options
    for bit = 0, 7 do
-      if option_flags[bit] then
-         item:add(option_flags[bit], body:range(from))
+      if flags[bit] then
+         item:add(flags[bit], body:range(from))
          if math.floor(options / POWER[bit]) % 2 == 1 then
-            said = said .. ", " .. OPTIONS[bit]
+            said = said .. ", " .. names[bit]
             reserved = reserved - POWER[bit]
          end
       end
@@ -747,6 +761,9 @@ function messages.sync(body, tree)
    local length = body:short_block(tree, f.token, 0, LIMITS.tokenBytesMax)
    return (length == 0 and "no token" or "token of " .. length .. " bytes") .. said
 end
+
+function messages.sync(body, tree) return request_since(body, tree, option_flags, OPTIONS) end
+function messages.messageFetch(body, tree) return request_since(body, tree, fetch_flags, FETCH_OPTIONS) end
 
 local function payload(body, tree)
    local length = body:left()
@@ -769,7 +786,8 @@ local function acknowledged(body, tree)
    local value, stamp = body:stamp(tree, f.stamp)
    return value == 0 and "nothing changed" or "stamp " .. stamp
 end
-for _, name in ipairs({"profileSetOK", "rosterRemoveOK", "rosterAnnotateOK", "rosterAnswerOK", "blockSetOK"}) do
+for _, name in ipairs({"profileSetOK", "rosterRemoveOK", "rosterAnnotateOK", "rosterAnswerOK", "blockSetOK",
+                       "messageSendOK"}) do
    messages[name] = acknowledged
 end
 
@@ -987,6 +1005,49 @@ function messages.pushPresence(body, tree)
    local scope, from = body:byte(tree, f.scope)
    if not PRESENCE_SCOPES[scope] then fault("value", from) end
    return string.format("%s, %d online", PRESENCE_SCOPES[scope], (presence(body, tree)))
+end
+
+-- Section 5: messages between users -----------------------------------------------------------------------------------
+
+local function content(body, tree)
+   tree:add(f.message_id, body.tvb(body:take(16), 16))
+   local kind = body:number(tree, f.message_kind, 4294967295)
+   return string.format("kind %d, %d bytes", kind, (body:block(tree, f.message_content, LIMITS.messageBytesMax)))
+end
+
+function messages.messageSend(body, tree)
+   local user = body:user(tree)
+   return string.format("to user %s, %s", user, content(body, tree))
+end
+
+function messages.messagePage(body, tree)
+   body:short_block(tree, f.token, 1, LIMITS.tokenBytesMax)
+   local waiting = body:number(tree, f.waiting, LIMITS.messagesMax)
+   local left = body:number(tree, f.left, LIMITS.messagesMax)
+   local count = body:number(tree, f.messages, LIMITS.messagesMax)
+   local before = {low = 0, high = 0}
+   for _ = 1, count do
+      local from = body.at
+      local part = tree:add(body.tvb(0, 0), "Message")
+      before = add_stamp(body, part, before)
+      local user = body:user(part)
+      part:append_text(string.format(": from user %s, %s", user, content(body, part)))
+      part:set_len(body.at - from)
+   end
+   return string.format("%d messages, %d waiting, %d left", count, waiting, left)
+end
+
+function messages.pushMessages(body, tree)
+   body:short_block(tree, f.from, 1, LIMITS.tokenBytesMax)
+   return messages.messagePage(body, tree)
+end
+
+function messages.messageAcknowledge(body, tree)
+   return "token of " .. body:short_block(tree, f.token, 1, LIMITS.tokenBytesMax) .. " bytes"
+end
+
+function messages.messageAcknowledgeOK(body, tree)
+   return body:number(tree, f.waiting, LIMITS.messagesMax) .. " waiting"
 end
 
 -- State of the connections --------------------------------------------------------------------------------------------

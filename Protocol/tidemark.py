@@ -344,8 +344,18 @@ CREDENTIALS = {
 }
 MARK = Codec(lambda body: body.take(2), bytes).must("mark", lambda mark: mark == b"TM")
 LOG2_MIN, LOG2_MAX = LIMITS["frameLog2Min"], LIMITS["frameLog2Max"]
-KNOWN_OPTIONS = sum(1 << entry["bit"] for entry in REGISTRY["syncOptions"] if entry["status"] != "set-aside")
-OPTIONS = U8.must("reserved", lambda options: options & ~KNOWN_OPTIONS == 0).means(*bits(REGISTRY["syncOptions"]))
+
+
+def options(table):
+    known = sum(1 << entry["bit"] for entry in REGISTRY[table] if entry["status"] != "set-aside")
+    return U8.must("reserved", lambda options: options & ~known == 0).means(*bits(REGISTRY[table]))
+
+
+MESSAGE = {"id": Codec(lambda body: body.take(16), bytes).means(*HEX), "kind": at_most(U32_MAX),
+           "content": data(at_most("messageBytesMax"))}
+MESSAGES_MAX = at_most("messagesMax")
+MESSAGE_PAGE = {"token": MADE_TOKEN, "waitingMessages": MESSAGES_MAX, "left": MESSAGES_MAX,
+                "messages": several(MESSAGES_MAX, lambda before: record(stamp=stamp_after(before), user=USER, **MESSAGE))}
 PAYLOAD = Codec(lambda body: body.take(len(body.data)), bytes).must(
     "tooLong", lambda payload: len(payload) <= LIMITS["pingBytesMax"]).means(*HEX)
 ERROR_CODE = U8.means(*names("errors", nameless=range(256)))
@@ -364,7 +374,7 @@ MESSAGES = {
     "authenticate": record(
         method=U8.means(*names("authenticationMethods")), _credentials=lambda message: CREDENTIALS[message["method"]]),
     "authenticateOK": record(user=USER),
-    "sync": record(options=OPTIONS, pageBytes=at_most("pageBytesMax"), token=data(TOKEN_LENGTH)),
+    "sync": record(options=options("syncOptions"), pageBytes=at_most("pageBytesMax"), token=data(TOKEN_LENGTH)),
     "syncPage": record(**page(SUMMARY)),
     "ping": record(payload=PAYLOAD),
     "pong": record(payload=PAYLOAD),
@@ -382,10 +392,17 @@ MESSAGES = {
     "blockSetOK": record(stamp=STAMP),
     "presenceSet": record(wish=U8.means(*names("presenceWishes"))),
     "presenceSetOK": record(),
+    "messageSend": record(user=USER, **MESSAGE),
+    "messageSendOK": record(stamp=STAMP),
+    "messageFetch": record(options=options("fetchOptions"), pageBytes=at_most("pageBytesMax"), token=data(TOKEN_LENGTH)),
+    "messagePage": record(**MESSAGE_PAGE),
+    "messageAcknowledge": record(token=MADE_TOKEN),
+    "messageAcknowledgeOK": record(waitingMessages=MESSAGES_MAX),
     "adminBackup": record(path=text(at_most("pathBytesMax"))),
     "adminBackupOK": record(stamp=STAMP, bytes=VARINT.means(*DECIMAL)),
     "pushDelta": record(**{"from": MADE_TOKEN}, **page(record(**TOTALS))),
     "pushPresence": record(scope=U8.means(*names("presenceScopes")), presence=PRESENCE),
+    "pushMessages": record(**{"from": MADE_TOKEN}, **MESSAGE_PAGE),
     "goAway": record(reason=U8.means(*names("goAwayReasons")), reconnectAfterMS=WAIT, detail=DETAIL),
     "error": record(
         code=ERROR_CODE, closes=FLAG, retryAfterMS=WAIT,

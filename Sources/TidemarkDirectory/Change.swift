@@ -23,11 +23,36 @@ public enum Change: Equatable, Sendable {
     /// From now on the user sees no more of the owner than `profile`, which is all that the owner has.
     case blockSet(owner: UserID, user: UserID, note: String, profile: [Directory.StoredField])
     case blockRemoved(owner: UserID, user: UserID)
+    /// To a user's box, of which all up to `gone` goes.
+    case messageSent(
+        reader: UserID,
+        sender: UserID,
+        id: MessageID,
+        kind: MessageKind,
+        MessageContent,
+        gone: Stamp
+    )
+    /// The user has all messages up to `through`, and those up to `gone` go. `through` is 0 where they go for their age.
+    case messagesAcknowledged(reader: UserID, through: Stamp, gone: Stamp)
     /// Its roster goes with it, and leaves each owner who has it as a contact a tombstone. The id is never used again.
     case accountDeleted(user: UserID)
     /// Forgets the owner's tombstones up to a stamp, which becomes the horizon, and gives their numbers free: a token
     /// older than the horizon needs a full sync from now on.
     case tombstonesCollected(owner: UserID, through: Stamp)
+}
+
+/// What a message says.
+public enum MessageContent: Equatable, Sendable {
+    case heard([UInt8])
+    /// The reader blocks the sender: only how long it was is kept, as what it takes of the sender's share.
+    case unheard(bytes: Int)
+
+    public var byteCount: Int {
+        switch self {
+        case .heard(let bytes): bytes.count
+        case .unheard(let bytes): bytes
+        }
+    }
 }
 
 extension Change {
@@ -42,6 +67,9 @@ extension Change {
         case pendingEntryRemoved = 8
         case blockSet = 9
         case blockRemoved = 10
+        case messageSent = 11
+        case messageUnheard = 12
+        case messagesAcknowledged = 13
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -83,6 +111,23 @@ extension Change {
             writer.u8(Tag.blockRemoved.rawValue)
             writer.varint(owner)
             writer.varint(user)
+        case .messageSent(let reader, let sender, let id, let kind, let content, let gone):
+            let isHeard = if case .heard = content { true } else { false }
+            writer.u8((isHeard ? Tag.messageSent : Tag.messageUnheard).rawValue)
+            writer.varint(reader)
+            writer.varint(sender)
+            id.encode(into: &writer)
+            writer.varint(UInt64(kind.rawValue))
+            writer.varint(gone)
+            switch content {
+            case .heard(let bytes): writer.block(bytes)
+            case .unheard(let bytes): writer.varint(bytes)
+            }
+        case .messagesAcknowledged(let reader, let through, let gone):
+            writer.u8(Tag.messagesAcknowledged.rawValue)
+            writer.varint(reader)
+            writer.varint(through)
+            writer.varint(gone)
         case .accountDeleted(let user):
             writer.u8(Tag.accountDeleted.rawValue)
             writer.varint(user)
@@ -142,6 +187,22 @@ extension Change {
             )
         case .blockRemoved:
             self = .blockRemoved(owner: try reader.varint(), user: try reader.varint())
+        case .messageSent, .messageUnheard:
+            let (user, sender) = (try reader.varint(), try reader.varint())
+            let id = try MessageID(decoding: &reader)
+            let kind = MessageKind(rawValue: UInt32(try reader.count(upTo: Int(UInt32.max))))
+            let gone = try reader.varint()
+            let content: MessageContent =
+                tag == .messageSent
+                ? .heard(Array(try reader.block(upTo: Limits.messageBytesMax)))
+                : .unheard(bytes: try reader.count(upTo: Limits.messageBytesMax))
+            self = .messageSent(reader: user, sender: sender, id: id, kind: kind, content, gone: gone)
+        case .messagesAcknowledged:
+            self = .messagesAcknowledged(
+                reader: try reader.varint(),
+                through: try reader.varint(),
+                gone: try reader.varint()
+            )
         case .accountDeleted:
             self = .accountDeleted(user: try reader.varint())
         case .tombstonesCollected:

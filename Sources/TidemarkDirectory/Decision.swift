@@ -8,6 +8,8 @@ public enum WriteReply: Equatable, Sendable {
     case rosterAnnotate
     case rosterAnswer
     case blockSet
+    case messageSend
+    case messageAcknowledge(waiting: Int)
     /// A refusal that rests on a change in flight: a crash could still undo what it says.
     case refused(ErrorMessage)
 
@@ -20,6 +22,9 @@ public enum WriteReply: Equatable, Sendable {
         case .rosterAnnotate: .rosterAnnotateOK(WriteOK(stamp: stamp))
         case .rosterAnswer: .rosterAnswerOK(WriteOK(stamp: stamp))
         case .blockSet: .blockSetOK(WriteOK(stamp: stamp))
+        case .messageSend: .messageSendOK(WriteOK(stamp: stamp))
+        case .messageAcknowledge(let waiting):
+            .messageAcknowledgeOK(MessageAcknowledgeOK(waiting: UInt32(clamping: waiting)))
         case .refused(let error): .error(error)
         }
     }

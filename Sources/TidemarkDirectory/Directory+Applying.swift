@@ -38,6 +38,18 @@ extension Directory {
             block(user, by: find(owner)!, note: note, profile, at: stamp)
         case .blockRemoved(let owner, let user):
             unblock(user, by: find(owner)!, at: stamp)
+        case .messageSent(let reader, let sender, let id, let kind, let content, let gone):
+            guard let reader = findOwn(reader) else { return }
+            var item = MessageBox.Item(stamp: stamp, sender: sender, id: id, kind: kind, content: [])
+            switch content {
+            case .heard(let bytes): item.content = bytes
+            case .unheard(let bytes): item.unheardBytes = bytes
+            }
+            addMessage(item, to: reader, gone: gone)
+        case .messagesAcknowledged(let reader, let through, let gone):
+            // For their age, messages may go behind the reader's deletion.
+            guard map.shard(of: reader) == shard, let reader = find(reader) else { return }
+            acknowledgeMessages(of: reader, through: through, gone: gone)
         case .tombstonesCollected(let owner, let through):
             // Decided before the owner's deletion was applied, perhaps.
             if map.shard(of: owner) == shard, let owner = find(owner) { collect(owner, through: through) }
@@ -272,6 +284,7 @@ extension Directory {
             accounts[account].followers.deallocate()
         }
         forgetAsides(of: index)
+        forgetMessages(of: index)
         awaitedNames[index] = nil
         replaceProfile(account, sharing: place) { _ in Profile(name: "", fields: []) }
         if accounts[account].isOwn { dismantling.add(index) }

@@ -269,6 +269,11 @@ extension Directory {
         case .blockRemoved(let owner, let user):
             guard let owner = find(owner) else { return false }
             return aside(of: AccountIndex(owner), user) == .block
+        case .messageSent(let reader, let sender, _, _, _, let gone):
+            // The sender may be gone meanwhile; the reader's shard knows of its deletion first.
+            return find(reader) != nil && sender <= newestUser && gone <= published
+        case .messagesAcknowledged(let reader, let through, let gone):
+            return reader <= newestUser && max(through, gone) <= published
         case .tombstonesCollected(let owner, let through):
             // Of an owner who is gone meanwhile there is nothing to collect.
             return through <= published && owner <= newestUser

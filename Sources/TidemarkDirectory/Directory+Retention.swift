@@ -21,10 +21,11 @@ extension Directory {
     /// Members that one call looks at, give or take a roster.
     private static let membersMax = 65_536
 
-    /// The collections that are due among the next `count` accounts behind `cursor`, which moves on and begins anew at the
+    /// The collections that are due, of tombstones and of messages up to a stamp, among the next `count` accounts behind `cursor`, which moves on and begins anew at the
     /// end. A look at an account without tombstones is two lines of the cache, at one with some all its members.
     public mutating func collections(
         _ retention: TombstoneRetention,
+        messagesThrough: Stamp = 0,
         from cursor: inout Int,
         accounts count: Int
     ) -> [Change] {
@@ -37,6 +38,7 @@ extension Directory {
             let account = cursor
             cursor += 1
             guard accounts[account].isOwn, !accounts[account].isDeleted else { continue }
+            if let change = messagesToDrop(of: account, through: messagesThrough) { changes.append(change) }
             accounts[account].roster.refreshPopular(popular)
             let roster = accounts[account].roster
             let gone = asides.isEmpty ? nil : asides[UInt32(account)]

@@ -90,8 +90,7 @@ extension Directory {
             outcome.presencesRead = accounts[Int(owner.raw)].roster.liveCount
             writeTotals(of: owner, detail, into: &writer)
             writePresence(of: owner, into: &writer)
-            // Messages that wait: none until there are messages.
-            writer.varint(0)
+            writer.varint(waitingMessages(of: owner))
         }
         return outcome
     }

@@ -75,6 +75,10 @@ public struct Directory: ~Copyable {
     var asides: [UInt32: AsideList] = [:]
     /// What this shard's users may see of contacts that block them, by user and contact.
     var frozen: [UInt32: [UInt32: Profile]] = [:]
+    /// Messages kept for this shard's users, by account index.
+    var boxes: [UInt32: MessageBox] = [:]
+    /// A bit for each account, set where messages wait: what a sync looks at.
+    var waitingBits = RawList<UInt64>()
     /// Rosters of deleted accounts, of which something is still to be undone; see `maintain`.
     var dismantling = Dismantling()
 
@@ -119,6 +123,7 @@ public struct Directory: ~Copyable {
         byName.deallocate()
         presence.deallocate()
         onlineBits.deallocate()
+        waitingBits.deallocate()
         popular.deallocate()
         restamps.deallocate()
         watches.deallocate()
@@ -167,7 +172,10 @@ public struct Directory: ~Copyable {
         let index = UInt32(accounts.count)
         accounts.append(Account(id: user, profile: profile, isOwn: map.shard(of: user) == shard))
         presence.append(.offline)
-        if index % 64 == 0 { onlineBits.append(0) }
+        if index % 64 == 0 {
+            onlineBits.append(0)
+            waitingBits.append(0)
+        }
         byID.insert(Digest.mix(user ^ secret), index)
         byName.insert(nameHash(accounts[Int(index)].profile.nameBytes), index)
         userCount += 1

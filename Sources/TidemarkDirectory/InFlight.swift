@@ -83,13 +83,19 @@ public struct InFlight: ~Copyable {
     private var blocks: [EntryKey: PendingBlock] = [:]
     /// Accounts that will be gone.
     private var deletions: Set<UserID> = []
+    private var messages: MessagesInFlight
     private let policy: RosterPolicy
 
     private static let vacantPassedMax = 64
 
-    public init(policy: RosterPolicy = .open) { self.policy = policy }
+    public init(policy: RosterPolicy = .open, messages: MessageBounds = MessageBounds()) {
+        self.policy = policy
+        self.messages = MessagesInFlight(bounds: messages)
+    }
 
-    public var isEmpty: Bool { profiles.isEmpty && entries.isEmpty && blocks.isEmpty && deletions.isEmpty }
+    public var isEmpty: Bool {
+        profiles.isEmpty && entries.isEmpty && blocks.isEmpty && deletions.isEmpty && messages.isEmpty
+    }
 
     /// Decides a write of `user`, and counts a change as in flight.
     public mutating func decide(_ write: Write, by user: AccountIndex, in directory: borrowing Directory) -> Decision {
@@ -102,8 +108,10 @@ public struct InFlight: ~Copyable {
         case .rosterAdd(let request): decide(request, by: user, in: directory)
         case .rosterRemove(let request): decide(request, by: user, in: directory)
         case .rosterAnnotate(let request): decide(request, by: user, in: directory)
-        case .rosterAnswer: preconditionFailure("the shard of the entry's owner decides: `decide(_:from:in:)`")
+        case .rosterAnswer, .messageSend:
+            preconditionFailure("the shard of whom it is about decides: `decide(_:from:in:)`")
         case .blockSet(let request): decide(request, by: user, in: directory)
+        case .messageAcknowledge(let request): decide(request, by: user, in: directory)
         }
     }
 
@@ -112,6 +120,8 @@ public struct InFlight: ~Copyable {
         switch change {
         case .accountCreated, .tombstonesCollected:
             break
+        case .messageSent, .messagesAcknowledged:
+            messages.settle(change)
         case .accountDeleted(let user):
             deletions.remove(user)
         case .profileChanged(let user, _):
@@ -503,7 +513,8 @@ public struct InFlight: ~Copyable {
             let known = entry(key, in: directory)
         else { return .refused(.refused(Self.noSuchContact)) }
         if deletions.contains(key.contact) { return .refused(Self.refusal(Self.noSuchContact, rests: true)) }
-        guard known.annotations != nil else {
+        // Whose number a pending entry's contact has, or whether any, its owner is not to find out.
+        guard known.annotations != nil, !known.isAwaited || Limits.number(ofPending: contact) != nil else {
             return .refused(Self.refusal(Self.noSuchContact, rests: known.isPending))
         }
         if unchangedSince != 0, known.stamp > unchangedSince {
@@ -606,6 +617,51 @@ public struct InFlight: ~Copyable {
             ),
             .blockSet
         )
+    }
+
+    // MARK: messages
+
+    /// What keeps `sender`, of this shard, from writing to somebody; nil for nothing. The reader's shard decides the rest.
+    public func refusal(_ request: MessageSend, by sender: AccountIndex, in directory: borrowing Directory) -> Decision?
+    {
+        let senderID = directory.id(of: sender)
+        let isGoing = deletions.contains(senderID)
+        if isGoing || directory.isDeleted(sender) {
+            return Self.refusal(ErrorMessage(.notAllowed, detail: "the account is deleted"), rests: isGoing)
+        }
+        switch find(request.reader, unchangedSince: 0, by: sender, in: directory) {
+        case .refused(let decision): return decision
+        case .entry(_, let known):
+            guard known.isAwaited else { return nil }
+            let error = ErrorMessage(.notAllowed, detail: "this contact has not agreed (yet) to be one")
+            return Self.refusal(error, rests: known.isPending)
+        }
+    }
+
+    /// Decides what is sent to one of this shard's users by somebody who may write to it.
+    public mutating func decide(
+        _ request: MessageSend,
+        from sender: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
+        guard let reader = directory.index(of: request.reader), !deletions.contains(request.reader) else {
+            return Self.refusal(Self.noSuchContact, rests: deletions.contains(request.reader))
+        }
+        let senderID = directory.id(of: sender)
+        let block = blocks[EntryKey(owner: request.reader, contact: senderID)]
+        let isBlocked = block?.isBlocked ?? (directory.aside(of: reader, senderID) == .block)
+        return messages.decide(request, from: senderID, to: reader, isHeard: !isBlocked, in: directory)
+    }
+
+    private mutating func decide(
+        _ request: MessageAcknowledge,
+        by reader: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
+        guard let position = directory.messagePosition(of: Sync.TokenBytes(request.token)) else {
+            return .refused(ErrorMessage(.notAllowed, detail: "this token is of no messages here; fetch them first"))
+        }
+        return messages.acknowledge(through: position, by: reader, in: directory)
     }
 
     private mutating func count(_ key: EntryKey, isBlocked: Bool) {

@@ -30,6 +30,10 @@ public final class Counters: Sendable {
         public var pushes: UInt64 = 0
         /// Times a live session was told of presence.
         public var presencePushes: UInt64 = 0
+        /// Messages told, asked for or not; a device each.
+        public var messages: UInt64 = 0
+        /// Pages of messages told without their asking.
+        public var messagePushes: UInt64 = 0
         /// Writes submitted to the change log.
         public var writes: UInt64 = 0
         /// Owners whose old tombstones were collected.
@@ -57,6 +61,8 @@ final class ShardCounters: Sendable {
     private let items = Atomic<UInt64>(0)
     private let pushes = Atomic<UInt64>(0)
     private let presencePushes = Atomic<UInt64>(0)
+    private let messages = Atomic<UInt64>(0)
+    private let messagePushes = Atomic<UInt64>(0)
     private let writes = Atomic<UInt64>(0)
     private let collections = Atomic<UInt64>(0)
     private let errors = Atomic<UInt64>(0)
@@ -74,6 +80,8 @@ final class ShardCounters: Sendable {
         snapshot.items += read(items)
         snapshot.pushes += read(pushes)
         snapshot.presencePushes += read(presencePushes)
+        snapshot.messages += read(messages)
+        snapshot.messagePushes += read(messagePushes)
         snapshot.writes += read(writes)
         snapshot.collections += read(collections)
         snapshot.errors += read(errors)
@@ -91,6 +99,11 @@ final class ShardCounters: Sendable {
     func countCollection() { add(1, to: collections) }
     func countError() { add(1, to: errors) }
     func countPresencePush() { add(1, to: presencePushes) }
+    func count(_ outcome: MessageOutcome) { add(UInt64(outcome.count), to: messages) }
+    func countMessagePush(_ outcome: MessageOutcome) {
+        add(1, to: messagePushes)
+        count(outcome)
+    }
     func countPush(_ outcome: SyncOutcome) {
         add(1, to: pushes)
         if outcome.popularRead > 0 { add(UInt64(outcome.popularRead), to: popularRead) }

@@ -86,6 +86,14 @@ public struct ServerConfiguration: Sendable {
     /// Who says whom a user has as a contact.
     public var rosterPolicy = RosterPolicy.approval
 
+    /// How many messages may wait for a user, and for how long: what is older goes, read or not.
+    public var messageBounds = MessageBounds()
+    public var messageRetention: Duration = .seconds(defaultMessageDays * 86_400)
+    public static let defaultMessageDays = 30
+    /// The largest message has room.
+    public static let messageKilobytesLeast = 16
+    public static let messageKilobytesLimit = 1 << 20
+
     /// Bytes a second of full syncs, over all loops, beyond which another one has to wait: 1 MiB to 1 TiB. What a loop can send
     /// is several times as much.
     public var fullSyncBytesPerSecond = defaultFullSyncMegabytes << 20

@@ -38,7 +38,10 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
         isAdministrator: true
     )
 
-    var features: Features { isAdministrator ? [] : allowsTrusted ? [.push, .consent, .trusted] : [.push, .consent] }
+    var features: Features {
+        if isAdministrator { return [] }
+        return allowsTrusted ? [.push, .consent, .messages, .trusted] : [.push, .consent, .messages]
+    }
 }
 
 /// What whoever runs the session does next.
@@ -53,6 +56,7 @@ public enum SessionAction: Equatable, Sendable {
     case sync(Sync)
     case write(Write)
     case setPresence(PresenceSet.Wish)
+    case fetch(MessageFetch)
     case backUp(AdminBackup)
     /// Send this error; if it closes, the session has ended: send what is queued, then close.
     case fail(ErrorMessage)
@@ -173,6 +177,12 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             return .write(.rosterAnswer(try RosterAnswer(decoding: &reader)))
         case (.ready, .blockSet):
             return .write(.blockSet(try BlockSet(decoding: &reader)))
+        case (.ready, .messageSend):
+            return .write(.messageSend(try MessageSend(decoding: &reader)))
+        case (.ready, .messageAcknowledge):
+            return .write(.messageAcknowledge(try MessageAcknowledge(decoding: &reader)))
+        case (.ready, .messageFetch):
+            return .fetch(try MessageFetch(decoding: &reader))
         case (.ready, .presenceSet):
             return .setPresence(try PresenceSet(decoding: &reader).wish)
         case (.administering, .adminBackup):

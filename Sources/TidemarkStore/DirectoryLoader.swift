@@ -103,6 +103,17 @@ enum DirectoryLoader {
                     )
                 }
             }
+        case .mailboxes(let mailboxes):
+            for mailbox in mailboxes {
+                let shard = directories.map.shard(of: mailbox.reader)
+                let isLoaded = directories[shard]
+                    .load(messagesOf: mailbox.reader, acknowledged: mailbox.acknowledged, mailbox.messages)
+                guard isLoaded else {
+                    throw StateReader.Inconsistency(
+                        description: "account \(mailbox.reader) has messages, but is not there"
+                    )
+                }
+            }
         case .rosters(let rosters):
             for roster in rosters {
                 let shard = directories.map.shard(of: roster.owner)
@@ -129,7 +140,7 @@ extension StateChunk {
     fileprivate var accountCount: Int {
         switch self {
         case .accounts(let accounts): accounts.count
-        case .deleted, .asides: 0
+        case .deleted, .asides, .mailboxes: 0
         case .rosters(let rosters): rosters.count
         }
     }

@@ -1,6 +1,6 @@
 //  A batch on its way into the state tables, some rows a step, each step part of a transaction:
 //
-//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ asides ─▶ collections ─▶ `folded` moves
+//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ asides ─▶ messages ─▶ collections ─▶ `folded` moves
 //
 //  Between steps the tables hold some of the batch's rows and not others. That is no harm: the log has all of them until
 //  `folded` has moved, and what is in the log goes over what is in the tables when the state is loaded. Writing a row
@@ -12,7 +12,9 @@ import TidemarkWire
 
 /// A value: where a transaction fails, the fold is as it was before.
 struct Fold {
-    private enum Phase: Int { case deletions, accounts, fields, entries, shown, asides, collections, end, done }
+    private enum Phase: Int {
+        case deletions, accounts, fields, entries, shown, asides, messages, drops, collections, end, done
+    }
 
     let last: Stamp
     let changeCount: Int
@@ -23,6 +25,8 @@ struct Fold {
     private let entries: [(key: FoldBatch.Pair, value: FoldBatch.Entry)]
     private let shown: [(key: FoldBatch.Pair, value: Stamp)]
     private let asides: [(key: FoldBatch.Pair, value: FoldBatch.Aside)]
+    private let messages: [(key: FoldBatch.Pair, value: Directory.StoredMessage)]
+    private let drops: [(reader: UserID, drop: FoldBatch.Drop)]
     private let collections: [(owner: UserID, through: Stamp)]
 
     private var phase = Phase.deletions
@@ -45,6 +49,12 @@ struct Fold {
         entries = batch.entries.filter { batch.deletions[$0.key.a] == nil }.sorted { $0.key < $1.key }
         shown = batch.shown.filter { batch.deletions[$0.key.a] == nil }.sorted { $0.key < $1.key }
         asides = batch.asides.filter { batch.deletions[$0.key.a] == nil }.sorted { $0.key < $1.key }
+        // What came and went is written nowhere.
+        messages = batch.messages
+            .filter { batch.deletions[$0.key.a] == nil && batch.drops[$0.key.a]?.drops($0.value) != true }
+            .sorted { $0.key < $1.key }
+        drops = batch.drops.filter { batch.deletions[$0.key] == nil }.map { ($0.key, $0.value) }
+            .sorted { $0.reader < $1.reader }
         collections = batch.collections.map { ($0.key, $0.value) }.sorted { $0.owner < $1.owner }
     }
 
@@ -75,6 +85,12 @@ struct Fold {
                 try statements.set(asides[next].key, asides[next].value)
                 rows += 1 + asides[next].value.profile.reduce(0) { $0 + ($1.value?.count ?? 0) } / 1_024
                 next += 1
+            case .messages where next < messages.count:
+                try statements.insert(messages[next].value, of: messages[next].key.a)
+                rows += 1 + messages[next].value.content.count / 1_024
+                next += 1
+            case .drops where next < drops.count:
+                rows += try drop(statements)
             case .collections where next < collections.count:
                 // After the entries: what came back since has a later stamp.
                 let count = try statements.collect(collections[next].owner, through: collections[next].through)
@@ -90,10 +106,25 @@ struct Fold {
         }
     }
 
+    private mutating func drop(_ statements: StateStatements) throws -> Int {
+        let (reader, drop) = drops[next]
+        let count = try statements.drop(drop, of: reader, max: Self.deletedMax)
+        if count < Self.deletedMax {
+            if drop.acknowledged > 0 { try statements.setAcknowledged(drop.acknowledged, by: reader) }
+            next += 1
+        }
+        return count + 1
+    }
+
     /// Deletions come first, because a new account may have the name of one that is gone. An account's own rows go; entries
     /// of others that name it stay: with the row in `deleted` they are tombstones.
     private mutating func delete(_ statements: StateStatements) throws -> Int {
-        let count = try statements.deleteEntries(of: deletions[next].user, max: Self.deletedMax)
+        let user = deletions[next].user
+        var count = try statements.deleteEntries(of: user, max: Self.deletedMax)
+        if count < Self.deletedMax {
+            let all = FoldBatch.Drop(acknowledged: 0, gone: .largest)
+            count += try statements.drop(all, of: user, max: Self.deletedMax - count)
+        }
         if count < Self.deletedMax {
             try statements.deleteAccount(deletions[next].user, at: deletions[next].stamp)
             next += 1

@@ -55,6 +55,16 @@ struct FoldBatch {
         var created: Stamp
     }
 
+    /// What goes of a reader's messages.
+    struct Drop {
+        var acknowledged: Stamp = 0
+        var gone: Stamp = 0
+
+        func drops(_ message: Directory.StoredMessage) -> Bool {
+            message.stamp <= gone || message.unheardBytes != nil && message.stamp <= acknowledged
+        }
+    }
+
     private(set) var accounts: [Account] = []
     private(set) var fields: [Pair: Field] = [:]
     private(set) var entries: [Pair: Entry] = [:]
@@ -63,6 +73,10 @@ struct FoldBatch {
     /// Entries, by owner and contact, that move because the contact blocks the owner no longer: if they are there, and not
     /// pending.
     private(set) var shown: [Pair: Stamp] = [:]
+    /// By reader and stamp.
+    private(set) var messages: [Pair: Directory.StoredMessage] = [:]
+    /// By reader.
+    private(set) var drops: [UserID: Drop] = [:]
     private(set) var deletions: [UserID: Stamp] = [:]
     private(set) var collections: [UserID: Stamp] = [:]
 
@@ -121,6 +135,16 @@ struct FoldBatch {
         case .blockRemoved(let owner, let user):
             asides[Pair(a: owner, b: user)] = Aside(kind: .gone, stamp: stamp)
             show(Pair(a: user, b: owner), at: stamp)
+        case .messageSent(let reader, let sender, let id, let kind, let content, let gone):
+            if gone > 0 { drop(reader, through: 0, gone: gone) }
+            var message = Directory.StoredMessage(stamp: stamp, sender: sender, id: id, kind: kind, content: [])
+            switch content {
+            case .heard(let bytes): message.content = bytes
+            case .unheard(let bytes): message.unheardBytes = bytes
+            }
+            messages[Pair(a: reader, b: stamp)] = message
+        case .messagesAcknowledged(let reader, let through, let gone):
+            drop(reader, through: through, gone: gone)
         case .accountDeleted(let user):
             deletions[user] = stamp
         case .tombstonesCollected(let owner, let through):
@@ -128,6 +152,11 @@ struct FoldBatch {
         }
         last = stamp
         changeCount += 1
+    }
+
+    private mutating func drop(_ reader: UserID, through: Stamp, gone: Stamp) {
+        let before = drops[reader] ?? Drop()
+        drops[reader] = Drop(acknowledged: max(before.acknowledged, through), gone: max(before.gone, gone))
     }
 
     // MARK: what depends on the row before

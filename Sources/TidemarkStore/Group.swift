@@ -26,6 +26,7 @@ public struct Submission: Sendable {
         case .entrySet(_, _, _, let annotations, _), .namedEntrySet(_, _, _, let annotations):
             annotations.groups.reduce(annotations.alias.utf8.count) { $0 + $1.utf8.count }
         case .accountCreated(_, let name): name.utf8.count
+        case .messageSent(_, _, _, _, let content, _): content.byteCount
         default: 0
         }
     }

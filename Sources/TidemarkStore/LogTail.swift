@@ -89,6 +89,9 @@ struct LogTail: Sendable {
             isUser(owner) && (isUser(contact) || Limits.number(ofPending: contact) == Int(number))
         case .blockSet(let owner, let user, _, _), .blockRemoved(let owner, let user):
             isUser(owner) && isUser(user) && owner != user
+        case .messageSent(let reader, let sender, _, _, _, let gone):
+            isUser(reader) && isUser(sender) && reader != sender && gone <= last
+        case .messagesAcknowledged(let reader, let through, let gone): isUser(reader) && max(through, gone) <= last
         case .tombstonesCollected(let owner, let through): isUser(owner) && through <= last
         }
     }

@@ -50,6 +50,15 @@ final class PreparedStatement {
         }
     }
 
+    /// Binds bytes twice, and runs.
+    func run(blobs first: (parameter: Int32, bytes: [UInt8]), _ second: (parameter: Int32, bytes: [UInt8])) throws {
+        try first.bytes.withUnsafeBufferPointer { bytes in
+            let start = bytes.baseAddress ?? UnsafePointer(Self.empty)
+            sqlite3_bind_blob(statement, first.parameter, start, Int32(bytes.count), nil)
+            try run(second.parameter, blob: second.bytes)
+        }
+    }
+
     private func run(_ text: (parameter: Int32, text: String?)) throws {
         guard let value = text.text else {
             bindNull(text.parameter)

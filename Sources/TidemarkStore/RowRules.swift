@@ -119,6 +119,36 @@ extension StoreReader {
                         AND contact <= \(Limits.userMax))
                 """
         ),
+        // message
+        RowRule(
+            finding: "its reader, sender, stamp, id, kind or content is not valid",
+            rows: """
+                SELECT 'message ' || quote(stamp) || ' of account ' || quote(reader) FROM message
+                WHERE typeof(reader) <> 'integer' OR typeof(sender) <> 'integer' OR reader = sender
+                    OR typeof(stamp) <> 'integer' OR stamp NOT \(stamps)
+                    OR typeof(id) <> 'blob' OR length(id) <> \(MessageID.byteCount)
+                    OR typeof(kind) <> 'integer' OR kind NOT BETWEEN 0 AND \(UInt32.max)
+                    OR typeof(content) <> 'blob' OR length(content) > \(Limits.messageBytesMax)
+                    OR typeof(unheard) NOT IN ('integer', 'null')
+                    OR (unheard IS NOT NULL AND (length(content) > 0
+                        OR unheard NOT BETWEEN 0 AND \(Limits.messageBytesMax)))
+                """
+        ),
+        RowRule(
+            finding: "has messages, but is not there",
+            rows: """
+                SELECT 'account ' || quote(reader) FROM (
+                    SELECT reader FROM message UNION SELECT reader FROM mailbox)
+                WHERE reader NOT IN (SELECT id FROM account)
+                """
+        ),
+        RowRule(
+            finding: "its acknowledged stamp is not valid",
+            rows: """
+                SELECT 'mailbox of account ' || reader FROM mailbox
+                WHERE typeof(acknowledged) <> 'integer' OR acknowledged NOT \(stamps)
+                """
+        ),
         // all of them
         RowRule(
             finding: "is the stamp of more than one change",

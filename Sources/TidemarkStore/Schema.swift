@@ -4,7 +4,7 @@
 import GRDB
 
 enum Schema {
-    static let version = 5
+    static let version = 6
     /// "TDMK", so that `file` and a wrong path can be told apart.
     static let applicationID: Int32 = 0x5444_4D4B
 
@@ -59,6 +59,7 @@ enum Schema {
             PRIMARY KEY (owner, contact)
         ) WITHOUT ROWID;
         \(aside)
+        \(message)
         \(kept)
         """
 
@@ -72,6 +73,23 @@ enum Schema {
             profile BLOB,                        -- of a block: what the user may still see; Change.swift has the layout
             PRIMARY KEY (owner, user)
         ) WITHOUT ROWID;
+        """
+
+    private static let message = """
+        CREATE TABLE message(
+            reader INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            sender INTEGER NOT NULL,
+            id BLOB NOT NULL,                    -- the sender's own, 16 bytes
+            kind INTEGER NOT NULL,
+            content BLOB NOT NULL,
+            unheard INTEGER,                     -- of one whose sender is blocked: the length of its content, which is nowhere
+            PRIMARY KEY (reader, stamp)
+        ) WITHOUT ROWID;
+        CREATE TABLE mailbox(
+            reader INTEGER PRIMARY KEY,
+            acknowledged INTEGER NOT NULL        -- the reader has its messages up to here
+        );
         """
 
     private static let kept = """
@@ -143,6 +161,7 @@ enum Schema {
         ALTER TABLE entry ADD COLUMN name TEXT;
         \(aside)
         """,
+        message,
     ]
 
     /// Makes the tables in an empty file, and brings those of an older version up to this one. In one transaction.

@@ -25,12 +25,20 @@ enum StateChunk: Sendable {
         var entries: [Directory.StoredEntry]
     }
 
+    /// What is kept for a reader, by stamp.
+    struct Mailbox: Sendable {
+        var reader: UserID
+        var acknowledged: Stamp
+        var messages: [Directory.StoredMessage]
+    }
+
     case accounts([Account])
     /// When each account that is gone, and that an entry may still name, was deleted; and the highest id that any account
     /// had when those were forgotten that no entry names. Once, after the accounts.
     case deleted([UserID: Stamp], newestUser: UserID)
     /// Requests and blocks, each owner's by their stamps.
     case asides([Directory.StoredAside])
+    case mailboxes([Mailbox])
     case rosters([Roster])
 }
 
@@ -51,6 +59,7 @@ struct StateReader {
         try reader.readAccounts(emit)
         try emit(.deleted(try reader.deleted(), newestUser: try reader.newestUser()))
         try reader.readAsides(emit)
+        try reader.readMessages(emit)
         try reader.readRosters(emit)
     }
 
@@ -161,6 +170,24 @@ struct StateReader {
             }
         }
         if !chunk.isEmpty { try emit(.asides(chunk)) }
+    }
+
+    // MARK: messages
+
+    private func readMessages(_ emit: (StateChunk) throws -> Void) throws {
+        var rows = try MessageRows(tail, db)
+        var chunk: [StateChunk.Mailbox] = []
+        var count = 0
+        while let mailbox = try rows.take() {
+            count += mailbox.messages.count
+            chunk.append(mailbox)
+            if count >= Self.chunkRows {
+                try emit(.mailboxes(chunk))
+                chunk.removeAll(keepingCapacity: true)
+                count = 0
+            }
+        }
+        if !chunk.isEmpty { try emit(.mailboxes(chunk)) }
     }
 
     // MARK: rosters

@@ -22,6 +22,10 @@ final class StateStatements {
     private let clearRequest: PreparedStatement
     private let deleteAsides: PreparedStatement
     private let collectAsides: PreparedStatement
+    private let insertMessage: PreparedStatement
+    private let dropMessages: PreparedStatement
+    private let setAcknowledged: PreparedStatement
+    private let deleteMailbox: PreparedStatement
     private let deleteSomeEntries: PreparedStatement
     private let deleteFields: PreparedStatement
     private let deleteAccountRow: PreparedStatement
@@ -101,6 +105,30 @@ final class StateStatements {
             db,
             "DELETE FROM aside WHERE owner = ? AND kind = \(AsideKind.gone.rawValue) AND stamp <= ?"
         )
+        insertMessage = try PreparedStatement(
+            db,
+            """
+            INSERT INTO message (reader, stamp, sender, id, kind, content, unheard) VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO NOTHING
+            """
+        )
+        dropMessages = try PreparedStatement(
+            db,
+            """
+            DELETE FROM message WHERE reader = ?1 AND stamp IN (
+                SELECT stamp FROM message
+                WHERE reader = ?1 AND stamp <= max(?2, ?3) AND (stamp <= ?2 OR unheard IS NOT NULL)
+                ORDER BY stamp LIMIT ?4)
+            """
+        )
+        setAcknowledged = try PreparedStatement(
+            db,
+            """
+            INSERT INTO mailbox (reader, acknowledged) VALUES (?, ?)
+            ON CONFLICT DO UPDATE SET acknowledged = max(acknowledged, excluded.acknowledged)
+            """
+        )
+        deleteMailbox = try PreparedStatement(db, "DELETE FROM mailbox WHERE reader = ?")
         deleteSomeEntries = try PreparedStatement(
             db,
             """
@@ -225,6 +253,33 @@ final class StateStatements {
         try setAside.run(blob: (6, profile), text: (5, aside.note.isEmpty ? nil : aside.note))
     }
 
+    func insert(_ message: Directory.StoredMessage, of reader: UserID) throws {
+        insertMessage.bind(1, reader)
+        insertMessage.bind(2, message.stamp)
+        insertMessage.bind(3, message.sender)
+        insertMessage.bind(5, Int64(message.kind.rawValue))
+        if let bytes = message.unheardBytes { insertMessage.bind(7, Int64(bytes)) } else { insertMessage.bindNull(7) }
+        var id = ByteWriter(capacity: MessageID.byteCount)
+        message.id.encode(into: &id)
+        try insertMessage.run(blobs: (4, id.array), (6, message.content))
+    }
+
+    /// The oldest `max` of what goes of a reader's messages. Returns how many went.
+    func drop(_ drop: FoldBatch.Drop, of reader: UserID, max: Int) throws -> Int {
+        dropMessages.bind(1, reader)
+        dropMessages.bind(2, drop.gone)
+        dropMessages.bind(3, drop.acknowledged)
+        dropMessages.bind(4, Int64(max))
+        try dropMessages.run()
+        return Int(sqlite3_changes(connection))
+    }
+
+    func setAcknowledged(_ stamp: Stamp, by reader: UserID) throws {
+        setAcknowledged.bind(1, reader)
+        setAcknowledged.bind(2, stamp)
+        try setAcknowledged.run()
+    }
+
     /// Returns how many went.
     func deleteEntries(of owner: UserID, max: Int) throws -> Int {
         deleteSomeEntries.bind(1, owner)
@@ -238,6 +293,8 @@ final class StateStatements {
         try deleteFields.run()
         deleteAsides.bind(1, user)
         try deleteAsides.run()
+        deleteMailbox.bind(1, user)
+        try deleteMailbox.run()
         deleteAccountRow.bind(1, user)
         try deleteAccountRow.run()
         insertDeleted.bind(1, user)

@@ -64,6 +64,11 @@ public enum Limits {
         user > userMax + 1 && user <= userMax + UInt64(rosterEntriesMax) ? Int(user - userMax - 1) : nil
     }
 
+    /// One message's content.
+    public static let messageBytesMax = 8192
+    /// Messages that a server keeps for one user.
+    public static let messagesMax = 65_536
+
     /// A sync page, when the client names no size, and the bounds of what it may name. A page may exceed its size by one
     /// large item, if it is the page's only one, and by what ends it.
     public static let pageBytesDefault = 65_536

@@ -23,10 +23,17 @@ public enum Message: Equatable, Sendable {
     case blockSetOK(WriteOK)
     case presenceSet(PresenceSet)
     case presenceSetOK
+    case messageSend(MessageSend)
+    case messageSendOK(WriteOK)
+    case messageFetch(MessageFetch)
+    case messagePage(MessagePage)
+    case messageAcknowledge(MessageAcknowledge)
+    case messageAcknowledgeOK(MessageAcknowledgeOK)
     case adminBackup(AdminBackup)
     case adminBackupOK(AdminBackupOK)
     case pushDelta(PushDelta)
     case pushPresence(PushPresence)
+    case pushMessages(PushMessages)
     case goAway(GoAway)
     case error(ErrorMessage)
 
@@ -54,10 +61,17 @@ public enum Message: Equatable, Sendable {
         case .blockSetOK: .blockSetOK
         case .presenceSet: .presenceSet
         case .presenceSetOK: .presenceSetOK
+        case .messageSend: .messageSend
+        case .messageSendOK: .messageSendOK
+        case .messageFetch: .messageFetch
+        case .messagePage: .messagePage
+        case .messageAcknowledge: .messageAcknowledge
+        case .messageAcknowledgeOK: .messageAcknowledgeOK
         case .adminBackup: .adminBackup
         case .adminBackupOK: .adminBackupOK
         case .pushDelta: .pushDelta
         case .pushPresence: .pushPresence
+        case .pushMessages: .pushMessages
         case .goAway: .goAway
         case .error: .error
         }
@@ -91,10 +105,17 @@ public enum Message: Equatable, Sendable {
         case .presenceSetOK:
             try reader.finish()
             self = .presenceSetOK
+        case .messageSend: self = .messageSend(try MessageSend(decoding: &reader))
+        case .messageSendOK: self = .messageSendOK(try WriteOK(decoding: &reader))
+        case .messageFetch: self = .messageFetch(try MessageFetch(decoding: &reader))
+        case .messagePage: self = .messagePage(try MessagePage(decoding: &reader))
+        case .messageAcknowledge: self = .messageAcknowledge(try MessageAcknowledge(decoding: &reader))
+        case .messageAcknowledgeOK: self = .messageAcknowledgeOK(try MessageAcknowledgeOK(decoding: &reader))
         case .adminBackup: self = .adminBackup(try AdminBackup(decoding: &reader))
         case .adminBackupOK: self = .adminBackupOK(try AdminBackupOK(decoding: &reader))
         case .pushDelta: self = .pushDelta(try PushDelta(decoding: &reader))
         case .pushPresence: self = .pushPresence(try PushPresence(decoding: &reader))
+        case .pushMessages: self = .pushMessages(try PushMessages(decoding: &reader))
         case .goAway: self = .goAway(try GoAway(decoding: &reader))
         case .error: self = .error(try ErrorMessage(decoding: &reader))
         default: return nil
@@ -112,7 +133,7 @@ public enum Message: Equatable, Sendable {
         case .ping(let message), .pong(let message): message.encode(into: &writer)
         case .profileSet(let message): message.encode(into: &writer)
         case .profileSetOK(let message), .rosterRemoveOK(let message), .rosterAnnotateOK(let message),
-            .rosterAnswerOK(let message), .blockSetOK(let message):
+            .rosterAnswerOK(let message), .blockSetOK(let message), .messageSendOK(let message):
             message.encode(into: &writer)
         case .rosterAdd(let message): message.encode(into: &writer)
         case .rosterAddOK(let message): message.encode(into: &writer)
@@ -122,10 +143,16 @@ public enum Message: Equatable, Sendable {
         case .blockSet(let message): message.encode(into: &writer)
         case .presenceSet(let message): message.encode(into: &writer)
         case .presenceSetOK: break
+        case .messageSend(let message): message.encode(into: &writer)
+        case .messageFetch(let message): message.encode(into: &writer)
+        case .messagePage(let message): message.encode(into: &writer)
+        case .messageAcknowledge(let message): message.encode(into: &writer)
+        case .messageAcknowledgeOK(let message): message.encode(into: &writer)
         case .adminBackup(let message): message.encode(into: &writer)
         case .adminBackupOK(let message): message.encode(into: &writer)
         case .pushDelta(let message): message.encode(into: &writer)
         case .pushPresence(let message): message.encode(into: &writer)
+        case .pushMessages(let message): message.encode(into: &writer)
         case .goAway(let message): message.encode(into: &writer)
         case .error(let message): message.encode(into: &writer)
         }

@@ -87,8 +87,9 @@ public enum MessageType: UInt8, CaseIterable, Sendable {
         case .hello, .helloOK, .authenticate, .authenticateOK, .sync, .syncPage, .ping, .pong,
             .profileSet, .profileSetOK, .rosterAdd, .rosterAddOK, .rosterRemove, .rosterRemoveOK,
             .rosterAnnotate, .rosterAnnotateOK, .rosterAnswer, .rosterAnswerOK, .blockSet, .blockSetOK,
-            .presenceSet, .presenceSetOK, .adminBackup, .adminBackupOK,
-            .pushDelta, .pushPresence, .goAway, .error:
+            .presenceSet, .presenceSetOK, .messageSend, .messageSendOK, .messageFetch, .messagePage,
+            .messageAcknowledge, .messageAcknowledgeOK, .adminBackup, .adminBackupOK,
+            .pushDelta, .pushPresence, .pushMessages, .goAway, .error:
             true
         default:
             false

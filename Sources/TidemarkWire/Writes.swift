@@ -9,6 +9,8 @@ public enum Write: Equatable, Sendable {
     case rosterAnnotate(RosterAnnotate)
     case rosterAnswer(RosterAnswer)
     case blockSet(BlockSet)
+    case messageSend(MessageSend)
+    case messageAcknowledge(MessageAcknowledge)
 }
 
 /// Changes the session's own profile: the named fields, and no others.

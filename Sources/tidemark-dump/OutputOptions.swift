@@ -22,7 +22,12 @@ struct OutputOptions: ParsableArguments {
     @Flag(help: "Times in UTC.")
     var utc = false
 
-    @Flag(help: "Do not leave out what would let another log in: tickets' tags, SCRAM messages, password hashes.")
+    @Flag(
+        help: """
+            Do not leave out what would let another log in (tickets' tags, SCRAM messages, password hashes), nor what users write \
+            to each other.
+            """
+    )
     var secrets = false
 
     @Option(name: .customLong("count"), help: ArgumentHelp("Stop after so many messages.", valueName: "n"))

@@ -2,7 +2,9 @@ import ArgumentParser
 import Configuration
 import Foundation
 import Logging
+import TidemarkDirectory
 import TidemarkServer
+import TidemarkWire
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -188,6 +190,36 @@ struct Serve: AsyncParsableCommand {
     )
     var tombstoneDays: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            So many messages may wait for a user, a quarter of them from one sender; who sends more is told to try later \
+            (default: \(MessageBounds.defaultCount); 1 to \(Limits.messagesMax)).
+            """,
+            valueName: "count"
+        )
+    )
+    var messagesPerUser: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            And so many kibibytes of them (default: \(MessageBounds.defaultBytes >> 10); \
+            \(ServerConfiguration.messageKilobytesLeast) to \(ServerConfiguration.messageKilobytesLimit)).
+            """,
+            valueName: "KiB"
+        )
+    )
+    var messageKBPerUser: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Delete a message after so long, read or not (default: \(ServerConfiguration.defaultMessageDays); 1 to 36500).",
+            valueName: "days"
+        )
+    )
+    var messageDays: Int?
+
     @Flag(
         help: """
             The clock is right, although it is more than a day ahead of the newest change: collect what is old by it. For \
@@ -217,6 +249,9 @@ struct Serve: AsyncParsableCommand {
         if let rosterPolicy { flags[.rosterPolicy] = .string(rosterPolicy) }
         if let popularFollowers { flags[.popularFollowers] = .int(popularFollowers) }
         if let tombstoneDays { flags[.tombstoneDays] = .int(tombstoneDays) }
+        if let messagesPerUser { flags[.messagesPerUser] = .int(messagesPerUser) }
+        if let messageKBPerUser { flags[.messageKBPerUser] = .int(messageKBPerUser) }
+        if let messageDays { flags[.messageDays] = .int(messageDays) }
         let settings = try ServeSettings(try await place.settings(flags))
         if showConfig {
             print(settings.table)

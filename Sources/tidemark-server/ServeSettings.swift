@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import TidemarkDirectory
 import TidemarkServer
+import TidemarkWire
 
 /// What `serve` is to do, checked.
 struct ServeSettings {
@@ -22,6 +23,9 @@ struct ServeSettings {
     var rosterPolicy: Setting<RosterPolicy>
     var popularFollowers: Setting<Int>
     var tombstoneDays: Setting<Int>
+    var messagesPerUser: Setting<Int>
+    var messageKBPerUser: Setting<Int>
+    var messageDays: Setting<Int>
 
     init(_ settings: Settings) throws {
         data = try settings.dataDirectory()
@@ -81,6 +85,21 @@ struct ServeSettings {
             in: 1...36_500,
             default: ServerConfiguration.defaultTombstoneDays
         )
+        messagesPerUser = try settings.number(
+            .messagesPerUser,
+            in: 1...Limits.messagesMax,
+            default: MessageBounds.defaultCount
+        )
+        messageKBPerUser = try settings.number(
+            .messageKBPerUser,
+            in: ServerConfiguration.messageKilobytesLeast...ServerConfiguration.messageKilobytesLimit,
+            default: MessageBounds.defaultBytes >> 10
+        )
+        messageDays = try settings.number(
+            .messageDays,
+            in: 1...36_500,
+            default: ServerConfiguration.defaultMessageDays
+        )
         unix = try settings.text(.unix).map { Setting(value: .unix(path: $0.value), origin: $0.origin) }
         if let given = try settings.texts(.listen) {
             listen = Setting(value: [], origin: given.origin)
@@ -137,6 +156,9 @@ struct ServeSettings {
             row(.rosterPolicy, rosterPolicy.value.rawValue, rosterPolicy.origin),
             row(.popularFollowers, popularFollowers.value, popularFollowers.origin),
             row(.tombstoneDays, tombstoneDays.value, tombstoneDays.origin),
+            row(.messagesPerUser, messagesPerUser.value, messagesPerUser.origin),
+            row(.messageKBPerUser, messageKBPerUser.value, messageKBPerUser.origin),
+            row(.messageDays, messageDays.value, messageDays.origin),
         ].joined(separator: "\n")
     }
 }

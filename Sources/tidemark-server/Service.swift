@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Logging
+import TidemarkDirectory
 import TidemarkRecording
 import TidemarkServer
 
@@ -54,6 +55,11 @@ struct Service {
         configuration.rosterPolicy = settings.rosterPolicy.value
         configuration.popularFollowers = settings.popularFollowers.value
         configuration.tombstoneRetention = .seconds(settings.tombstoneDays.value * 86_400)
+        configuration.messageBounds = MessageBounds(
+            count: settings.messagesPerUser.value,
+            bytes: settings.messageKBPerUser.value << 10
+        )
+        configuration.messageRetention = .seconds(settings.messageDays.value * 86_400)
         defer { configuration.recorder?.finish() }
 
         // Drawn on this thread: `Server` says so.

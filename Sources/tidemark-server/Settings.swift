@@ -27,6 +27,9 @@ enum Key: String, CaseIterable {
     case rosterPolicy = "roster-policy"
     case popularFollowers = "popular-followers"
     case tombstoneDays = "tombstone-days"
+    case messagesPerUser = "messages-per-user"
+    case messageKBPerUser = "message-kb-per-user"
+    case messageDays = "message-days"
 }
 
 struct ConfigurationError: Error, CustomStringConvertible {

@@ -27,7 +27,8 @@ struct Tidemark: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Login.self, SyncCommand.self, Contacts.self, Profile.self, ContactCommand.self, Presence.self, Watch.self,
+            Login.self, SyncCommand.self, Contacts.self, Profile.self, ContactCommand.self, MessageCommand.self,
+            Presence.self, Watch.self,
         ]
     )
 }

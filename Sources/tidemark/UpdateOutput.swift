@@ -18,6 +18,10 @@ struct UpdateOutput {
             changes.forEach(show)
         case .presence(let contacts):
             contacts.forEach(show)
+        case .messages(let messages):
+            for message in messages {
+                if json { Output.json(JSONMessage(message, event: "message")) } else { line(message.line) }
+            }
         }
     }
 

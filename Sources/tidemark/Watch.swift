@@ -8,7 +8,7 @@ struct Watch: AsyncParsableCommand {
         abstract: "Show what changes, as it happens, until interrupted.",
         discussion: """
             Brings the address book up to date and keeps it so: the server tells of changes without being asked. Prints \
-            who has changed what, and who comes and goes. A lost connection is made again, after pauses that grow to a \
+            who has changed what, who comes and goes, and messages. A lost connection is made again, after pauses that grow to a \
             minute; what the server refuses for good ends the command.
 
             EXAMPLE
@@ -18,7 +18,7 @@ struct Watch: AsyncParsableCommand {
             JSON
               One object a line. event: synced (all else as of `sync`), changed (kind: contact, patch, removed or own; \
             number; user and name, where the book knows them; fields and binary_fields: what is new, removed: names of \
-            fields that are gone) or presence (user, name, state).
+            fields that are gone), presence (user, name, state) or message (as of `message list`).
             """
     )
 

@@ -105,9 +105,9 @@ private let ticket = Credentials.ticket([1, 2, 3])
             violation: .unexpectedReply(type: 0x41, request: 0)
         ),
         Garbage(
-            testDescription: "a push that is laid out",
-            bytes: [0, 0, 0, 0x42, 0, 0],
-            violation: .unknownType(0x42)
+            testDescription: "a message that is laid out",
+            bytes: [0, 0, 0, 0x83, 0, 0],
+            violation: .unknownType(0x83)
         ),
         Garbage(
             testDescription: "a body that ends early",

@@ -259,6 +259,77 @@ import TidemarkWire
         )
     }
 
+    @Test("messages are sent to contacts, fetched and shown, and what would move the cursor is not obeyed")
+    func messages() async throws {
+        let seen = Mutex<[Message]>([])
+        let program = try Program()
+        var table = Self.table
+        table.setAside(.request(user: 201, name: "ann"))
+        let token = [UInt8](repeating: 7, count: 16)
+        let items = [
+            MessagePage.Item(
+                stamp: 1_795_000_000_000_000,
+                sender: 100,
+                id: MessageID(low: 1, high: 2),
+                kind: .text,
+                content: Array("one\ntwo \u{1B}[2J".utf8)
+            ),
+            MessagePage.Item(
+                stamp: 1_795_000_001_000_000,
+                sender: 999,
+                id: MessageID(low: 3, high: 4),
+                kind: MessageKind(rawValue: 9),
+                content: [0, 255]
+            ),
+        ]
+        let script = Self.serving(table) { message in
+            seen.withLock { $0.append(message) }
+            switch message {
+            case .messageSend(let send):
+                return send.content == Array("full".utf8)
+                    ? .error(ErrorMessage(.limitExceeded, detail: "too many")) : .messageSendOK(WriteOK(stamp: 11))
+            case .messageFetch(let fetch):
+                let isFirst = fetch.token.isEmpty
+                return .messagePage(
+                    MessagePage(token: token, waiting: isFirst ? 2 : 0, left: 0, messages: isFirst ? items : [])
+                )
+            case .messageAcknowledge: return .messageAcknowledgeOK(MessageAcknowledgeOK(waiting: 0))
+            default: return nil
+            }
+        }
+        let id = "000102030405060708090a0b0c0d0e0f"
+        try await FakeServer.run(script) { (address) async throws in
+            #expect(try await program.run("login", "--server", "\(address)", "--trusted-user", "owner").status == 0)
+            #expect(
+                try await program.run("message", "send", "user100", "hi", "--id", id).output == "sent to user100\n"
+            )
+            #expect(try await program.run("message", "send", "user101", "hi", "--json").json["user"] as? Int == 101)
+            #expect(try await program.run("message", "send", "user100", "full").status == 1)
+            #expect(try await program.run("message", "send", "nobody", "hi").status == 66)
+            #expect(try await program.run("message", "send", "user100", "").status == 64)
+            let list = try await program.run("message", "list").output
+            #expect(
+                list
+                    == "2026-11-18T11:06:40Z a: one\n    two \u{241B}[2J\n2026-11-18T11:06:41Z user 999: 2 bytes of kind 9\n"
+                    + "2 messages, 2 new\n"
+            )
+            let json = try await program.run("message", "list", "--count", "1", "--json").json
+            #expect(json["new"] as? Int == 0)
+            let message = (json["messages"] as? [[String: Any]])?.first
+            #expect(message?["user"] as? Int == 999 && message?["kind"] as? Int == 9)
+            #expect(message?["bytes"] as? String == "AP8=" && message?["text"] == nil && message?["name"] == nil)
+            #expect(message?["id"] as? String == "03000000000000000400000000000000")
+        }
+        let said = seen.withLock { $0 }
+        guard case .messageSend(let first) = said.first else {
+            Issue.record("nothing was sent")
+            return
+        }
+        #expect(first.reader == 100 && first.content == Array("hi".utf8))
+        #expect(first.id == MessageID(low: 0x0706_0504_0302_0100, high: 0x0F0E_0D0C_0B0A_0908))
+        #expect(said.filter { if case .messageAcknowledge = $0 { true } else { false } }.count == 1)
+    }
+
     @Test(
         "what is typed wrong is said before anything is sent, with exit code 64",
         arguments: [
@@ -268,7 +339,8 @@ import TidemarkWire
             ["login", "--mode", "local"], ["sync", "--ticket", "AQID", "--trusted-user", "a"],
             ["sync", "--ticket", "!!"], ["sync", "--server", "nohost", "--ticket", "AQID", "--book", "BOOK"],
             ["presence", "set", "asleep"], ["watch", "--count", "0"], ["watch", "--for", "0"],
-            ["sync", "--timeout", "0"],
+            ["sync", "--timeout", "0"], ["message", "send", "bob"], ["message", "send", "bob", "x", "--id", "12"],
+            ["message", "list", "--count", "0"],
         ]
     )
     func usage(_ arguments: [String]) async throws {

@@ -34,6 +34,9 @@ struct ModelDirectory {
     var entries: [UserID: [UserID: Entry]] = [:]
     var asides: [UserID: [UserID: Aside]] = [:]
     var horizons: [UserID: Stamp] = [:]
+    /// By reader, oldest first; those included that are not heard.
+    var messages: [UserID: [(stamp: Stamp, sender: UserID, id: MessageID, content: MessageContent)]] = [:]
+    var acknowledged: [UserID: Stamp] = [:]
     var published: Stamp = 0
 
     mutating func apply(_ change: Change, at stamp: Stamp) {
@@ -86,15 +89,38 @@ struct ModelDirectory {
             }
         case .accountDeleted(let user):
             (names[user], created[user], fields[user], entries[user], asides[user]) = (nil, nil, nil, nil, nil)
+            (messages[user], acknowledged[user]) = (nil, nil)
             for owner in entries.keys where entries[owner]![user]?.annotations != nil {
                 entries[owner]![user] = Entry(number: entries[owner]![user]!.number, stamp: stamp)
             }
+        case .messageSent(let reader, let sender, let id, _, let content, let gone):
+            messages[reader]?.removeAll { $0.stamp <= gone }
+            messages[reader, default: []].append((stamp, sender, id, content))
+        case .messagesAcknowledged(let reader, let through, let gone):
+            acknowledged[reader] = max(acknowledged[reader] ?? 0, through)
+            messages[reader]?.removeAll { $0.stamp <= gone || !$0.content.isHeard && $0.stamp <= acknowledged[reader]! }
         case .tombstonesCollected(let owner, let through):
             entries[owner] = entries[owner]?.filter { $0.value.annotations != nil || $0.value.stamp > through }
             asides[owner] = asides[owner]?.filter { $0.value.kind != .gone || $0.value.stamp > through }
             horizons[owner] = max(horizons[owner] ?? 0, through)
         }
     }
+
+    /// What the reader is told of later than `position`.
+    func heard(_ reader: UserID, after position: Stamp) -> [MessagePage.Item] {
+        (messages[reader] ?? []).compactMap { message in
+            guard message.stamp > position, case .heard(let bytes) = message.content else { return nil }
+            return MessagePage.Item(
+                stamp: message.stamp,
+                sender: message.sender,
+                id: message.id,
+                kind: .text,
+                content: bytes
+            )
+        }
+    }
+
+    func waiting(_ reader: UserID) -> Int { heard(reader, after: acknowledged[reader] ?? 0).count }
 
     func kind(_ owner: UserID, _ user: UserID) -> AsideKind { asides[owner]?[user]?.kind ?? .gone }
 
@@ -225,4 +251,8 @@ struct ModelDirectory {
             sum &+ (stamps ? Digest.term(user: item.0, stamp: item.1) : Digest.term(user: item.0))
         }
     }
+}
+
+extension MessageContent {
+    var isHeard: Bool { if case .heard = self { true } else { false } }
 }

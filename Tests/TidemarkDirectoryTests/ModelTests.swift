@@ -30,6 +30,8 @@ extension Directory {
         var hoarding = 0
         /// Contacts are asked, in so many of a hundred changes something is asked, answered, blocked or unblocked.
         var consent = 0
+        /// In so many of a hundred changes something is sent, acknowledged, or goes for its age.
+        var messages = 0
         /// The clock jumps ahead, up to so many microseconds, or not at all.
         var jump = 1_000
 
@@ -54,6 +56,16 @@ extension Directory {
                 collections: 4,
                 deletions: 1,
                 consent: 30
+            ),
+            Shape(
+                name: "who writes",
+                users: 8,
+                edits: 20,
+                removals: 5,
+                collections: 2,
+                deletions: 1,
+                consent: 10,
+                messages: 50
             ),
         ]
     }
@@ -119,6 +131,7 @@ extension Directory {
                 return gone.map { removal(owner, $0) }
             }
             if isNext(shape.consent) { return consent(owner) }
+            if isNext(shape.messages) { return message(owner) }
             return entry(owner)
         }
 
@@ -174,6 +187,33 @@ extension Directory {
                     number: known?.number ?? number,
                     annotations: Annotations(),
                     consent: .asked
+                )
+            }
+        }
+
+        private mutating func message(_ reader: UserID) -> Change? {
+            let sender = anybody()
+            guard sender != reader, model.names[sender] != nil else { return nil }
+            let known = (model.messages[reader] ?? []).map(\.stamp)
+            func some() -> Stamp { known.randomElement(using: &random) ?? 0 }
+            switch random.below(10) {
+            case 0: return .messagesAcknowledged(reader: reader, through: 0, gone: some())
+            case 1, 2:
+                let through = some()
+                return .messagesAcknowledged(
+                    reader: reader,
+                    through: through,
+                    gone: random.chance(50) ? 0 : min(through, some())
+                )
+            default:
+                let bytes = (0..<random.below(40)).map { _ in UInt8.random(in: 32...126, using: &random) }
+                return .messageSent(
+                    reader: reader,
+                    sender: sender,
+                    id: MessageID(low: random.next(), high: 7),
+                    kind: .text,
+                    random.chance(20) ? .unheard(bytes: bytes.count) : .heard(bytes),
+                    gone: random.chance(10) ? some() : 0
                 )
             }
         }
@@ -303,9 +343,36 @@ extension Directory {
         #expect(page.summary?.digest == model.digest(owner, stamps: hasStamps, asides: hasAsides), replay)
         let asides = hasAsides ? model.liveAsides(owner).count : 0
         #expect(page.summary?.items == UInt32(model.liveContacts(owner).count + 1 + asides), replay)
+        #expect(page.summary?.waitingMessages == UInt32(model.waiting(owner)), replay)
+        try compareMessages(&directory, &driver, owner, after: from, replay)
         let token = page.token.withUnsafeBytes { SyncToken($0) }
         #expect(token == SyncToken(settledAt: expected == .upToDate ? from : watermark, epoch: 9), replay)
         if expected == .upToDate { #expect(outcome.slotsRead == 0) }
+    }
+
+    /// Page by page, and in one.
+    private func compareMessages(
+        _ directory: inout ShardedDirectory,
+        _ driver: inout Driver,
+        _ owner: UserID,
+        after position: Stamp,
+        _ replay: Comment
+    ) throws {
+        let expected = driver.model.heard(owner, after: position)
+        let pageBytes = driver.random.chance(50) ? Limits.pageBytesMax : driver.random.below(300)
+        var found: [MessagePage.Item] = []
+        var reached = position
+        repeat {
+            let (page, outcome) = try directory.messages(owner, after: reached, pageBytesMax: pageBytes)
+            found += page.messages
+            #expect(Int(page.left) == expected.count - found.count && outcome.left == Int(page.left), replay)
+            #expect(Int(page.waiting) == driver.model.waiting(owner), replay)
+            #expect(!page.messages.isEmpty || page.left == 0, replay)
+            reached = outcome.position
+            let token = page.token.withUnsafeBytes { SyncToken($0) }
+            #expect(token == SyncToken(settledAt: max(position, found.last?.stamp ?? 0), epoch: 9), replay)
+        } while found.count < expected.count
+        #expect(found == expected, replay)
     }
 
     func replay(_ driver: Driver) -> String {

@@ -52,6 +52,24 @@ struct ShardedDirectory {
         return try directories[shard].page(user, sync)
     }
 
+    mutating func messages(
+        _ user: UserID,
+        after position: Stamp,
+        pageBytesMax: Int
+    ) throws -> (page: MessagePage, outcome: MessageOutcome) {
+        let shard = directories.map.shard(of: user)
+        advance(shard)
+        var writer = ByteWriter()
+        let outcome = directories[shard].writeMessages(
+            of: directories[shard].index(of: user)!,
+            after: position,
+            pageBytesMax: pageBytesMax,
+            into: &writer
+        )
+        var reader = ByteReader(writer.bytes)
+        return (try MessagePage(decoding: &reader), outcome)
+    }
+
     /// Answers behind what the writer has; false where the user is gone.
     mutating func write(_ user: UserID, _ syncs: [Sync], into writer: inout ByteWriter) -> Bool {
         let shard = directories.map.shard(of: user)
@@ -134,6 +152,7 @@ extension Change {
         case .entrySet(let owner, _, _, _, _), .namedEntrySet(let owner, _, _, _), .entryRemoved(let owner, _, _),
             .blockSet(let owner, _, _, _), .blockRemoved(let owner, _), .tombstonesCollected(let owner, _):
             owner
+        case .messageSent(let reader, _, _, _, _, _), .messagesAcknowledged(let reader, _, _): reader
         }
     }
 }

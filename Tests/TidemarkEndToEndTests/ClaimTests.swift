@@ -77,6 +77,11 @@ import TidemarkWire
         #expect(changed.contacts == 2)
         #expect(try await book.contact(user: 6)?.text(.fullName) == "Sixth")
         #expect(changed.online.map(\.user).sorted() == [2, 4])
+        // Messages as well, and nothing of those who have not changed.
+        try await second.addContact(.id(1))
+        _ = try await second.send("Hello", to: 1)
+        let messaged = try await server.visit(1, book)
+        #expect(messaged.answer == .upToDate && messaged.waitingMessages == 1)
         for connection in [second, fourth, stranger] { await connection.close() }
     }
 
@@ -177,7 +182,7 @@ import TidemarkWire
         ])
         let client = RawClient(port: server.port)
         client.send([.hello(Hello()), .authenticate(.ticket(server.ticket(1)))])
-        #expect(try client.frame().bytes == [5, 0, 0, 0x81, 1, 0, 1, 17, /* 600 s */ 0xD8, 4, 3])
+        #expect(try client.frame().bytes == [5, 0, 0, 0x81, 1, 0, 1, 17, /* 600 s */ 0xD8, 4, 7])
         #expect(try client.frame().bytes == [1, 0, 0, 0x82, 2, 0, /* user */ 1])
         // sync: no options, default page, no token
         client.send([3, 0, 0, 0x04, 3, 0, 0, 0, 0])
@@ -255,6 +260,14 @@ import TidemarkWire
         let report = try await server.visit(1, book)
         #expect(report.answer == .upToDate && report.contacts == 0 && report.removed == 0)
         #expect(report.online.map(\.user) == [7] && report.waitingMessages == 0)
+        // And its messages: it is told how many wait, and fetches them.
+        try await friend.addContact(.id(1))
+        _ = try await friend.send("On my way", to: 1)
+        let later = try await server.visit(1, book)
+        #expect(later.answer == .upToDate && later.contacts == 0 && later.waitingMessages == 1)
+        let messages = try await server.session(1) { try await $0.fetchMessages(into: book) }
+        #expect(messages.map(\.text) == ["On my way"])
+        #expect(try await server.visit(1, book).waitingMessages == 0)
         await friend.close()
     }
 }

@@ -280,7 +280,7 @@ import TidemarkWire
             as: .ticket(server.ticket(1)),
             configuration: TestServer.client
         )
-        #expect(connection.server.features == [.push, .consent])
+        #expect(connection.server.features == [.push, .consent, .messages])
         var updates = connection.updates(to: book, SyncSettings(stamps: stamps)).makeAsyncIterator()
         guard case .synced(let report)? = try await updates.next() else {
             Issue.record("a sync")

@@ -79,6 +79,35 @@ import TidemarkWire
             "UPDATE entry SET annotations = x'FF' WHERE owner = 1 AND contact = 2",
             "entry 1 -> 2: its annotations are not valid"
         ),
+        (
+            "INSERT INTO aside VALUES (1, 2, 7, 1000001, NULL, NULL)",
+            "request or block 1 -> 2: its kind, stamp, note or profile is not valid"
+        ),
+        (
+            "INSERT INTO aside VALUES (1, 2, 2, 1000001, NULL, NULL)",
+            "request or block 1 -> 2: its kind, stamp, note or profile is not valid"
+        ),
+        (
+            "INSERT INTO aside VALUES (77, 2, 0, 1000001, NULL, NULL)",
+            "request or block 77 -> 2: its owner is not there"
+        ),
+        (
+            "INSERT INTO message VALUES (1, 1000001, 2, x'00', 0, x'', NULL)",
+            "message 1000001 of account 1: its reader, sender, stamp, id, kind or content is not valid"
+        ),
+        (
+            "INSERT INTO message VALUES (1, 1000001, 1, zeroblob(16), 0, x'', NULL)",
+            "message 1000001 of account 1: its reader, sender, stamp, id, kind or content is not valid"
+        ),
+        (
+            "INSERT INTO message VALUES (1, 1000001, 2, zeroblob(16), 0, x'00', 5)",
+            "message 1000001 of account 1: its reader, sender, stamp, id, kind or content is not valid"
+        ),
+        (
+            "INSERT INTO message VALUES (77, 1000001, 2, zeroblob(16), 0, x'', NULL)",
+            "account 77: has messages, but is not there"
+        ),
+        ("INSERT INTO mailbox VALUES (1, 0)", "mailbox of account 1: its acknowledged stamp is not valid"),
         ("INSERT INTO log VALUES (2000000, 1999999, x'00')", "log row 2000000: its stamps or bytes are not valid"),
         ("INSERT INTO log VALUES (2000000, 2000000, x'FF')", "log row 2000000 is unreadable at byte 0"),
         (
@@ -94,7 +123,7 @@ import TidemarkWire
             "log row 2000001: begins before the row before it ends, or before what is folded"
         ),
         ("UPDATE epoch SET last = 1 << 50", "epoch 1: its number or its end is not valid"),
-        ("PRAGMA user_version = 9", "schema 9; this program knows 5"),
+        ("PRAGMA user_version = 9", "schema 9; this program knows 6"),
         ("PRAGMA application_id = 0", "it is not one of Tidemark's: application id 0"),
         ("DROP TABLE entry", "SQLite: no such table: entry"),
     ])

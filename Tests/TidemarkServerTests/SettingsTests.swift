@@ -29,6 +29,9 @@ import TidemarkServer
                 roster-policy = approval   (default)
                 popular-followers = 2048   (default)
                 tombstone-days = 90   (default)
+                messages-per-user = 1000   (default)
+                message-kb-per-user = 1024   (default)
+                message-days = 30   (default)
 
                 """
         )
@@ -44,7 +47,8 @@ import TidemarkServer
              "key-file": "/file.keys", "insecure": true, "log-level": "debug", "record": "/file.pcap",
              "loops": 3, "connections-max": 9, "idle-seconds": 0, "grace-seconds": 5,
              "devices-per-user": 2, "full-sync-mb": 9, "roster-policy": "open",
-             "popular-followers": 7, "tombstone-days": 30}
+             "popular-followers": 7, "tombstone-days": 30,
+             "messages-per-user": 5, "message-kb-per-user": 60, "message-days": 8}
             """
         )
         let environment = [
@@ -81,6 +85,9 @@ import TidemarkServer
                 roster-policy = open   (\(file): "roster-policy")
                 popular-followers = 8   (TIDEMARK_POPULAR_FOLLOWERS in the environment)
                 tombstone-days = 30   (\(file): "tombstone-days")
+                messages-per-user = 5   (\(file): "messages-per-user")
+                message-kb-per-user = 60   (\(file): "message-kb-per-user")
+                message-days = 8   (\(file): "message-days")
 
                 """
         )
@@ -100,7 +107,7 @@ import TidemarkServer
             "{\"lisen\": []}",
             ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level, record, "
                 + "loops, connections-max, connections-per-address, idle-seconds, grace-seconds, devices-per-user, full-sync-mb, "
-                + "roster-policy, popular-followers, tombstone-days"
+                + "roster-policy, popular-followers, tombstone-days, messages-per-user, message-kb-per-user, message-days"
         ),
         (
             "{\"roster-policy\": \"closed\"}",

@@ -55,7 +55,7 @@ extension SessionAction {
                             version: 1,
                             frameLog2: Limits.frameLog2Min,
                             idleSeconds: 60,
-                            features: [.push, .consent, .trusted]
+                            features: [.push, .consent, .messages, .trusted]
                         )
                     )
                 )

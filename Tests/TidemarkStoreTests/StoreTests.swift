@@ -83,6 +83,9 @@ extension Directory {
                     pages.append(Array(page[..<3]) + page[11...])
                 }
             }
+            var messages = ByteWriter()
+            _ = writeMessages(of: index, after: 0, pageBytesMax: Limits.pageBytesMax, into: &messages)
+            pages.append(Array(messages.array[..<2]) + messages.array[10...])
         }
         return pages
     }
@@ -111,6 +114,8 @@ struct ChangeSource {
     private var blocks: [UserID: Set<UserID>] = [:]
     /// What has to come first.
     private var due: [Change] = []
+    /// Stamps of what was published before the last round, at which messages may end.
+    private var ends: [Stamp] = [0]
     private var users: UserID = 0
     private var deleted: Set<UserID> = []
     private var freeNames: [String] = []
@@ -200,7 +205,9 @@ struct ChangeSource {
                 annotations: Annotations(),
                 consent: .approved
             )
-        case 64..<85:
+        case 64..<72:
+            return message(to: owner, from: contact)
+        case 72..<85:
             let known = entries[owner]?[contact]
             let isNew = known == nil || known!.removed != nil
             let number = known?.number ?? newNumber(owner)
@@ -236,9 +243,27 @@ struct ChangeSource {
     /// What was made so far has been applied: what is made next says what is there.
     mutating func follow(_ applied: inout Directory) {
         published = applied.published
+        ends.append(published)
         for user in 1...max(applied.newestUser, 1) {
             profiles[user] = applied.index(of: user).map { applied.fieldsToFreeze(of: $0) }
         }
+    }
+
+    private mutating func message(to reader: UserID, from sender: UserID) -> Change {
+        func end() -> Stamp { ends.randomElement(using: &random)! }
+        if random.chance(25) {
+            let through = random.chance(80) ? end() : 0
+            return .messagesAcknowledged(reader: reader, through: through, gone: random.chance(50) ? end() : 0)
+        }
+        let bytes = [UInt8](repeating: UInt8(ascii: "m"), count: random.chance(10) ? 3_000 : random.below(30))
+        return .messageSent(
+            reader: reader,
+            sender: sender,
+            id: MessageID(low: UInt64(random.below(1_000)), high: 0),
+            kind: .text,
+            random.chance(20) ? .unheard(bytes: bytes.count) : .heard(bytes),
+            gone: random.chance(20) ? end() : 0
+        )
     }
 
     private mutating func newNumber(_ owner: UserID) -> UInt32 {
@@ -439,7 +464,7 @@ struct ChangeSource {
         try again.close()
     }
 
-    @Test("a file of every released schema is brought up to this one", arguments: [1, 2, 3, 4])
+    @Test("a file of every released schema is brought up to this one", arguments: [1, 2, 3, 4, 5])
     func migration(version: Int) throws {
         let directory = try TestDirectory()
         try directory.sql {

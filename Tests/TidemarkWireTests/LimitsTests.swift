@@ -20,6 +20,7 @@ struct LimitsTests {
         ("rosterEntriesMax", Limits.rosterEntriesMax), ("userMax", Int(Limits.userMax)),
         ("requestsMax", Limits.requestsMax), ("blocksMax", Limits.blocksMax),
         ("tableItemsMax", Limits.tableItemsMax), ("noteBytesMax", Limits.noteBytesMax),
+        ("messageBytesMax", Limits.messageBytesMax), ("messagesMax", Limits.messagesMax),
         ("pageBytesDefault", Limits.pageBytesDefault),
         ("pageBytesMin", Limits.pageBytesMin), ("pageBytesMax", Limits.pageBytesMax),
         ("itemBytesMax", Limits.itemBytesMax), ("detailBytesMax", Limits.detailBytesMax),

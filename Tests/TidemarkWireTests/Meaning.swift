@@ -39,7 +39,7 @@ extension JSONValue {
                 "privateFields": .numbers(m.privateFields),
             ]
         case .profileSetOK(let m), .rosterRemoveOK(let m), .rosterAnnotateOK(let m), .rosterAnswerOK(let m),
-            .blockSetOK(let m):
+            .blockSetOK(let m), .messageSendOK(let m):
             members = ["stamp": .u64(m.stamp)]
         case .rosterAdd(let m):
             members = Self.members(of: m.annotations)
@@ -56,6 +56,20 @@ extension JSONValue {
             members = ["user": .u64(m.user), "isBlocked": .bool(m.isBlocked), "note": .string(m.note)]
         case .presenceSet(let m): members = ["wish": .name(m.wish)]
         case .presenceSetOK: members = [:]
+        case .messageSend(let m):
+            members = Self.members(id: m.id, kind: m.kind, m.content)
+            members["user"] = .u64(m.reader)
+        case .messageFetch(let m):
+            members = [
+                "options": .bits(UInt64(m.options.rawValue), ["subscribe"]), "pageBytes": .number(m.pageBytes),
+                "token": .hex(m.token.array),
+            ]
+        case .messagePage(let m): members = Self.members(of: m)
+        case .messageAcknowledge(let m): members = ["token": .hex(m.token)]
+        case .messageAcknowledgeOK(let m): members = ["waitingMessages": .number(Int(m.waiting))]
+        case .pushMessages(let m):
+            members = Self.members(of: m.page)
+            members["from"] = .hex(m.from)
         case .adminBackup(let m): members = ["path": .string(m.path)]
         case .adminBackupOK(let m): members = ["stamp": .u64(m.stamp), "bytes": .u64(m.bytes)]
         case .pushDelta(let m):
@@ -72,6 +86,25 @@ extension JSONValue {
         }
         members["type"] = .name(message.type)
         self = .object(members)
+    }
+
+    private static func members(id: MessageID, kind: MessageKind, _ content: [UInt8]) -> [String: JSONValue] {
+        var writer = ByteWriter()
+        id.encode(into: &writer)
+        return ["id": .hex(writer.array), "kind": .number(Int(kind.rawValue)), "content": .hex(content)]
+    }
+
+    private static func members(of page: MessagePage) -> [String: JSONValue] {
+        let messages = page.messages.map { message in
+            var members = members(id: message.id, kind: message.kind, message.content)
+            members["stamp"] = .u64(message.stamp)
+            members["user"] = .u64(message.sender)
+            return JSONValue.object(members)
+        }
+        return [
+            "token": .hex(page.token), "waitingMessages": .number(Int(page.waiting)), "left": .number(Int(page.left)),
+            "messages": .array(messages),
+        ]
     }
 
     private static func members(of error: ErrorMessage) -> [String: JSONValue] {

@@ -82,7 +82,7 @@ extension AddressBook {
 
 extension Contact {
     /// By name; where two names are equal but for case, in a fixed order.
-    fileprivate static func stored(
+    static func stored(
         in database: Database,
         where condition: String,
         _ arguments: StatementArguments

@@ -4,6 +4,7 @@
 //      own            the owner's profile        at most one row
 //      own_field      its details                field
 //      aside          a request or a block       user, kind, its name or note
+//      message        what was sent to the owner stamp, sender and its id, kind, content
 //      mark           where the book stands      exactly one row: owner, token, generation …
 //
 //  `seen` is the generation in which a row was last received; see BookPage. User numbers are 64 bits without a sign
@@ -12,7 +13,7 @@
 import GRDB
 
 enum BookSchema {
-    static let version = 2
+    static let version = 3
 
     /// Makes the tables in an empty file; brings those of an older book up to this version.
     /// - Throws: `BookError.newerSchema`.
@@ -21,7 +22,8 @@ enum BookSchema {
         guard found <= version else { throw BookError.newerSchema(found: found, known: version) }
         guard found < version else { return }
         if found == 0 { try database.execute(sql: tables) }
-        try database.execute(sql: asides)
+        if found < 2 { try database.execute(sql: asides) }
+        try database.execute(sql: messages)
         try database.execute(sql: "PRAGMA user_version = \(version)")
     }
 
@@ -35,6 +37,21 @@ enum BookSchema {
             seen INTEGER NOT NULL
         ) STRICT;
         ALTER TABLE mark ADD COLUMN asides INTEGER NOT NULL DEFAULT 0;
+        """
+
+    /// Since version 3.
+    private static let messages = """
+        CREATE TABLE message (
+            place INTEGER PRIMARY KEY,
+            stamp INTEGER NOT NULL,
+            sender INTEGER NOT NULL,
+            id BLOB NOT NULL,
+            kind INTEGER NOT NULL,
+            content BLOB NOT NULL
+        ) STRICT;
+        CREATE INDEX message_by_stamp ON message (stamp);
+        CREATE UNIQUE INDEX message_by_id ON message (sender, id);
+        ALTER TABLE mark ADD COLUMN messages BLOB NOT NULL DEFAULT x'';
         """
 
     private static let tables = """

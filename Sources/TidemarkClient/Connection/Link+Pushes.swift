@@ -11,6 +11,11 @@ import TidemarkWire
 enum Push: Equatable, Sendable {
     case delta(PushDelta)
     case presence(PushPresence)
+    case messages(PushMessages)
+    /// The server's no: messages are to be fetched again.
+    case messagesDue
+
+    var isMessages: Bool { if case .messages = self { true } else { false } }
 }
 
 struct PushQueue {
@@ -33,9 +38,9 @@ struct PushQueue {
         writer = nil
     }
 
-    /// A page brings all that these told of.
-    mutating func forget() {
-        pushes = []
+    /// A page brings all that these told of: those of messages, or the others.
+    mutating func forget(messages: Bool) {
+        pushes.removeAll { $0.isMessages == messages }
         release()
     }
 
@@ -50,6 +55,18 @@ struct PushQueue {
 extension Link {
     func follow() { state.withLock { $0.pushes.isFollowed = true } }
     var isFollowed: Bool { state.withLock { $0.pushes.isFollowed } }
+
+    /// Has whoever follows fetch messages again.
+    func interrupt() {
+        state.withLock { state in
+            if let reader = state.pushes.reader {
+                state.pushes.reader = nil
+                reader.resume(returning: .messagesDue)
+            } else {
+                state.pushes.pushes.append(.messagesDue)
+            }
+        }
+    }
 
     /// - Throws: `ProtocolViolation` where nobody has asked for pushes.
     func receive(_ push: Push, _ header: FrameHeader) async throws {

@@ -98,10 +98,15 @@ final class Link: Sendable {
             try await receive(.delta(delta), header)
         case .pushPresence(let presence):
             try await receive(.presence(presence), header)
+        case .pushMessages(let messages):
+            try await receive(.messages(messages), header)
         case .error(let error):
             try receive(error, request: header.request)
         case .syncPage:
-            state.withLock { $0.pushes.forget() }
+            state.withLock { $0.pushes.forget(messages: false) }
+            try slot(header.request, for: message.type).settle(.success(message))
+        case .messagePage:
+            state.withLock { $0.pushes.forget(messages: true) }
             try slot(header.request, for: message.type).settle(.success(message))
         default:
             try slot(header.request, for: message.type).settle(.success(message))

@@ -117,5 +117,5 @@ extension TidemarkConnection {
         return start.duration(to: clock.now)
     }
 
-    private func mismatched() -> Never { preconditionFailure("the link matches answers with requests") }
+    func mismatched() -> Never { preconditionFailure("the link matches answers with requests") }
 }

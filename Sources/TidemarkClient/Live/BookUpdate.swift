@@ -8,6 +8,8 @@ public enum BookUpdate: Equatable, Sendable {
     case changed([BookChange])
     /// These contacts are now seen so; one may be offline.
     case presence([OnlineContact])
+    /// These messages have come, oldest first.
+    case messages([ReceivedMessage])
 }
 
 /// A change of one contact, or of the own profile.

@@ -1,8 +1,8 @@
 //  A book that stays in step without asking:
 //
-//      sync, subscribe ──▶ last page ──▶ push ──▶ applied ──▶ push ──▶ …
-//          ▲                              │ it does not fit: the book has moved on, or is another
-//          └──────────────────────────────┘
+//      sync, subscribe ──▶ last page ──▶ messages ──▶ push ──▶ applied ──▶ push ──▶ …
+//          ▲                                            │ it does not fit: the book has moved on, or is another
+//          └────────────────────────────────────────────┘
 //
 //  A push is applied by the rules of a page, in one transaction with its token. Nothing is read ahead of whoever asks for the
 //  next update, but what one connection's inbox holds.
@@ -34,6 +34,8 @@ public struct BookUpdates: AsyncSequence, Sendable {
         private let settings: SyncSettings
         /// The book is to be synced first, and from where.
         private var due: SyncStart? = .token
+        /// Messages are to be fetched first.
+        private var messagesDue: Bool
         /// Of contacts that are not offline, by number.
         private var view: [UInt32: PresenceState] = [:]
 
@@ -41,6 +43,7 @@ public struct BookUpdates: AsyncSequence, Sendable {
             self.connection = connection
             self.book = book
             self.settings = settings
+            messagesDue = connection.server.features.contains(.messages)
         }
 
         public mutating func next() async throws -> BookUpdate? {
@@ -52,6 +55,11 @@ public struct BookUpdates: AsyncSequence, Sendable {
                     view = Dictionary(uniqueKeysWithValues: report.online.map { ($0.number, $0.state) })
                     return .synced(report)
                 }
+                if messagesDue {
+                    let messages = try await connection.fetchMessages(into: book)
+                    messagesDue = false
+                    if !messages.isEmpty { return .messages(messages) }
+                }
                 if let update = try await apply(try await connection.link.nextPush()) { return update }
             }
         }
@@ -61,6 +69,11 @@ public struct BookUpdates: AsyncSequence, Sendable {
             switch push {
             case .presence(let presence):
                 return try await apply(presence)
+            case .messages(let push):
+                return try await apply(push)
+            case .messagesDue:
+                messagesDue = true
+                return nil
             case .delta(let delta):
                 let asked = Sync(token: Sync.TokenBytes(delta.from), options: settings.detail)
                 let items = delta.page.items
@@ -80,6 +93,15 @@ public struct BookUpdates: AsyncSequence, Sendable {
                 }
                 return nil
             }
+        }
+
+        private mutating func apply(_ push: PushMessages) async throws -> BookUpdate? {
+            guard case .stored(let new) = try await book.apply(push.page, from: push.from) else {
+                messagesDue = true
+                return nil
+            }
+            await connection.acknowledge(push.page)
+            return new.isEmpty ? nil : .messages(new)
         }
 
         private func contacts(of items: [SyncItem]) async throws -> [UInt32: Contact] {

@@ -122,7 +122,7 @@ struct Facts: BodyVisitor, ~Copyable {
     @inline(__always)
     mutating func beginList(_ name: FieldName, count: Int, _ range: ByteRange) {
         switch name {
-        case .items: items = count
+        case .items, .messages: items = count
         case .groups: groups = count
         case .fields: fieldCount &+= count
         default: break

@@ -2,16 +2,21 @@ import TidemarkWire
 
 /// Of a session whose client is told of changes without asking.
 struct Live: BitwiseCopyable {
-    /// What the client has. Nil: it asks.
+    /// What the client has of its table. Nil: it asks.
     var cursor: SyncToken?
     /// Of the options of its sync.
     var detail: Sync.Options = []
+    /// Up to which stamp it has its messages. Nil: it asks.
+    var messages: Stamp?
     /// It has not read what it was sent; there may be more for it.
     var isBehind = false
     /// What it knows of presence is not what it should be: it is to be told all of it.
     var missesPresence = false
 
     static let none = Live()
+
+    /// Whether there is anything to be told.
+    var isLive: Bool { cursor != nil || messages != nil }
 }
 
 /// By the connection's slot in the event loop. Apart from the clients, so that a request does not go past it.

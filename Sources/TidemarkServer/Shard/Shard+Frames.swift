@@ -200,9 +200,30 @@ extension Shard {
             movePresence(of: clients[slot].user!, from: clients[slot].wish, to: wish)
             clients[slot].wish = wish
             send(.presenceSetOK, id, request)
+        case .fetch(let fetch):
+            answer(fetch, id, request)
         case .fail(let error):
             fail(id, request: request, error)
         }
+    }
+
+    /// With a token that this server never gave, from the first message on: the client knows those that it has.
+    private mutating func answer(_ fetch: MessageFetch, _ id: ConnectionID, _ request: UInt16) {
+        let slot = Int(id.slot)
+        let mark = scratch.beginFrame(.messagePage, request: request)
+        let asked = fetch.pageBytes == 0 ? Limits.pageBytesDefault : fetch.pageBytes
+        let outcome = directory.writeMessages(
+            of: clients[slot].user.unsafelyUnwrapped,
+            after: directory.messagePosition(of: fetch.token) ?? 0,
+            pageBytesMax: min(asked, clients[slot].session.pageBytesMax, Self.pageBytesMax),
+            into: &scratch
+        )
+        scratch.endFrame(mark)
+        follow(fetch, outcome, id)
+        counters.count(outcome)
+        // Each was looked at.
+        turnCost += outcome.left
+        endAnswer(id, from: mark)
     }
 
     mutating func answer(_ sync: borrowing Sync, _ id: ConnectionID, _ request: UInt16) {

@@ -23,23 +23,46 @@ extension Shard {
     mutating func follow(_ sync: borrowing Sync, _ outcome: SyncOutcome, _ id: ConnectionID) {
         let slot = Int(id.slot)
         guard sync.options.contains(.subscribe), outcome.isLast else {
-            if live[slot].cursor != nil { endLive(slot) }
+            if live[slot].cursor != nil { end(slot, keeping: live[slot].messages) }
             return
         }
         live[slot] = Live(
             cursor: outcome.token(directory.epochs.current),
-            detail: sync.options.intersection(.detail)
+            detail: sync.options.intersection(.detail),
+            messages: live[slot].messages,
+            // It may be so for messages, which the page does not bring.
+            isBehind: live[slot].isBehind
         )
+        watch(slot)
+    }
+
+    /// Messages were fetched. The same for them.
+    mutating func follow(_ fetch: MessageFetch, _ outcome: MessageOutcome, _ id: ConnectionID) {
+        let slot = Int(id.slot)
+        guard fetch.options.contains(.subscribe), outcome.isLast else {
+            guard live[slot].messages != nil else { return }
+            live[slot].messages = nil
+            if !live[slot].isLive { end(slot, keeping: nil) }
+            return
+        }
+        live[slot].messages = outcome.position
+        watch(slot)
+    }
+
+    private mutating func watch(_ slot: Int) {
         directory.watch(clients[slot].user.unsafelyUnwrapped)
         mailbox.wakesForPresence(true)
     }
 
-    mutating func endLive(_ slot: Int) {
-        guard live[slot].cursor != nil, let user = clients[slot].user else { return }
-        live[slot] = .none
+    mutating func endLive(_ slot: Int) { if live[slot].isLive { end(slot, keeping: nil) } }
+
+    private mutating func end(_ slot: Int, keeping messages: Stamp?) {
+        guard let user = clients[slot].user else { return }
+        live[slot] = Live(messages: messages, isBehind: messages != nil && live[slot].isBehind)
+        if messages != nil { return }
         var other = sessions.first(of: user)
         while other != SessionChains.end {
-            if live[Int(other)].cursor != nil { return }
+            if live[Int(other)].isLive { return }
             other = clients[Int(other)].nextSession
         }
         directory.unwatch(user)
@@ -67,7 +90,7 @@ extension Shard {
 
     /// Nil where the session is not live, or has yet to read what it was sent.
     private mutating func reader(_ slot: Int) -> ConnectionID? {
-        guard live[slot].cursor != nil, clients[slot].acceptsFrames, let id = clients.id(slot) else { return nil }
+        guard live[slot].isLive, clients[slot].acceptsFrames, let id = clients.id(slot) else { return nil }
         if loop.outputBytes(id) <= Self.pushUnreadMax { return id }
         live[slot].isBehind = true
         loop.reportDrained(id)
@@ -75,7 +98,9 @@ extension Shard {
     }
 
     private mutating func push(to slot: Int, _ user: AccountIndex) {
-        guard let id = reader(slot), pushDelta(to: slot, id, user), live[slot].missesPresence else { return }
+        guard let id = reader(slot) else { return }
+        pushMessages(to: slot, id, user)
+        guard live[slot].cursor != nil, pushDelta(to: slot, id, user), live[slot].missesPresence else { return }
         live[slot].missesPresence = false
         let mark = scratch.beginFrame(.pushPresence, request: 0)
         directory.writeWholePresence(of: user, into: &scratch)
@@ -83,6 +108,24 @@ extension Shard {
         turnCost += Self.pushCost
         counters.countPresencePush()
         endAnswer(id, from: mark)
+    }
+
+    private mutating func pushMessages(to slot: Int, _ id: ConnectionID, _ user: AccountIndex) {
+        guard let position = live[slot].messages else { return }
+        let mark = scratch.beginFrame(.pushMessages, request: 0)
+        let outcome = directory.writeMessagePush(
+            of: user,
+            after: position,
+            pageBytesMax: Self.pushBytesMax,
+            into: &scratch
+        )
+        guard let outcome else { return scratch.truncate(to: mark) }
+        scratch.endFrame(mark)
+        live[slot].messages = outcome.position
+        counters.countMessagePush(outcome)
+        turnCost += Self.pushCost
+        endAnswer(id, from: mark)
+        if !outcome.isLast { directory.noteNews(of: user) }
     }
 
     /// Returns whether the client has all of the table then.
@@ -120,7 +163,7 @@ extension Shard {
         var slot = sessions.first(of: user)
         while slot != SessionChains.end {
             let session = Int(slot)
-            if let id = reader(session), live[session].cursor?.form == .settled, !live[session].missesPresence {
+            if live[session].cursor?.form == .settled, !live[session].missesPresence, let id = reader(session) {
                 if recording != nil { recording!.sent(id, scratch.bytes) }
                 loop.send(id, scratch.bytes)
                 counters.countPresencePush()

@@ -45,7 +45,7 @@ extension Shard {
         for arrival in mail.arrivals {
             if let id = attach(arrival) { enter(id, as: arrival.user, arrival.request) }
         }
-        for answer in mail.answers { decide(answer) }
+        for write in mail.writes { decide(write) }
         for reply in mail.replies { tell(reply) }
     }
 

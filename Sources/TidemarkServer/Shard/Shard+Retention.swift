@@ -1,4 +1,4 @@
-// Old tombstones go.
+// Old tombstones go, and old messages.
 
 import Logging
 import TidemarkDirectory
@@ -17,19 +17,27 @@ extension Shard {
         conditions.tellOfAccepting(pauses: loop.statistics.acceptPauses, log)
         conditions.tellOfRefusals(admission, log)
         guard submissions.isEmpty, changeLog.hasRoom else { return }
-        let age = UInt64(configuration.tombstoneRetention.components.seconds) * 1_000_000
+        // Nothing for its age while the clock is not believed.
+        func through(_ retention: Duration) -> Stamp {
+            let age = UInt64(retention.components.seconds) * 1_000_000
+            return conditions.clockJump == nil ? min(now > age ? now - age : 0, directory.published) : 0
+        }
         let retention = TombstoneRetention(
-            // Nothing for its age while the clock is not believed.
-            through: conditions.clockJump == nil ? min(now > age ? now - age : 0, directory.published) : 0,
+            through: through(configuration.tombstoneRetention),
             ownerMax: configuration.tombstonesMax
         )
-        let changes = directory.collections(retention, from: &collectionCursor, accounts: Self.collectionAccounts)
+        let changes = directory.collections(
+            retention,
+            messagesThrough: through(configuration.messageRetention),
+            from: &collectionCursor,
+            accounts: Self.collectionAccounts
+        )
         guard !changes.isEmpty else { return }
         for change in changes.prefix(configuration.changeLog.groupMax) {
             acknowledgements.append(Acknowledgement())
             submissions.append(Submission(change: change, origin: index))
         }
-        log.info("collecting tombstones", metadata: ["owners": "\(submissions.count)"])
+        log.info("collecting old tombstones and messages", metadata: ["changes": "\(submissions.count)"])
         submit()
     }
 }

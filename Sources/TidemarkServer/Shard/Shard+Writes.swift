@@ -27,17 +27,47 @@ extension Shard {
         if submissions.count >= Self.handOverCount { submit() }
         if let error = reasonToWait { return fail(id, request: request, error) }
         let user = clients[Int(id.slot)].user!
-        guard case .rosterAnswer(let answer) = write else {
-            return perform(inFlight.decide(write, by: user, in: directory), write, id, request)
+        switch write {
+        case .rosterAnswer(let answer):
+            ask(.answer(answer), about: answer.user, from: user, write, id, request)
+        case .messageSend(let message):
+            if let refusal = inFlight.refusal(message, by: user, in: directory) {
+                return perform(refusal, write, id, request)
+            }
+            ask(.message(message), about: message.reader, from: user, write, id, request)
+        default:
+            perform(inFlight.decide(write, by: user, in: directory), write, id, request)
         }
-        let shard = team.map.shard(of: answer.user)
-        if shard == index {
-            return perform(inFlight.decide(answer, from: user, in: directory), write, id, request)
-        }
-        let question = ForwardedAnswer(answer: answer, from: user, shard: index, connection: id, request: request)
-        guard team.mailboxes[shard].put(question) else { return fail(id, request: request, waiting) }
+    }
+
+    /// Has the other user's shard decide, which may be this one.
+    private mutating func ask(
+        _ question: ForwardedWrite.Question,
+        about other: UserID,
+        from user: AccountIndex,
+        _ write: Write,
+        _ id: ConnectionID,
+        _ request: UInt16
+    ) {
+        let shard = team.map.shard(of: other)
+        if shard == index { return perform(decide(question, from: user), write, id, request) }
+        let forwarded = ForwardedWrite(
+            question: question,
+            from: user,
+            shard: index,
+            connection: id,
+            request: request
+        )
+        guard team.mailboxes[shard].put(forwarded) else { return fail(id, request: request, waiting) }
         clients[Int(id.slot)].writesOpen += 1
         forwardedOpen += 1
+    }
+
+    private mutating func decide(_ question: ForwardedWrite.Question, from user: AccountIndex) -> Decision {
+        switch question {
+        case .answer(let answer): inFlight.decide(answer, from: user, in: directory)
+        case .message(let message): inFlight.decide(message, from: user, in: directory)
+        }
     }
 
     private mutating func perform(_ decision: Decision, _ write: Write, _ id: ConnectionID, _ request: UInt16) {
@@ -91,27 +121,27 @@ extension Shard {
         acknowledgements.append(Acknowledgement(connection: id, request: request, reply: reply))
     }
 
-    // MARK: answers to the users of another shard
+    // MARK: what is asked by the users of another shard
 
     /// Decides it for another shard, whose client it is of.
-    mutating func decide(_ question: ForwardedAnswer) {
+    mutating func decide(_ write: ForwardedWrite) {
         func reply(_ message: Message) {
-            team.mailboxes[question.shard]
-                .put(ForwardedReply(message: message, connection: question.connection, request: question.request))
+            team.mailboxes[write.shard]
+                .put(ForwardedReply(message: message, connection: write.connection, request: write.request))
         }
         if submissions.count >= Self.handOverCount { submit() }
         if let error = reasonToWait { return reply(.error(error)) }
-        let decision = inFlight.decide(question.answer, from: question.from, in: directory)
+        let decision = decide(write.question, from: write.from)
         switch decision {
         case .refused(let error): return reply(.error(error))
         case .unchanged(let answer): return reply(answer.message(stamp: 0))
-        case .later: preconditionFailure("an answer waits for nothing")
+        case .later: preconditionFailure("neither answers nor messages wait for anything")
         case .unchangedBehind(let answer), .change(_, let answer):
             acknowledgements.append(
                 Acknowledgement(
-                    connection: question.connection,
-                    shard: question.shard,
-                    request: question.request,
+                    connection: write.connection,
+                    shard: write.shard,
+                    request: write.request,
                     reply: answer
                 )
             )

@@ -118,7 +118,10 @@ struct Shard: ~Copyable {
         configuration = common.configuration
         counters = common.counters.shard(index)
         draining = common.draining
-        inFlight = InFlight(policy: common.configuration.rosterPolicy)
+        inFlight = InFlight(
+            policy: common.configuration.rosterPolicy,
+            messages: common.configuration.messageBounds
+        )
         admission = common.admission
         log = common.log
         self.listening = listening

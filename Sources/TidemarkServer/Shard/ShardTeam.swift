@@ -37,9 +37,14 @@ struct Arrival: Sendable {
     var recorded: ShardRecording.Slot?
 }
 
-/// What a user answers to another shard's user, on its way to the shard that decides it.
-struct ForwardedAnswer: Sendable {
-    var answer: RosterAnswer
+/// What a user asks of another shard's user, on its way to the shard that decides it.
+struct ForwardedWrite: Sendable {
+    enum Question {
+        case answer(RosterAnswer)
+        case message(MessageSend)
+    }
+
+    var question: Question
     var from: AccountIndex
     /// Where the reply goes.
     var shard: Int
@@ -57,7 +62,7 @@ struct ForwardedReply: Sendable {
 final class ShardMailbox: Sendable {
     struct Mail {
         var arrivals: [Arrival] = []
-        var answers: [ForwardedAnswer] = []
+        var writes: [ForwardedWrite] = []
         var replies: [ForwardedReply] = []
         var presence: [AccountIndex: PresenceState] = [:]
     }
@@ -79,7 +84,7 @@ final class ShardMailbox: Sendable {
     func put(_ arrival: Arrival) -> Bool { put { $0.arrivals.append(arrival) } }
 
     /// The same.
-    func put(_ answer: ForwardedAnswer) -> Bool { put { $0.answers.append(answer) } }
+    func put(_ write: ForwardedWrite) -> Bool { put { $0.writes.append(write) } }
 
     /// Also where the shard is going: its client waits for it.
     func put(_ reply: ForwardedReply) { _ = put(evenIfClosed: true) { $0.replies.append(reply) } }

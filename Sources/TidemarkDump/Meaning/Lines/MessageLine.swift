@@ -6,7 +6,8 @@ import TidemarkWire
 extension LineBuffer {
     mutating func line(_ type: MessageType, _ facts: borrowing Facts, showsSecrets: Bool) {
         switch type {
-        case .sync: sync(facts)
+        case .sync: sync(facts, .syncOptions)
+        case .messageFetch: sync(facts, .fetchOptions)
         case .syncPage, .pushDelta: page(facts, isPush: type == .pushDelta)
         case .pushPresence:
             name(" ", .presenceScope, facts[.scope])
@@ -24,7 +25,8 @@ extension LineBuffer {
             byte(UInt8(ascii: " "))
             hex(payload)
         case .profileSet: profileSet(facts)
-        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK: stamp(facts)
+        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK, .messageSendOK:
+            stamp(facts)
         case .rosterAdd:
             userReference(facts)
             annotations(facts)
@@ -48,6 +50,21 @@ extension LineBuffer {
                 quoted(note)
             }
         case .presenceSet: name(" ", .wish, facts[.wish])
+        case .messageSend: messageSend(facts)
+        case .messagePage: messagePage(facts)
+        case .messageAcknowledge:
+            guard let token = facts.bytes(.token) else { break }
+            text(" token ")
+            self.token(token)
+        case .messageAcknowledgeOK:
+            number(" ", facts[.waitingMessages])
+            if facts[.waitingMessages] != nil { text(" waiting") }
+        case .pushMessages:
+            guard let token = facts.bytes(.from) else { break }
+            text(" from ")
+            self.token(token)
+            byte(UInt8(ascii: ","))
+            messagePage(facts)
         case .adminBackup:
             guard let path = facts.bytes(.path) else { break }
             byte(UInt8(ascii: " "))
@@ -198,11 +215,11 @@ extension LineBuffer {
         hex(UnsafeRawBufferPointer(rebasing: bytes[Ticket.signedBytes...]))
     }
 
-    private mutating func sync(_ facts: borrowing Facts) {
+    private mutating func sync(_ facts: borrowing Facts, _ options: BitVocabulary) {
         var before: StaticString = " "
-        if let options = facts[.options], options != 0 {
+        if let bits = facts[.options], bits != 0 {
             text(before)
-            bits(.syncOptions, options)
+            self.bits(options, bits)
             before = ", "
         }
         if let page = facts[.pageBytes], page != 0 {
@@ -216,6 +233,25 @@ extension LineBuffer {
         if token.count == 0 { return text("no token") }
         text("token ")
         self.token(token)
+    }
+
+    private mutating func messageSend(_ facts: borrowing Facts) {
+        number(" to user ", facts[.user])
+        number(", kind ", facts[.kind])
+        guard let content = facts.bytes(.content) else { return }
+        text(", ")
+        count(content.count, "byte")
+    }
+
+    private mutating func messagePage(_ facts: borrowing Facts) {
+        guard facts.bytes(.token) != nil else { return }
+        byte(UInt8(ascii: " "))
+        count(facts.items, "message")
+        number(", ", facts[.waitingMessages])
+        if facts[.waitingMessages] != nil { text(" waiting") }
+        guard let left = facts[.left], left > 0 else { return }
+        number(", ", left)
+        text(" left")
     }
 
     private mutating func page(_ facts: borrowing Facts, isPush: Bool) {

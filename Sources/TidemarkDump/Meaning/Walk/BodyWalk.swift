@@ -29,7 +29,7 @@ extension BodyVisitor where Self: ~Copyable {
         // Whatever is left is the payload: these have no extensions.
         case .ping, .pong: return try payload(&reader)
         case .profileSet: try profileSet(&reader)
-        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK:
+        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK, .messageSendOK:
             try stamp(.stamp, &reader)
         case .rosterAdd:
             try userReference(.contact, &reader)
@@ -63,6 +63,14 @@ extension BodyVisitor where Self: ~Copyable {
             guard PresenceSet.Wish(rawValue: wish) != nil else { throw DecodeError(.value, offset: 0) }
             value(.wish, .named(.wish, wish), ByteRange(0, 1))
         case .presenceSetOK: break
+        case .messageSend: try messageSend(&reader)
+        case .messageFetch: try messageFetch(&reader)
+        case .messagePage: try messagePage(&reader)
+        case .messageAcknowledge: try madeToken(.token, &reader)
+        case .messageAcknowledgeOK: try number(.waitingMessages, upTo: Limits.messagesMax, &reader)
+        case .pushMessages:
+            try madeToken(.from, &reader)
+            try messagePage(&reader)
         case .adminBackup: try text(.path, upTo: Limits.pathBytesMax, &reader)
         case .adminBackupOK:
             try stamp(.stamp, &reader)
@@ -123,6 +131,11 @@ extension BodyVisitor where Self: ~Copyable {
         guard options & ~0x1F == 0 else { throw DecodeError(.reserved, offset: 0) }
         value(.options, .bits(.syncOptions, UInt64(options)), ByteRange(0, 1))
         try number(.pageBytes, upTo: Limits.pageBytesMax, &reader)
+        try sentToken(&reader)
+    }
+
+    /// As a client sends it: perhaps none.
+    mutating func sentToken(_ reader: inout ByteReader) throws(DecodeError) {
         let begin = reader.offset
         let count = Int(try reader.u8())
         guard count <= Limits.tokenBytesMax else { throw DecodeError(.tooLong, offset: begin) }

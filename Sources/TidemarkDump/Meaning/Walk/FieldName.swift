@@ -6,7 +6,8 @@ enum FieldName: UInt8, CaseIterable {
         user, data, options, pageBytes, token, answer, reason, last, hasStamps, items, kind, number, stamp, name,
         favourite, pending, alias, groups, fields, privateFields, text, bytes, removed, summary, digest, presence,
         state, waitingMessages, payload, unchangedSince, contact, id, wish, code, closes, retryAfterMS, decode,
-        rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form, path, from, scope, isBlocked, note
+        rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form, path, from, scope, isBlocked, note,
+        left, messages, content
 
     var text: StaticString {
         switch self {
@@ -71,6 +72,9 @@ enum FieldName: UInt8, CaseIterable {
         case .scope: "scope"
         case .isBlocked: "isBlocked"
         case .note: "note"
+        case .left: "left"
+        case .messages: "messages"
+        case .content: "content"
         }
     }
 

@@ -182,7 +182,7 @@ enum Vocabulary: CaseIterable {
 
 /// A list of bits of the registry.
 enum BitVocabulary: CaseIterable {
-    case syncOptions, features, frameFlags
+    case syncOptions, fetchOptions, features, frameFlags
 
     /// Nil for a bit without a name.
     func text(bit: Int) -> StaticString? {
@@ -192,6 +192,7 @@ enum BitVocabulary: CaseIterable {
         case (.syncOptions, 2): "diverged"
         case (.syncOptions, 3): "explain"
         case (.syncOptions, 4): "asides"
+        case (.fetchOptions, 0): "subscribe"
         case (.features, 0): "push"
         case (.features, 1): "consent"
         case (.features, 2): "messages"

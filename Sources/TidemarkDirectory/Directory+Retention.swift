@@ -32,16 +32,20 @@ extension Directory {
         finishChanges()
         var changes: [Change] = []
         var members = 0
+        // Looked at once: to look at a dictionary is to retain it.
+        let (hasAsides, hasMessages) = (!asides.isEmpty, !boxes.isEmpty && messagesThrough > 0)
         for _ in 0..<min(count, accounts.count) {
             if members > Self.membersMax { break }
             if cursor >= accounts.count { cursor = 0 }
             let account = cursor
             cursor += 1
             guard accounts[account].isOwn, !accounts[account].isDeleted else { continue }
-            if let change = messagesToDrop(of: account, through: messagesThrough) { changes.append(change) }
+            if hasMessages, let change = messagesToDrop(of: account, through: messagesThrough) {
+                changes.append(change)
+            }
             accounts[account].roster.refreshPopular(popular)
             let roster = accounts[account].roster
-            let gone = asides.isEmpty ? nil : asides[UInt32(account)]
+            let gone = hasAsides ? asides[UInt32(account)] : nil
             let count = roster.tombstoneCount + (gone?.tombstoneCount ?? 0)
             guard count > 0 else { continue }
             members += roster.memberCount

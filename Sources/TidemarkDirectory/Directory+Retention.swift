@@ -21,8 +21,9 @@ extension Directory {
     /// Members that one call looks at, give or take a roster.
     private static let membersMax = 65_536
 
-    /// The collections that are due, of tombstones and of messages up to a stamp, among the next `count` accounts behind `cursor`, which moves on and begins anew at the
-    /// end. A look at an account without tombstones is two lines of the cache, at one with some all its members.
+    /// The collections that are due, of tombstones and of messages up to a stamp, among the next `count` accounts behind
+    /// `cursor`, which moves on and begins anew at the end. A look at an account without tombstones is two lines of the cache,
+    /// at one with some all its members.
     public mutating func collections(
         _ retention: TombstoneRetention,
         messagesThrough: Stamp = 0,
@@ -45,14 +46,16 @@ extension Directory {
             }
             accounts[account].roster.refreshPopular(popular)
             let roster = accounts[account].roster
-            let gone = hasAsides ? asides[UInt32(account)] : nil
-            let count = roster.tombstoneCount + (gone?.tombstoneCount ?? 0)
+            let asideCount = hasAsides ? asideTombstoneCount(of: account) : 0
+            let count = roster.tombstoneCount + asideCount
             guard count > 0 else { continue }
             members += roster.memberCount
             let tooMany = count > retention.ownerMax ? count - retention.ownerMax / 2 : 0
             var tombstones: [Stamp] = []
             roster.forEachTombstone { tombstones.append($0) }
-            for item in gone?.items ?? [] where item.kind == .gone { tombstones.append(item.stamp) }
+            if asideCount > 0 {
+                for item in asides[UInt32(account)]!.items where item.kind == .gone { tombstones.append(item.stamp) }
+            }
             let old = tombstones.count { $0 <= retention.through }
             let going = min(max(tooMany, old), Self.collectedMax)
             guard going > 0 else { continue }
@@ -61,4 +64,7 @@ extension Directory {
         }
         return changes
     }
+
+    @inline(never)
+    private func asideTombstoneCount(of account: Int) -> Int { asides[UInt32(account)]?.tombstoneCount ?? 0 }
 }

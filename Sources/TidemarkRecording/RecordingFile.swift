@@ -35,7 +35,7 @@ struct RecordingFile: ~Copyable {
         0x4D, 0x3C, 0xB2, 0xA1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 101, 0, 0, 0,
     ]
 
-    private let descriptor: Int32
+    let descriptor: Int32
     private var bytes = 0
 
     private init(descriptor: Int32) { self.descriptor = descriptor }
@@ -67,7 +67,11 @@ struct RecordingFile: ~Copyable {
         return file
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // Closing alone would leave it to a child that was forked just now and has yet to begin its program.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 
     /// What is left when a server or client could not start after all must not be in the way of the next attempt.
     private static func isEmptyRecording(_ descriptor: Int32) -> Bool {

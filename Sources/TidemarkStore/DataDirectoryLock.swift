@@ -6,7 +6,7 @@
 
 /// Keeps two servers off one data directory. The kernel lets go of it when the process ends, however it ends.
 final class DataDirectoryLock: Sendable {
-    private let descriptor: Int32
+    let descriptor: Int32
 
     init(directory: String) throws(StoreError) {
         let path = directory + "/lock"
@@ -22,5 +22,9 @@ final class DataDirectoryLock: Sendable {
         }
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // Closing alone would leave it to a child that was forked just now and has yet to begin its program.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 }

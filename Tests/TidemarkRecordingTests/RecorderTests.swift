@@ -279,6 +279,18 @@ import TidemarkTesting
         #expect(try file.bytes == bytes)
     }
 
+    @Test func `a file is free when its recording ends, also while a child that was forked has its descriptor`() throws
+    {
+        let file = try TemporaryFile()
+        let childs: Int32
+        do {
+            let recording = try RecordingFile.make(file.path)
+            childs = dup(recording.descriptor)
+        }
+        defer { close(childs) }
+        _ = try RecordingFile.make(file.path)
+    }
+
     @Test func `a file that another recorder writes is left alone`() throws {
         let file = try TemporaryFile()
         let notices = Notices()

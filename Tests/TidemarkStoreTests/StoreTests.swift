@@ -576,6 +576,17 @@ struct ChangeSource {
         withExtendedLifetime(store) {}
     }
 
+    @Test("who has closed a data directory has left it, also while a child that was forked has its descriptor")
+    func lockOutlivedByDescriptor() throws {
+        let directory = try TestDirectory()
+        var lock: DataDirectoryLock? = try DataDirectoryLock(directory: directory.path)
+        let childs = dup(try #require(lock).descriptor)
+        defer { close(childs) }
+        #expect(throws: StoreError.inUse(path: directory.path)) { try DataDirectoryLock(directory: directory.path) }
+        lock = nil
+        _ = try DataDirectoryLock(directory: directory.path)
+    }
+
     @Test("what is not ours, or newer than us, is left alone") func foreign() throws {
         let directory = try TestDirectory()
         try directory.sql { try $0.execute(sql: "CREATE TABLE theirs(x)") }

@@ -88,8 +88,13 @@ struct ReconnectCost {
 
 /// Syncs of some users who stay, at times that were set before, on a thread of their own.
 private final class Bystanders {
-    private let sessions: [(session: Exchange, sync: Sync)]
-    private let perSecond = 1_000.0
+    private static let perSecond = 1_000.0
+
+    private nonisolated(unsafe) let sessions: [(session: Exchange, sync: Sync)]
+    private nonisolated(unsafe) var seconds = 0.0
+    private nonisolated(unsafe) var result = Result<[Double], any Error>.success([])
+    private let begin = DispatchSemaphore(value: 0)
+    private let ended = DispatchSemaphore(value: 0)
 
     init(_ server: FanServer, count: Int) throws {
         sessions = try (0..<count).map { user in
@@ -100,41 +105,41 @@ private final class Bystanders {
             guard case .syncPage(let page)? = answers.last else { throw BenchError("no page") }
             return (session, Sync(token: Sync.TokenBytes(page.token)))
         }
+        // Once, and now: a thread is as nice as the one that makes it, and the crowd's is about to be.
+        nonisolated(unsafe) let this = self
+        Thread {
+            while true {
+                this.begin.wait()
+                this.result = Result { try this.times() }
+                this.ended.signal()
+            }
+        }.start()
     }
 
     /// The p99 in microseconds.
     func measure(seconds: Double, beside work: () throws -> Void = {}) throws -> Double {
-        nonisolated(unsafe) var times: [Double] = []
-        nonisolated(unsafe) var failure: (any Error)?
-        nonisolated(unsafe) let sessions = sessions
-        let perSecond = perSecond
-        let ended = DispatchSemaphore(value: 0)
-        let thread = Thread {
-            defer { ended.signal() }
-            let begin = secondsNow()
-            for (turn, due) in stride(from: begin, to: begin + seconds, by: 1 / perSecond).enumerated() {
-                let wait = due - secondsNow()
-                if wait > 0 { usleep(UInt32(wait * 1e6)) }
-                let start = wait > 0 ? secondsNow() : due
-                do {
-                    _ = try sessions[turn % sessions.count].session.exchange([
-                        .sync(sessions[turn % sessions.count].sync)
-                    ])
-                } catch {
-                    failure = error
-                    return
-                }
-                times.append((secondsNow() - start) * 1e6)
-            }
-        }
-        thread.start()
+        self.seconds = seconds
+        begin.signal()
         // The crowd gives way: it is the load, and not what is looked at.
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
         try work()
         ended.wait()
-        if let failure { throw failure }
-        times.sort()
+        let times = try result.get().sorted()
         return times[times.count * 99 / 100].rounded()
+    }
+
+    private func times() throws -> [Double] {
+        var times: [Double] = []
+        let begin = secondsNow()
+        for (turn, due) in stride(from: begin, to: begin + seconds, by: 1 / Self.perSecond).enumerated() {
+            let wait = due - secondsNow()
+            if wait > 0 { usleep(UInt32(wait * 1e6)) }
+            let start = wait > 0 ? secondsNow() : due
+            let bystander = sessions[turn % sessions.count]
+            _ = try bystander.session.exchange([.sync(bystander.sync)])
+            times.append((secondsNow() - start) * 1e6)
+        }
+        return times
     }
 }
 

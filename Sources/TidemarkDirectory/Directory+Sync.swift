@@ -154,7 +154,7 @@ extension Directory {
 
     /// Head, token and items of a page.
     @inline(__always)
-    private func write(
+    private mutating func write(
         _ plan: SyncPlan,
         of owner: AccountIndex,
         _ detail: Sync.Options,
@@ -191,7 +191,7 @@ extension Directory {
     }
 
     /// Returns the stamp that was reached.
-    private func writeItems(
+    private mutating func writeItems(
         of owner: UInt32,
         _ plan: SyncPlan,
         _ detail: Sync.Options,
@@ -234,7 +234,7 @@ extension Directory {
 
     /// The same where the owner has items beside its contacts: a few, so what comes next is not asked for ahead.
     @inline(never)
-    private func writeItems(
+    private mutating func writeItems(
         of owner: UInt32,
         with asides: AsideList,
         _ plan: SyncPlan,
@@ -320,7 +320,7 @@ extension Directory {
 
     /// Returns false, having written nothing, for a removal that this client need not hear of.
     @inline(__always)
-    private func writeItem(
+    private mutating func writeItem(
         _ owner: UInt32,
         _ item: LaterItems.Item,
         after previous: Stamp?,
@@ -366,7 +366,7 @@ extension Directory {
             writer.u8(ItemKind.patch.rawValue)
             writer.varint(item.number)
             if let previous { writer.varint(item.stamp - previous) }
-            contact.profile.writeChanged(after: plan.base, into: &writer)
+            writtenPatch.write(contact.profile, after: plan.base, into: &writer)
         }
         return true
     }

@@ -18,6 +18,9 @@ import TidemarkWire
 public struct AccountIndex: Hashable, Sendable, BitwiseCopyable {
     @usableFromInline let raw: UInt32
     @inlinable init(_ raw: UInt32) { self.raw = raw }
+
+    /// Among all accounts, from 0, without gaps.
+    @inlinable public var place: Int { Int(raw) }
 }
 
 /// What a directory can be told to do otherwise. Nothing of it shows in an answer.
@@ -91,6 +94,7 @@ public struct Directory: ~Copyable {
     /// The highest user id that there is or was; 0 for none.
     public internal(set) var newestUser: UserID = 0
 
+    var writtenPatch = WrittenPatch()
     var presenceScratch = RawList<ContactPresence>()
 
     /// All of a server.

@@ -232,6 +232,16 @@ struct Profile {
         }
     }
 
+    /// The bases after which the same fields have changed as after this one.
+    func basesLike(_ base: Stamp) -> Range<Stamp> {
+        var (first, end): (Stamp, Stamp) = (0, .max)
+        for index in 0..<fieldCount {
+            let stamp = stamp(index)
+            if stamp > base { end = min(end, stamp) } else { first = max(first, stamp) }
+        }
+        return first..<end
+    }
+
     /// Number, stamp and value, numbers rising.
     @inline(__always)
     private func forEachField(_ body: (FieldNumber, Stamp, UnsafeRawBufferPointer?) -> Void) {

@@ -5,20 +5,24 @@ import TidemarkDirectory
 struct SessionChains {
     static let end = UInt32.max
 
-    private var first: [AccountIndex: UInt32] = [:]
+    /// By the user's place.
+    private var first: [UInt32] = []
 
-    func first(of user: AccountIndex) -> UInt32 { first[user] ?? Self.end }
+    func first(of user: AccountIndex) -> UInt32 { user.place < first.count ? first[user.place] : Self.end }
 
     mutating func add(_ slot: UInt32, of user: AccountIndex, in clients: borrowing ClientTable) {
         clients[Int(slot)].nextSession = first(of: user)
-        first[user] = slot
+        if user.place >= first.count {
+            first.append(contentsOf: repeatElement(Self.end, count: user.place + 1 - first.count))
+        }
+        first[user.place] = slot
     }
 
     mutating func remove(_ slot: UInt32, of user: AccountIndex, in clients: borrowing ClientTable) {
         let next = clients[Int(slot)].nextSession
         clients[Int(slot)].nextSession = Self.end
-        guard first[user] != slot else {
-            first[user] = next == Self.end ? nil : next
+        guard first[user.place] != slot else {
+            first[user.place] = next
             return
         }
         var before = first(of: user)

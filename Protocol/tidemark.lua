@@ -177,6 +177,7 @@ local OPTIONS = {
    [2] = "diverged",
    [3] = "explain",
    [4] = "asides",
+   [5] = "devices",
 }
 local FETCH_OPTIONS = {
    [0] = "subscribe",
@@ -210,6 +211,13 @@ local PRESENCE_FORMS = {
    [0] = "nobody",
    [1] = "list",
    [2] = "bitmap",
+   [3] = "listWithDevices",
+   [4] = "bitmapWithDevices",
+}
+local PRESENCE_DEVICES = {
+   [0] = "computer",
+   [1] = "tablet",
+   [2] = "phone",
 }
 local PRESENCE_SCOPES = {
    [0] = "changes",
@@ -363,6 +371,7 @@ local f = {
    scope = ProtoField.uint8("tidemark.presence.scope", "Scope", base.DEC, PRESENCE_SCOPES),
    presence_form = ProtoField.uint8("tidemark.presence.form", "Presence", base.DEC, PRESENCE_FORMS),
    presence_number = ProtoField.uint16("tidemark.presence.number", "Number"),
+   presence_devices = ProtoField.uint8("tidemark.presence.devices", "Devices", base.HEX),
    presence_state = ProtoField.uint8("tidemark.presence.state", "State", base.DEC, PRESENCE_STATES),
    waiting = ProtoField.uint32("tidemark.waiting_messages", "Waiting messages"),
    since = ProtoField.uint64("tidemark.unchanged_since", "Only if unchanged since (0: no condition)"),
@@ -912,27 +921,25 @@ local function item(body, tree, before)
    return before
 end
 
-local function entry(body, tree, from, number, state)
+-- `online` gathers those that are not offline.
+local function entry(body, tree, from, number, state, online)
    local part = tree:add(body:range(from), string.format("Number %d is %s", number, PRESENCE_STATES[state]))
    part:add(f.presence_number, body:range(from), number)
    part:add(f.presence_state, body:range(from), state)
+   if state ~= 0 then online[#online + 1] = part end
 end
 
-local function presence_list(body, tree)
-   local number, online = -1, 0
+local function presence_list(body, tree, online)
+   local number = -1
    for _ = 1, (body:varint(LIMITS.rosterEntriesMax)) do
       local value, from = body:varint()
       number = number + math.floor(value / 4) + 1
       if number >= LIMITS.rosterEntriesMax then fault("tooLong", from) end
-      local state = value % 4
-      entry(body, tree, from, number, state)
-      if state ~= 0 then online = online + 1 end
+      entry(body, tree, from, number, value % 4, online)
    end
-   return online
 end
 
-local function presence_bitmap(body, tree)
-   local online = 0
+local function presence_bitmap(body, tree, online)
    local length = body:varint(LIMITS.rosterEntriesMax / 4)
    local data = body:take(length)
    body.at = data
@@ -941,22 +948,39 @@ local function presence_bitmap(body, tree)
       local states = body.tvb(from, 1):uint()
       for slot = 0, 3 do
          local state = math.floor(states / POWER[2 * slot]) % 4
-         if state ~= 0 then
-            entry(body, tree, from, 4 * index + slot, state)
-            online = online + 1
-         end
+         if state ~= 0 then entry(body, tree, from, 4 * index + slot, state, online) end
       end
    end
-   return online
+end
+
+-- Three bits for each.
+local function devices(body, online)
+   local from = body:take(math.floor((3 * #online + 7) / 8))
+   for place, part in ipairs(online) do
+      local value, names = 0, {}
+      local first, last = 3 * (place - 1), 3 * (place - 1) + 2
+      for at = first, last do
+         local byte = body.tvb(from + math.floor(at / 8), 1):uint()
+         if math.floor(byte / POWER[at % 8]) % 2 == 1 then
+            value = value + POWER[at - first]
+            names[#names + 1] = PRESENCE_DEVICES[at - first]
+         end
+      end
+      local begin = math.floor(first / 8)
+      part:add(f.presence_devices, body.tvb(from + begin, math.floor(last / 8) - begin + 1), value)
+      if #names > 0 then part:append_text(" on " .. table.concat(names, ", ")) end
+   end
 end
 
 local function presence(body, tree)
    local form, from, part = body:byte(tree, f.presence_form)
    if not PRESENCE_FORMS[form] then fault("value", from) end
-   local online = 0
-   if form == 1 then online = presence_list(body, part) elseif form == 2 then online = presence_bitmap(body, part) end
+   local online = {}
+   if form == 1 or form == 3 then presence_list(body, part, online) end
+   if form == 2 or form == 4 then presence_bitmap(body, part, online) end
+   if form >= 3 then devices(body, online) end
    part:set_len(body.at - from)
-   return online
+   return #online
 end
 
 -- Says what came before the totals, and whether they come.

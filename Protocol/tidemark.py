@@ -315,14 +315,43 @@ def to_bitmap(entries):
     return states.to_bytes(entries[-1]["number"] // 4 + 1, "little")
 
 
+def with_devices(states):
+    """Behind the states three bits for each contact that is not offline."""
+    def present(entries):
+        return [entry for entry in entries if entry["state"] != "offline"]
+
+    def size(entries):
+        return (3 * len(present(entries)) + 7) // 8
+
+    def decode(body):
+        entries = states.decode(body)
+        bits = int.from_bytes(body.take(size(entries)), "little")
+        for place, entry in enumerate(present(entries)):
+            devices = [device["name"] for device in DEVICES if bits >> 3 * place + device["bit"] & 1]
+            entry.update({"devices": devices} if devices else {})
+        return entries
+
+    def encode(entries):
+        bits = sum(1 << 3 * place + device["bit"] for place, entry in enumerate(present(entries))
+                   for device in DEVICES if device["name"] in entry.get("devices", []))
+        return states.encode(entries) + bits.to_bytes(size(entries), "little")
+    return Codec(decode, encode)
+
+
 def shortest(entries):
-    """The list where both are equal, and where a state is offline, which a bitmap cannot hold."""
+    """The list where both are equal, and where a state is offline, which a bitmap cannot hold. With the devices, where
+    one is known."""
+    if not entries:
+        return "nobody"
     forms = ["list"] if any(entry["state"] == "offline" for entry in entries) else ["list", "bitmap"]
-    return min(forms, key=lambda form: len(FORMS[form].encode(entries))) if entries else "nobody"
+    shorter = min(forms, key=lambda form: len(FORMS[form].encode(entries)))
+    return shorter + ("WithDevices" if any("devices" in entry for entry in entries) else "")
 
 
+DEVICES = REGISTRY["presenceDevices"]
 FORMS = {"nobody": absent([]), "list": several(at_most(TABLE_MAX), presence_entry),
          "bitmap": block(at_most(TABLE_MAX // 4)).means(from_bitmap, to_bitmap)}
+FORMS.update({form + "WithDevices": with_devices(FORMS[form]) for form in ("list", "bitmap")})
 PRESENCE = record(form=U8.means(*names("presenceForms")), entries=lambda presence: FORMS[presence["form"]]).means(
     lambda presence: presence["entries"], lambda entries: {"form": shortest(entries), "entries": entries})
 TOTALS = {"items": at_most("tableItemsMax"), "digest": U64}

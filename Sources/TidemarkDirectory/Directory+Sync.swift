@@ -89,7 +89,7 @@ extension Directory {
         if outcome.isLast {
             outcome.presencesRead = accounts[Int(owner.raw)].roster.liveCount
             writeTotals(of: owner, detail, into: &writer)
-            writePresence(of: owner, into: &writer)
+            writePresence(of: owner, withDevices: sync.options.contains(.devices), into: &writer)
             writer.varint(waitingMessages(of: owner))
         }
         return outcome

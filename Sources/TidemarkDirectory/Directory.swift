@@ -46,7 +46,7 @@ public struct Directory: ~Copyable {
     let profileHolders: ProfileHolders
     var accounts = AccountSlab()
     /// Merged over a user's devices, by account index. Apart from the accounts: a sync reads many of these at once.
-    var presence = RawList<PresenceState>()
+    var presence = RawList<Seen>()
     /// A bit for each account, set where it is not offline: an eighth of the cache, for the most of what is looked at.
     var onlineBits = RawList<UInt64>()
     /// By account index, while the user has a session.

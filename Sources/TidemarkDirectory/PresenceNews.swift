@@ -180,8 +180,8 @@ extension Directory {
             let roster = accounts[Int(owner)].roster
             news.take { number in
                 let isThere = number < roster.memberCount && roster.showsPresence(Int(number))
-                let state = isThere ? presence[Int(roster.contact(Int(number)))] : .offline
-                presenceScratch.append(ContactPresence(number: UInt32(number), state: state))
+                let seen = isThere ? presence[Int(roster.contact(Int(number)))] : .offline
+                presenceScratch.append(ContactPresence(number: UInt32(number), seen))
             }
             return AccountIndex(owner)
         }
@@ -189,15 +189,23 @@ extension Directory {
     }
 
     /// Writes the body of a `pushPresence` to the owner who was just taken.
-    public mutating func writePresenceNews(of owner: AccountIndex, into writer: inout ByteWriter) {
-        if presenceNewsIsEverything { return writeWholePresence(of: owner, into: &writer) }
+    public mutating func writePresenceNews(
+        of owner: AccountIndex,
+        withDevices: Bool,
+        into writer: inout ByteWriter
+    ) {
+        if presenceNewsIsEverything { return writeWholePresence(of: owner, withDevices: withDevices, into: &writer) }
         writer.u8(PushPresence.Scope.changes.rawValue)
-        writer.presence(presenceScratch.buffer)
+        writer.presence(presenceScratch.buffer, withDevices: withDevices)
     }
 
     /// Writes the body of a `pushPresence` that replaces all that was told before.
-    public mutating func writeWholePresence(of owner: AccountIndex, into writer: inout ByteWriter) {
+    public mutating func writeWholePresence(
+        of owner: AccountIndex,
+        withDevices: Bool,
+        into writer: inout ByteWriter
+    ) {
         writer.u8(PushPresence.Scope.everything.rawValue)
-        writePresence(of: owner, into: &writer)
+        writePresence(of: owner, withDevices: withDevices, into: &writer)
     }
 }

@@ -53,6 +53,6 @@ public struct PushPresence: Equatable, Sendable {
 
     public func encode(into writer: inout ByteWriter) {
         writer.u8(scope.rawValue)
-        contacts.withUnsafeBufferPointer { writer.presence($0) }
+        contacts.withUnsafeBufferPointer { writer.presence($0, withDevices: true) }
     }
 }

@@ -13,9 +13,13 @@ public struct Sync: Equatable, Sendable {
         @inlinable public static var explain: Options { Options(rawValue: 1 << 3) }
         /// Send requests and blocks too, and count them. Only where `Features.consent` is offered.
         @inlinable public static var asides: Options { Options(rawValue: 1 << 4) }
+        /// Say of contacts that are online on which devices.
+        @inlinable public static var devices: Options { Options(rawValue: 1 << 5) }
         /// What decides how items are written and which there are.
         @inlinable public static var detail: Options { [.stamps, .asides] }
-        @inlinable static var known: Options { [.stamps, .subscribe, .diverged, .explain, .asides] }
+        /// What pushes go by too.
+        @inlinable public static var lasting: Options { [.stamps, .asides, .devices] }
+        @inlinable static var known: Options { [.stamps, .subscribe, .diverged, .explain, .asides, .devices] }
     }
 
     /// A token as the client sent it: up to `Limits.tokenBytesMax` bytes, held inline.

@@ -248,7 +248,7 @@ public struct SyncPage: Equatable, Sendable {
             writer.varint(UInt64(summary.items))
             writer.u64(summary.digest)
             if !isPush {
-                summary.presence.withUnsafeBufferPointer { writer.presence($0) }
+                summary.presence.withUnsafeBufferPointer { writer.presence($0, withDevices: true) }
                 writer.varint(UInt64(summary.waitingMessages))
             }
         }

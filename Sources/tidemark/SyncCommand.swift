@@ -17,8 +17,8 @@ struct SyncCommand: AsyncParsableCommand {
             JSON
               answer (up_to_date, delta, full, local), reason (why everything was sent: none, no_token, \
             token_unreadable, epoch_unknown, beyond_end, horizon, diverged, restarted), contacts, removed, fields, \
-            own_profile, pages, bytes_sent, bytes_received, seconds, online (user, name, state: online, away, busy), \
-            waiting_messages, book_contacts; with --explain explanations, one a page.
+            own_profile, pages, bytes_sent, bytes_received, seconds, online (user, name, state: online, away, busy; \
+            devices: computer, tablet, phone), waiting_messages, book_contacts; with --explain explanations, one a page.
             """
     )
 

@@ -7,6 +7,7 @@ struct JSONReport: Encodable {
         var user: UserID
         var name: String
         var state: String
+        var devices: [String]
     }
 
     var account: String?
@@ -38,7 +39,9 @@ struct JSONReport: Encodable {
         bytesSent = report.bytesSent
         bytesReceived = report.bytesReceived
         seconds = report.duration.inSeconds
-        online = report.online.map { Online(user: $0.user, name: $0.name, state: "\($0.state)") }
+        online = report.online.map {
+            Online(user: $0.user, name: $0.name, state: "\($0.state)", devices: $0.devices.names)
+        }
         waitingMessages = report.waitingMessages
         bookContacts = report.bookContacts
         explanations = report.explanations.isEmpty ? nil : report.explanations
@@ -71,12 +74,13 @@ extension SyncReport {
         return "\(Output.bold(kind)): \(parts.joined(separator: ", "))"
     }
 
-    /// "online: ann, dave (away)"; nil where nobody is.
+    /// "online: ann, bob (phone), dave (away, tablet)"; nil where nobody is.
     var onlineLine: String? {
         guard !online.isEmpty else { return nil }
         let shown = online.prefix(12).map { contact in
             let name = contact.alias.isEmpty ? contact.name : contact.alias
-            return contact.state == .online ? name : "\(name) (\(contact.state))"
+            let notes = (contact.state == .online ? [] : ["\(contact.state)"]) + contact.devices.names
+            return notes.isEmpty ? name : "\(name) (\(notes.joined(separator: ", ")))"
         }
         let more = online.count > shown.count ? ", and \(online.count - shown.count) more" : ""
         return "online: \(shown.joined(separator: ", "))\(more)"
@@ -96,5 +100,13 @@ extension FullReason {
         case .restarted: "restarted"
         case .unknown: "unknown"
         }
+    }
+}
+
+extension PresenceDevices {
+    /// As the protocol's registry has them.
+    var names: [String] {
+        let all: [(PresenceDevices, String)] = [(.computer, "computer"), (.tablet, "tablet"), (.phone, "phone")]
+        return all.filter { contains($0.0) }.map(\.1)
     }
 }

@@ -28,7 +28,8 @@ struct UpdateOutput {
     private func show(_ contact: OnlineContact) {
         if json { return Output.json(JSONPresence(contact)) }
         let name = contact.alias.isEmpty ? contact.name : contact.alias
-        line("\(Output.bold(name)) is \(contact.state)")
+        let devices = contact.devices.names.map { "a \($0)" }.joined(separator: " and ")
+        line("\(Output.bold(name)) is \(contact.state)\(devices.isEmpty ? "" : " on \(devices)")")
     }
 
     private func show(_ change: BookChange) {
@@ -88,11 +89,13 @@ private struct JSONPresence: Encodable {
     var user: UserID
     var name: String
     var state: String
+    var devices: [String]
 
     init(_ contact: OnlineContact) {
         user = contact.user
         name = contact.name
         state = "\(contact.state)"
+        devices = contact.devices.names
     }
 }
 

@@ -18,7 +18,7 @@ struct Watch: AsyncParsableCommand {
             JSON
               One object a line. event: synced (all else as of `sync`), changed (kind: contact, patch, removed or own; \
             number; user and name, where the book knows them; fields and binary_fields: what is new, removed: names of \
-            fields that are gone), presence (user, name, state) or message (as of `message list`).
+            fields that are gone), presence (user, name, state, devices) or message (as of `message list`).
             """
     )
 

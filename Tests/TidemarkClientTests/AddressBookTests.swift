@@ -312,8 +312,8 @@ import TidemarkWire
             Sync(token: Sync.TokenBytes(try await book.token()))
         )
         let online = [
-            OnlineContact(number: 1, user: 1001, name: "ann", alias: "Annie", state: .online),
-            OnlineContact(number: 3, user: 1004, name: "dave", alias: "", state: .away),
+            OnlineContact(number: 1, user: 1001, name: "ann", alias: "Annie", state: .online, devices: []),
+            OnlineContact(number: 3, user: 1004, name: "dave", alias: "", state: .away, devices: []),
         ]
         #expect(last == .stored(end: SyncEnd(online: online, waitingMessages: 0)))
         let again = try await apply(

@@ -34,7 +34,7 @@ private let ticket = Credentials.ticket([1, 2, 3])
             #expect(try await book.mark().owner == 7)
             let sent =
                 Message.hello(Hello()).frame(request: 1) + Message.authenticate(.ticket([1, 2, 3])).frame(request: 2)
-                + Message.sync(Sync(options: .asides)).frame(request: 3)
+                + Message.sync(Sync(options: [.asides, .devices])).frame(request: 3)
             #expect(firstSegment.withLock { $0 } == sent)
             #expect(report.bytesSent == sent.count && connection.bytesSent == sent.count)
             let received =

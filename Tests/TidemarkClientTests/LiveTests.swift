@@ -171,7 +171,7 @@ import TidemarkWire
             live.cursor = TableModel.bytes(SyncToken(settledAt: live.table.now - 3, epoch: 1))
             try await live.push()
             try await live.answerSync()
-            #expect(live.asked.last?.options == [.subscribe, .asides])
+            #expect(live.asked.last?.options == [.subscribe, .asides, .devices])
             live.table.edit(1, 6, "b")
             try await live.push()
         } _: { _, book, updates in
@@ -192,7 +192,7 @@ import TidemarkWire
             try await live.push()
             live.table.lie = 0
             try await live.answerSync()
-            #expect(live.asked.last?.options == [.subscribe, .diverged, .asides])
+            #expect(live.asked.last?.options == [.subscribe, .diverged, .asides, .devices])
         } _: { _, _, updates in
             guard case .synced(let report)? = try await updates.next() else {
                 Issue.record("a sync")
@@ -209,7 +209,7 @@ import TidemarkWire
             try await live.push()
             try await live.push(.changes, (1, .away))
             try await live.answerSync()
-            #expect(live.asked.last?.options == [.subscribe, .asides])
+            #expect(live.asked.last?.options == [.subscribe, .asides, .devices])
             live.table.edit(1, 6, "b")
             try await live.push()
         } _: { connection, book, updates in

@@ -71,10 +71,10 @@ import TidemarkWire
         let (contact, owner) = (directory.index(of: 1)!, directory.index(of: 2)!)
         #expect(directory.isQuiet == true)
         directory.watch(owner)
-        directory.movePresence(of: contact, from: nil, to: .online)
+        directory.movePresence(of: contact, from: nil, to: SessionPresence(.online))
         directory.spreadPresence(now: 1_000)
         #expect(directory.nextPresenceNews != nil)
-        directory.movePresence(of: contact, from: .online, to: .away)
+        directory.movePresence(of: contact, from: SessionPresence(.online), to: SessionPresence(.away))
         directory.unwatch(owner)
         #expect(directory.isQuiet == false)
         var rounds = 0

@@ -38,7 +38,11 @@ import TidemarkWire
         let (alone, _) = try size()
         for number in online {
             let index = directory.index(of: UserID(number + 1))!
-            directory.movePresence(of: index, from: nil, to: number.isMultiple(of: 3) ? .away : .online)
+            directory.movePresence(
+                of: index,
+                from: nil,
+                to: SessionPresence(number.isMultiple(of: 3) ? .away : .online)
+            )
         }
         let (bytes, page) = try size()
         return (bytes - alone, page.summary?.presence ?? [])

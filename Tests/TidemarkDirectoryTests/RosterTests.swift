@@ -70,14 +70,14 @@ import TidemarkWire
     func deleted() {
         var directory = everybody(5, contacts: 5)
         let gone = directory.index(of: 2)!
-        directory.movePresence(of: gone, from: nil, to: .online)
+        directory.movePresence(of: gone, from: nil, to: SessionPresence(.online))
         #expect(directory.onlineUsers == 1)
         let removal = directory.published + 1
         directory.apply(.entryRemoved(owner: 2, contact: 3), at: removal)
         directory.apply(.accountDeleted(user: 2), at: removal + 1)
         #expect(directory.onlineUsers == 0)
-        directory.movePresence(of: gone, from: .online, to: .busy)
-        directory.movePresence(of: gone, from: .busy, to: nil)
+        directory.movePresence(of: gone, from: SessionPresence(.online), to: SessionPresence(.busy))
+        directory.movePresence(of: gone, from: SessionPresence(.busy), to: nil)
         #expect(directory.onlineUsers == 0)
         let late = Change.tombstonesCollected(owner: 2, through: removal)
         let isAccepted = directory.accepts(late)

@@ -90,14 +90,14 @@ import TidemarkWire
         #expect(own == [false, true])
         let entries = [directories[0].entryCount, directories[1].entryCount]
         #expect(entries == [1, 0])
-        let busy = directories[1].movePresence(of: index, from: nil, to: .busy)
-        #expect(busy == .busy)
-        let invisible = directories[1].movePresence(of: index, from: nil, to: .invisible)
+        let busy = directories[1].movePresence(of: index, from: nil, to: SessionPresence(.busy))
+        #expect(busy == Seen(.busy))
+        let invisible = directories[1].movePresence(of: index, from: nil, to: SessionPresence(.invisible))
         #expect(invisible == nil, "nothing that others see")
-        let told = [directories[0].setPresence(of: index, to: .busy), directories[0].setPresence(of: index, to: .busy)]
+        let told = (1...2).map { _ in directories[0].setPresence(of: index, to: Seen(.busy)) }
         #expect(told == [true, false])
         let seen = directories[0].presence(of: index)
-        #expect(seen == .busy)
+        #expect(seen == Seen(.busy))
         let online = directories[0].onlineUsers
         #expect(online == 1)
     }

@@ -26,17 +26,26 @@ import TidemarkWire
         let stamps: Bool
         /// Of contacts by user, as it was told.
         private(set) var view: [UserID: PresenceState] = [:]
+        /// On what devices those are who are in it.
+        private(set) var devices: [UserID: PresenceDevices] = [:]
         private(set) var scopes: Set<PushPresence.Scope> = []
         private var users: [UInt32: UserID] = [:]
 
-        init(_ server: TestServer, _ user: UserID, stamps: Bool = false, receiveBufferBytes: Int32? = nil) throws {
+        init(
+            _ server: TestServer,
+            _ user: UserID,
+            stamps: Bool = false,
+            devices: Bool = false,
+            receiveBufferBytes: Int32? = nil
+        ) throws {
             raw = try RawClient.login(server, user, receiveBufferBytes: receiveBufferBytes)
             self.stamps = stamps
             token = []
             var request: UInt16 = 10
             var page: SyncPage
             repeat {
-                let options: Sync.Options = stamps ? [.subscribe, .stamps] : .subscribe
+                var options: Sync.Options = stamps ? [.subscribe, .stamps] : .subscribe
+                if devices { options.insert(.devices) }
                 raw.send(Message.sync(Sync(token: Sync.TokenBytes(token), options: options)).frame(request: request))
                 page = try raw.page()
                 token = page.token
@@ -53,10 +62,11 @@ import TidemarkWire
         }
 
         private func see(_ scope: PushPresence.Scope, _ contacts: [ContactPresence]) {
-            if scope == .everything { view = [:] }
+            if scope == .everything { (view, devices) = ([:], [:]) }
             for contact in contacts {
                 guard let user = users[contact.number] else { continue }
                 view[user] = contact.state == .offline ? nil : contact.state
+                devices[user] = contact.state == .offline ? nil : contact.devices
             }
         }
 
@@ -68,6 +78,16 @@ import TidemarkWire
                 case (0, .pushDelta(let push)): take(push)
                 case (_, let message): throw Unexpected(message: "\(message)")
                 }
+            }
+        }
+
+        /// Hears what it is told until it sees a contact so.
+        func expect(of user: UserID, _ state: PresenceState, on devices: PresenceDevices) throws {
+            while view[user] != state || self.devices[user] != devices {
+                guard case (0, .pushPresence(let push)) = try raw.message() else {
+                    throw Unexpected(message: "no push")
+                }
+                take(push)
             }
         }
 

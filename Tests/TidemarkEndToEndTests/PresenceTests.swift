@@ -24,11 +24,12 @@ import TidemarkWire
         _ server: TestServer,
         _ user: UserID,
         device: UInt64 = 0,
-        _ wish: PresenceSet.Wish = .online
+        _ wish: PresenceSet.Wish = .online,
+        on deviceClass: DeviceClass = .phone
     ) throws -> RawClient {
         let raw = RawClient(port: server.port)
         raw.send([
-            .hello(Hello(deviceClass: .phone, device: device)), .authenticate(.ticket(server.ticket(user))),
+            .hello(Hello(deviceClass: deviceClass, device: device)), .authenticate(.ticket(server.ticket(user))),
             .presenceSet(PresenceSet(wish: wish)),
         ])
         for _ in 0..<2 { _ = try raw.message() }
@@ -79,6 +80,39 @@ import TidemarkWire
         try watcher.expect(of: 1, .away)
         phone.reset()
         try watcher.expect(of: 1, .offline)
+    }
+
+    @Test("who asks is told on what devices a contact is so, and who does not is not", arguments: [1, 2])
+    func deviceClasses(loops: Int) throws {
+        let server = try Self.server { $0.loops = loops }
+        // Of one user, so that both are told by the same turn.
+        let (watcher, other) = (
+            try LiveTests.LiveClient(server, 2, devices: true), try LiveTests.LiveClient(server, 2)
+        )
+        let phone = try Self.device(server, 1, device: 1, on: .phone)
+        try watcher.expect(of: 1, .online, on: .phone)
+        let computer = try Self.device(server, 1, device: 2, on: .computer)
+        try watcher.expect(of: 1, .online, on: [.phone, .computer])
+        let tablet = try Self.device(server, 1, device: 3, .away, on: .tablet)
+        let service = try Self.device(server, 1, device: 4, on: .service)
+        // A page says the same.
+        let late = try LiveTests.LiveClient(server, 3, devices: true)
+        try late.expect(of: 1, .online, on: [.phone, .computer])
+        phone.send([.presenceSet(PresenceSet(wish: .busy))], firstRequest: 9)
+        try watcher.expect(of: 1, .online, on: .computer)
+        computer.reset()
+        // What is left of those who are online is of no kind that is told.
+        try watcher.expect(of: 1, .online, on: [])
+        service.reset()
+        try watcher.expect(of: 1, .busy, on: .phone)
+        phone.reset()
+        try watcher.expect(of: 1, .away, on: .tablet)
+        try late.expect(of: 1, .away, on: .tablet)
+        try other.expect(of: 1, .away)
+        #expect(other.devices[1] == [])
+        tablet.reset()
+        try watcher.expect(of: 1, .offline)
+        try other.expect(of: 1, .offline)
     }
 
     @Test("a contact that is added while it is online is told as such") func added() async throws {

@@ -116,7 +116,7 @@ struct LimitsTests {
     func summarySize() {
         let contacts = (1..<UInt32(Limits.rosterEntriesMax)).map { ContactPresence(number: $0, state: .busy) }
         var writer = ByteWriter()
-        contacts.withUnsafeBufferPointer { writer.presence($0) }
+        contacts.withUnsafeBufferPointer { writer.presence($0, withDevices: true) }
         #expect(writer.count == 1 + 2 + Limits.rosterEntriesMax / 4)
     }
 

@@ -28,7 +28,10 @@ extension JSONValue {
         case .authenticateOK(let m): members = ["user": .u64(m.user)]
         case .sync(let m):
             members = [
-                "options": .bits(UInt64(m.options.rawValue), ["stamps", "subscribe", "diverged", "explain", "asides"]),
+                "options": .bits(
+                    UInt64(m.options.rawValue),
+                    ["stamps", "subscribe", "diverged", "explain", "asides", "devices"]
+                ),
                 "pageBytes": .number(m.pageBytes), "token": .hex(m.token.array),
             ]
         case .syncPage(let m): members = Self.members(of: m)
@@ -207,6 +210,14 @@ extension JSONValue {
     }
 
     fileprivate static func presence(_ contacts: [ContactPresence]) -> JSONValue {
-        .array(contacts.map { .object(["number": .number(Int($0.number)), "state": .name($0.state)]) })
+        .array(
+            contacts.map {
+                var members: [String: JSONValue] = ["number": .number(Int($0.number)), "state": .name($0.state)]
+                if !$0.devices.isEmpty {
+                    members["devices"] = .bits(UInt64($0.devices.rawValue), ["computer", "tablet", "phone"])
+                }
+                return .object(members)
+            }
+        )
     }
 }

@@ -6,7 +6,7 @@ import TidemarkWire
 struct PresenceTests {
     private func encode(_ contacts: [ContactPresence]) -> [UInt8] {
         var writer = ByteWriter(capacity: 1)
-        contacts.withUnsafeBufferPointer { writer.presence($0) }
+        contacts.withUnsafeBufferPointer { writer.presence($0, withDevices: true) }
         return writer.array
     }
 
@@ -37,6 +37,27 @@ struct PresenceTests {
         (1..<UInt32(max(2, entries))).compactMap { number in
             guard Double.random(in: 0..<1, using: &random) < online else { return nil }
             return ContactPresence(number: number, state: [.online, .away, .busy].randomElement(using: &random)!)
+        }
+    }
+
+    @Test("devices take three bits for each contact that is not offline, behind what states alone would take")
+    func devices() throws {
+        var random = SplitMix64(seed: 5)
+        for entries in [2, 3, 9, 40, 700, 5_000] {
+            for online in [0.01, 0.2, 0.6, 1] {
+                var contacts = contacts(of: entries, online: online, using: &random)
+                let states = encode(contacts)
+                for place in contacts.indices {
+                    contacts[place].devices = PresenceDevices(rawValue: .random(in: 0...7, using: &random))
+                }
+                let isTold = contacts.contains { !$0.devices.isEmpty }
+                let bytes = encode(contacts)
+                #expect(try decode(bytes) == contacts)
+                #expect(bytes.count == states.count + (isTold ? (3 * contacts.count + 7) / 8 : 0))
+                var without = ByteWriter()
+                contacts.withUnsafeBufferPointer { without.presence($0, withDevices: false) }
+                #expect(without.array == states, "not for who did not ask")
+            }
         }
     }
 

@@ -131,6 +131,8 @@ struct RegistryTests {
         #expect(try bitRows("features") { _ in true } == features)
         let options = try declared(in: "Sync.swift", as: "Options")
         #expect(try bitRows("syncOptions") { try $0.string("status") != "set-aside" } == options)
+        let devices = try declared(in: "Presence.swift", as: "PresenceDevices")
+        #expect(try bitRows("presenceDevices") { _ in true } == devices)
     }
 
     private func bitRows(_ key: String, where chosen: (JSONValue) throws -> Bool) throws -> [String] {

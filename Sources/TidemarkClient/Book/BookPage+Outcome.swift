@@ -70,7 +70,14 @@ extension OnlineContact {
             user: UserID(bitPattern: row[0] as Int64),
             name: row[1],
             alias: row[2],
-            state: presence.state
+            state: presence.state,
+            devices: presence.devices
         )
+    }
+}
+
+extension ContactPresence {
+    init(_ contact: OnlineContact) {
+        self.init(number: contact.number, state: contact.state, devices: contact.devices)
     }
 }

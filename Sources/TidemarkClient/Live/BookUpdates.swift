@@ -37,7 +37,7 @@ public struct BookUpdates: AsyncSequence, Sendable {
         /// Messages are to be fetched first.
         private var messagesDue: Bool
         /// Of contacts that are not offline, by number.
-        private var view: [UInt32: PresenceState] = [:]
+        private var view: [UInt32: ContactPresence] = [:]
 
         init(_ connection: TidemarkConnection, _ book: AddressBook, _ settings: SyncSettings) {
             self.connection = connection
@@ -52,7 +52,7 @@ public struct BookUpdates: AsyncSequence, Sendable {
                 if let start = due {
                     let report = try await connection.sync(book, settings, from: start)
                     due = nil
-                    view = Dictionary(uniqueKeysWithValues: report.online.map { ($0.number, $0.state) })
+                    view = Dictionary(uniqueKeysWithValues: report.online.map { ($0.number, ContactPresence($0)) })
                     return .synced(report)
                 }
                 if messagesDue {
@@ -128,8 +128,8 @@ public struct BookUpdates: AsyncSequence, Sendable {
                 changed = view.keys.filter { !named.contains($0) }.sorted()
                     .map { ContactPresence(number: $0, state: .offline) }
             }
-            changed += presence.contacts.filter { ($0.state == .offline ? nil : $0.state) != view[$0.number] }
-            for contact in changed { view[contact.number] = contact.state == .offline ? nil : contact.state }
+            changed += presence.contacts.filter { ($0.state == .offline ? nil : $0) != view[$0.number] }
+            for contact in changed { view[contact.number] = contact.state == .offline ? nil : contact }
             let seen = try await book.contacts(seenAs: changed)
             return seen.isEmpty ? nil : .presence(seen)
         }

@@ -71,4 +71,6 @@ public struct OnlineContact: Equatable, Sendable {
     /// The user's own word for the contact; may be empty.
     public var alias: String
     public var state: PresenceState
+    /// On what kinds of devices it is so. Empty where the server does not know, and of somebody offline.
+    public var devices: PresenceDevices
 }

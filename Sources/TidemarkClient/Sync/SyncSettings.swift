@@ -19,6 +19,8 @@ public struct SyncSettings: Equatable, Sendable {
     public var stamps: Bool
     /// Whether the book keeps requests and blocks too. A book that has none starts over when they are asked for.
     public var asides: Bool
+    /// Whether to be told on what kinds of devices contacts are online: three bits for each who is.
+    public var devices: Bool
     /// Where a page ends, in bytes of its body; 0 for the server's default, at most `Limits.pageBytesMax`.
     public var pageBytes: Int
     /// Stop after so many pages, for a terminal that has only so long to run; the next sync goes on from there.
@@ -30,6 +32,7 @@ public struct SyncSettings: Equatable, Sendable {
         mode: SyncMode = .delta,
         stamps: Bool = false,
         asides: Bool = true,
+        devices: Bool = true,
         pageBytes: Int = 0,
         pagesMax: Int? = nil,
         explain: Bool = false
@@ -37,6 +40,7 @@ public struct SyncSettings: Equatable, Sendable {
         self.mode = mode
         self.stamps = stamps
         self.asides = asides
+        self.devices = devices
         self.pageBytes = pageBytes
         self.pagesMax = pagesMax
         self.explain = explain

@@ -99,6 +99,7 @@ struct SyncWalk {
 
     private func request(token: [UInt8], diverged: Bool = false) -> Sync {
         var options = settings.detail
+        if settings.devices { options.insert(.devices) }
         if diverged { options.insert(.diverged) }
         if settings.explain { options.insert(.explain) }
         return Sync(token: Sync.TokenBytes(token), options: options, pageBytes: settings.pageBytes)

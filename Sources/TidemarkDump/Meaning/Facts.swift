@@ -6,7 +6,7 @@ struct Facts: BodyVisitor, ~Copyable {
     static var wantsPresenceEntries: Bool { false }
 
     private let slots: UnsafeMutablePointer<UInt64>
-    private var heard: UInt64 = 0
+    private var heard: UInt128 = 0
     /// The body that was read last; its bytes are borrowed.
     private(set) var body = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Of a page: its items by kind, as `ItemKind` numbers them.
@@ -32,8 +32,8 @@ struct Facts: BodyVisitor, ~Copyable {
     init(wantedName: [UInt8] = []) {
         self.wantedName = wantedName
         wantsName = !wantedName.isEmpty
-        slots = .allocate(capacity: 64)
-        slots.initialize(repeating: 0, count: 64)
+        slots = .allocate(capacity: UInt128.bitWidth)
+        slots.initialize(repeating: 0, count: UInt128.bitWidth)
     }
 
     deinit { slots.deallocate() }
@@ -63,7 +63,7 @@ struct Facts: BodyVisitor, ~Copyable {
 
     @inline(__always)
     subscript(name: FieldName) -> UInt64? {
-        heard & (1 &<< UInt64(name.rawValue)) != 0 ? slots[Int(name.rawValue)] : nil
+        heard & (1 &<< UInt128(name.rawValue)) != 0 ? slots[Int(name.rawValue)] : nil
     }
 
     @inline(__always)
@@ -79,7 +79,7 @@ struct Facts: BodyVisitor, ~Copyable {
 
     @inline(__always)
     private mutating func set(_ name: FieldName, _ value: UInt64) {
-        heard |= 1 &<< UInt64(name.rawValue)
+        heard |= 1 &<< UInt128(name.rawValue)
         slots[Int(name.rawValue)] = value
     }
 

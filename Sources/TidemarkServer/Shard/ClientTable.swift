@@ -101,6 +101,8 @@ struct Client: BitwiseCopyable {
         set { self[10] = newValue }
     }
 
+    var presence: SessionPresence { SessionPresence(wish, on: session.deviceClass) }
+
     /// Whether its frames are still read.
     var acceptsFrames: Bool { flags & 0b11010 == 0 }
 }

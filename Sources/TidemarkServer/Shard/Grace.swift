@@ -7,7 +7,7 @@ struct Grace {
     private struct Lost {
         var serial: UInt64
         var device: UInt64
-        var wish: PresenceSet.Wish
+        var presence: SessionPresence
     }
 
     private struct Expiry {
@@ -23,14 +23,14 @@ struct Grace {
     private var serial: UInt64 = 0
 
     /// It may come back until that time.
-    mutating func add(_ user: AccountIndex, device: UInt64, _ wish: PresenceSet.Wish, until time: UInt64) {
+    mutating func add(_ user: AccountIndex, device: UInt64, _ presence: SessionPresence, until time: UInt64) {
         serial += 1
-        lost[user, default: []].append(Lost(serial: serial, device: device, wish: wish))
+        lost[user, default: []].append(Lost(serial: serial, device: device, presence: presence))
         expiries.append(Expiry(user: user, serial: serial, time: time))
     }
 
     /// A session of this device begins; nil where none of it was lost. All that have no device are one.
-    mutating func take(_ user: AccountIndex, device: UInt64) -> PresenceSet.Wish? {
+    mutating func take(_ user: AccountIndex, device: UInt64) -> SessionPresence? {
         guard let place = lost[user]?.firstIndex(where: { $0.device == device }) else { return nil }
         return remove(place, of: user)
     }
@@ -38,7 +38,7 @@ struct Grace {
     var next: UInt64? { expiries.first?.time }
 
     /// One that did not come back in time.
-    mutating func expire(now: UInt64) -> (user: AccountIndex, wish: PresenceSet.Wish)? {
+    mutating func expire(now: UInt64) -> (user: AccountIndex, presence: SessionPresence)? {
         while let first = expiries.first, first.time <= now {
             _ = expiries.removeFirst()
             if let place = lost[first.user]?.firstIndex(where: { $0.serial == first.serial }) {
@@ -48,9 +48,9 @@ struct Grace {
         return nil
     }
 
-    private mutating func remove(_ place: Int, of user: AccountIndex) -> PresenceSet.Wish {
-        let wish = lost[user]!.remove(at: place).wish
+    private mutating func remove(_ place: Int, of user: AccountIndex) -> SessionPresence {
+        let presence = lost[user]!.remove(at: place).presence
         if lost[user]!.isEmpty { lost[user] = nil }
-        return wish
+        return presence
     }
 }

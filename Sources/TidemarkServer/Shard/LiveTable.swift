@@ -4,8 +4,8 @@ import TidemarkWire
 struct Live: BitwiseCopyable {
     /// What the client has of its table. Nil: it asks.
     var cursor: SyncToken?
-    /// Of the options of its sync.
-    var detail: Sync.Options = []
+    /// Of its sync, those that pushes go by.
+    var options: Sync.Options = []
     /// Up to which stamp it has its messages. Nil: it asks.
     var messages: Stamp?
     /// It has not read what it was sent; there may be more for it.

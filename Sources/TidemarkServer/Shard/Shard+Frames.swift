@@ -197,8 +197,9 @@ extension Shard {
             decide(write, id, request)
         case .setPresence(let wish):
             let slot = Int(id.slot)
-            movePresence(of: clients[slot].user!, from: clients[slot].wish, to: wish)
+            let before = clients[slot].presence
             clients[slot].wish = wish
+            movePresence(of: clients[slot].user!, from: before, to: clients[slot].presence)
             send(.presenceSetOK, id, request)
         case .fetch(let fetch):
             answer(fetch, id, request)

@@ -28,7 +28,7 @@ extension Shard {
         }
         live[slot] = Live(
             cursor: outcome.token(directory.epochs.current),
-            detail: sync.options.intersection(.detail),
+            options: sync.options.intersection(.lasting),
             messages: live[slot].messages,
             // It may be so for messages, which the page does not bring.
             isBehind: live[slot].isBehind
@@ -71,7 +71,7 @@ extension Shard {
 
     /// Tells those who are live what is new to them, as far as this iteration goes.
     mutating func push() {
-        while let (user, wish) = grace.expire(now: clock) { movePresence(of: user, from: wish, to: nil) }
+        while let (user, presence) = grace.expire(now: clock) { movePresence(of: user, from: presence, to: nil) }
         if directory.isQuiet { return }
         directory.spreadPresence(now: clock)
         directory.spreadNews(now: clock)
@@ -85,7 +85,10 @@ extension Shard {
             }
         }
         // Behind the contacts that it is of.
-        while turnCost < Self.pushCostMax, let user = directory.takePresenceNews(now: clock) { tellPresence(to: user) }
+        while turnCost < Self.pushCostMax, let user = directory.takePresenceNews(now: clock) {
+            tellPresence(to: user, withDevices: false)
+            tellPresence(to: user, withDevices: true)
+        }
     }
 
     /// Nil where the session is not live, or has yet to read what it was sent.
@@ -103,7 +106,8 @@ extension Shard {
         guard live[slot].cursor != nil, pushDelta(to: slot, id, user), live[slot].missesPresence else { return }
         live[slot].missesPresence = false
         let mark = scratch.beginFrame(.pushPresence, request: 0)
-        directory.writeWholePresence(of: user, into: &scratch)
+        let withDevices = live[slot].options.contains(.devices)
+        directory.writeWholePresence(of: user, withDevices: withDevices, into: &scratch)
         scratch.endFrame(mark)
         turnCost += Self.pushCost
         counters.countPresencePush()
@@ -136,7 +140,7 @@ extension Shard {
         let outcome = directory.writePush(
             of: user,
             from: &cursor,
-            session.detail,
+            session.options.intersection(.detail),
             pageBytesMax: Self.pushBytesMax,
             into: &scratch
         )
@@ -154,26 +158,33 @@ extension Shard {
         return outcome.isLast
     }
 
-    /// Tells the owner's live sessions of the contacts that were noted: each the same bytes. Who cannot be told now is told
-    /// everything later.
-    private mutating func tellPresence(to user: AccountIndex) {
-        let mark = scratch.beginFrame(.pushPresence, request: 0)
-        directory.writePresenceNews(of: user, into: &scratch)
-        scratch.endFrame(mark)
+    /// Tells the owner's live sessions of the contacts that were noted: the same bytes to all that asked for the devices, and to
+    /// all that did not. Who cannot be told now is told everything later.
+    private mutating func tellPresence(to user: AccountIndex, withDevices: Bool) {
+        var isWritten = false
         var slot = sessions.first(of: user)
         while slot != SessionChains.end {
             let session = Int(slot)
-            if live[session].cursor?.form == .settled, !live[session].missesPresence, let id = reader(session) {
-                if recording != nil { recording!.sent(id, scratch.bytes) }
-                loop.send(id, scratch.bytes)
-                counters.countPresencePush()
-                turnCost += Self.pushCost + scratch.count
-            } else if live[session].cursor != nil {
-                live[session].missesPresence = true
-            }
             slot = clients[session].nextSession
+            guard let cursor = live[session].cursor, live[session].options.contains(.devices) == withDevices else {
+                continue
+            }
+            guard cursor.form == .settled, !live[session].missesPresence, let id = reader(session) else {
+                live[session].missesPresence = true
+                continue
+            }
+            if !isWritten {
+                isWritten = true
+                let mark = scratch.beginFrame(.pushPresence, request: 0)
+                directory.writePresenceNews(of: user, withDevices: withDevices, into: &scratch)
+                scratch.endFrame(mark)
+            }
+            if recording != nil { recording!.sent(id, scratch.bytes) }
+            loop.send(id, scratch.bytes)
+            counters.countPresencePush()
+            turnCost += Self.pushCost + scratch.count
         }
-        scratch.truncate(to: mark)
+        scratch.truncate(to: 0)
     }
 
     /// The client has read some of what it was sent.

@@ -40,7 +40,7 @@ extension Shard {
         sessions.add(id.slot, of: user, in: clients)
         // Of a session that was lost this is the next one: nobody sees it go.
         let before = grace.take(user, device: clients[slot].session.device)
-        movePresence(of: user, from: before, to: clients[slot].wish)
+        movePresence(of: user, from: before, to: clients[slot].presence)
         awaitNext(id)
         perform(action, id, request: request)
     }

@@ -41,7 +41,7 @@ extension Shard {
 
     /// What the other shards wrote is of no later time than what the log had published when it was taken.
     mutating func read(_ mail: ShardMailbox.Mail) {
-        for (user, state) in mail.presence { directory.setPresence(of: user, to: state) }
+        for (user, seen) in mail.presence { directory.setPresence(of: user, to: seen) }
         for arrival in mail.arrivals {
             if let id = attach(arrival) { enter(id, as: arrival.user, arrival.request) }
         }
@@ -76,15 +76,15 @@ extension Shard {
     /// for a while.
     mutating func lose(_ client: Client, of user: AccountIndex) {
         guard configuration.presenceGrace > .zero, !client.isReplaced, client.wish != .invisible, !draining.isSet else {
-            return movePresence(of: user, from: client.wish, to: nil)
+            return movePresence(of: user, from: client.presence, to: nil)
         }
         let end = loop.now + configuration.presenceGrace
-        grace.add(user, device: client.session.device, client.wish, until: end.nanoseconds / 1_000_000)
+        grace.add(user, device: client.session.device, client.presence, until: end.nanoseconds / 1_000_000)
     }
 
-    mutating func movePresence(of user: AccountIndex, from: PresenceSet.Wish?, to: PresenceSet.Wish?) {
-        guard let state = directory.movePresence(of: user, from: from, to: to), team.map.count > 1 else { return }
-        presenceNews[user] = state
+    mutating func movePresence(of user: AccountIndex, from: SessionPresence?, to: SessionPresence?) {
+        guard let seen = directory.movePresence(of: user, from: from, to: to), team.map.count > 1 else { return }
+        presenceNews[user] = seen
     }
 
     mutating func tellPresence() {

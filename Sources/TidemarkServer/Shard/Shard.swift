@@ -86,7 +86,7 @@ struct Shard: ~Copyable {
     /// Writes that another shard decides, and has not answered.
     var forwardedOpen = 0
     /// Of this shard's users, for the other shards, not yet told: each one's latest.
-    var presenceNews: [AccountIndex: PresenceState] = [:]
+    var presenceNews: [AccountIndex: Seen] = [:]
     /// Frames on their way to the loop: all answers to a connection whose frames are being read, or one message.
     var scratch = ByteWriter(capacity: 1 << 16)
     /// Whose frames are being read.

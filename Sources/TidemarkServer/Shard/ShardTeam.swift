@@ -64,7 +64,7 @@ final class ShardMailbox: Sendable {
         var arrivals: [Arrival] = []
         var writes: [ForwardedWrite] = []
         var replies: [ForwardedReply] = []
-        var presence: [AccountIndex: PresenceState] = [:]
+        var presence: [AccountIndex: Seen] = [:]
     }
 
     private struct State {
@@ -103,7 +103,7 @@ final class ShardMailbox: Sendable {
     }
 
     /// It is there when the shard next reads anything; so nobody is woken, unless the shard has somebody to tell of it.
-    func put(_ presence: [AccountIndex: PresenceState]) {
+    func put(_ presence: [AccountIndex: Seen]) {
         state.withLock { state in
             guard !state.isClosed else { return }
             state.mail.presence.merge(presence) { _, latest in latest }

@@ -97,7 +97,7 @@ struct TextTests {
         check(.goAwayReason, GoAway.Reason.self)
         check(.presenceScope, PushPresence.Scope.self)
         // Facts keep one bit a name.
-        #expect(FieldName.allCases.count <= 64)
+        #expect(FieldName.allCases.count <= UInt128.bitWidth)
         for name in FieldName.allCases where name != .element { #expect("\(name.text)" == "\(name)") }
     }
 }

@@ -137,14 +137,15 @@ extension BodyVisitor where Self: ~Copyable {
         case .nobody:
             beginList(.presence, count: 0, ByteRange(begin, begin))
             present(0)
-        case .list: try presenceList(&reader)
-        case .bitmap: try presenceBitmap(&reader)
+        case .list, .listWithDevices: try presenceList(&reader, withDevices: form == .listWithDevices)
+        case .bitmap, .bitmapWithDevices: try presenceBitmap(&reader, withDevices: form == .bitmapWithDevices)
         }
         endList(.presence, ByteRange(begin, reader.offset))
     }
 
-    private mutating func presenceList(_ reader: inout ByteReader) throws(DecodeError) {
+    private mutating func presenceList(_ reader: inout ByteReader, withDevices: Bool) throws(DecodeError) {
         let begin = reader.offset
+        var devices = withDevices && Self.wantsPresenceEntries ? ContactDevices(behindList: reader) : ContactDevices()
         let count = try reader.count(upTo: Limits.rosterEntriesMax)
         beginList(.presence, count: count, ByteRange(begin, reader.offset))
         var next: UInt64 = 0
@@ -155,28 +156,40 @@ extension BodyVisitor where Self: ~Copyable {
             let number = next + entry >> 2
             guard number < UInt64(Limits.rosterEntriesMax) else { throw DecodeError(.tooLong, offset: at) }
             if Self.wantsPresenceEntries {
-                contact(number, UInt8(entry & 3), ByteRange(at, reader.offset))
-            } else if entry & 3 != 0 {
-                online += 1
+                contact(number, UInt8(entry & 3), &devices, ByteRange(at, reader.offset))
             }
+            if entry & 3 != 0 { online += 1 }
             next = number + 1
         }
+        if withDevices { _ = try reader.bytes(ContactDevices.bytes(contacts: online)) }
         present(online)
     }
 
-    private mutating func presenceBitmap(_ reader: inout ByteReader) throws(DecodeError) {
+    private mutating func presenceBitmap(_ reader: inout ByteReader, withDevices: Bool) throws(DecodeError) {
         let begin = reader.offset
         let count = try reader.count(upTo: Limits.rosterEntriesMax / 4)
         let behind = reader.offset
         let bitmap = try reader.bytes(count)
         let online = Self.contacts(inBitmap: bitmap)
         beginList(.presence, count: online, ByteRange(begin, behind))
-        guard Self.wantsPresenceEntries else { return present(online) }
+        if Self.wantsPresenceEntries {
+            var devices = withDevices ? ContactDevices(reader, contacts: online) : ContactDevices()
+            entries(of: bitmap, at: behind, &devices)
+        }
+        if withDevices { _ = try reader.bytes(ContactDevices.bytes(contacts: online)) }
+        present(online)
+    }
+
+    private mutating func entries(
+        of bitmap: UnsafeRawBufferPointer,
+        at begin: Int,
+        _ devices: inout ContactDevices
+    ) {
         for (index, byte) in bitmap.enumerated() where byte != 0 {
             for pair in 0..<4 {
                 let state = byte >> UInt8(pair * 2) & 3
                 guard state != 0 else { continue }
-                contact(UInt64(index * 4 + pair), state, ByteRange(behind + index, behind + index + 1))
+                contact(UInt64(index * 4 + pair), state, &devices, ByteRange(begin + index, begin + index + 1))
             }
         }
     }
@@ -197,10 +210,59 @@ extension BodyVisitor where Self: ~Copyable {
         return contacts
     }
 
-    private mutating func contact(_ number: UInt64, _ state: UInt8, _ range: ByteRange) {
+    private mutating func contact(
+        _ number: UInt64,
+        _ state: UInt8,
+        _ devices: inout ContactDevices,
+        _ range: ByteRange
+    ) {
         beginObject(.element)
         value(.number, .number(number), range)
         value(.state, .named(.state, state), range)
+        if state != 0, let (bits, range) = devices.next() { value(.devices, .bits(.presenceDevices, bits), range) }
         endObject(.element)
+    }
+}
+
+/// The devices that stand behind all states of a presence, three bits for each contact that is not offline: read ahead, as they
+/// are told with the contact.
+private struct ContactDevices {
+    /// Empty where there are none, or where they are cut off.
+    private var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+    private var offset = 0
+    private var bit = 0
+
+    init() {}
+
+    /// The reader stands at them.
+    init(_ reader: ByteReader, contacts: Int) {
+        var ahead = reader
+        offset = ahead.offset
+        bytes = (try? ahead.bytes(Self.bytes(contacts: contacts))) ?? bytes
+    }
+
+    /// The reader stands at the list's count. What is broken in the list is found when it is told.
+    init(behindList reader: ByteReader) {
+        var ahead = reader
+        self.init()
+        guard let count = try? ahead.count(upTo: Limits.rosterEntriesMax) else { return }
+        var contacts = 0
+        for _ in 0..<count {
+            guard let entry = try? ahead.varint() else { return }
+            if entry & 3 != 0 { contacts += 1 }
+        }
+        self = ContactDevices(ahead, contacts: contacts)
+    }
+
+    static func bytes(contacts: Int) -> Int { (3 * contacts + 7) / 8 }
+
+    /// Of the next contact that is not offline; nil where nothing is known of it.
+    mutating func next() -> (bits: UInt64, ByteRange)? {
+        let (first, last) = (bit / 8, (bit + 2) / 8)
+        guard last < bytes.count else { return nil }
+        let word = UInt64(bytes[first]) | UInt64(bytes[last]) << UInt64(8 * (last - first))
+        let bits = word >> UInt64(bit % 8) & 7
+        bit += 3
+        return bits == 0 ? nil : (bits, ByteRange(offset + first, offset + last + 1))
     }
 }

@@ -128,7 +128,7 @@ extension BodyVisitor where Self: ~Copyable {
 
     private mutating func sync(_ reader: inout ByteReader) throws(DecodeError) {
         let options = try reader.u8()
-        guard options & ~0x1F == 0 else { throw DecodeError(.reserved, offset: 0) }
+        guard options & ~0x3F == 0 else { throw DecodeError(.reserved, offset: 0) }
         value(.options, .bits(.syncOptions, UInt64(options)), ByteRange(0, 1))
         try number(.pageBytes, upTo: Limits.pageBytesMax, &reader)
         try sentToken(&reader)

@@ -38,6 +38,8 @@ enum Vocabulary: CaseIterable {
         case 0: "nobody"
         case 1: "list"
         case 2: "bitmap"
+        case 3: "listWithDevices"
+        case 4: "bitmapWithDevices"
         default: nil
         }
     }
@@ -182,7 +184,7 @@ enum Vocabulary: CaseIterable {
 
 /// A list of bits of the registry.
 enum BitVocabulary: CaseIterable {
-    case syncOptions, fetchOptions, features, frameFlags
+    case syncOptions, fetchOptions, features, frameFlags, presenceDevices
 
     /// Nil for a bit without a name.
     func text(bit: Int) -> StaticString? {
@@ -192,6 +194,10 @@ enum BitVocabulary: CaseIterable {
         case (.syncOptions, 2): "diverged"
         case (.syncOptions, 3): "explain"
         case (.syncOptions, 4): "asides"
+        case (.syncOptions, 5): "devices"
+        case (.presenceDevices, 0): "computer"
+        case (.presenceDevices, 1): "tablet"
+        case (.presenceDevices, 2): "phone"
         case (.fetchOptions, 0): "subscribe"
         case (.features, 0): "push"
         case (.features, 1): "consent"

@@ -2,7 +2,8 @@
 // takes, against one for each contact that is seen to come; how late one is told; and what a hundred bystanders notice.
 //
 // The crowd is one thread that gives way to the bystanders' on the second core; the server has the first. Nobody of the crowd
-// has a bystander as a contact.
+// has a bystander as a contact. Three times, each beside a time before: of the bystanders the round counts whose ratio is the
+// middle one, for what else the machine does shows in a p99 first.
 
 import CClosedLoop
 import ClosedLoop
@@ -11,6 +12,11 @@ import Glibc
 import TidemarkWire
 
 struct ReconnectCost {
+    struct BystanderP99: Encodable {
+        var before: Double
+        var during: Double
+    }
+
     struct Series: Encodable {
         var users: Int
         var seconds: Double
@@ -18,7 +24,8 @@ struct ReconnectCost {
         var notices: Int
         var presenceFrames: Int
         var latestSeconds: Double
-        var bystanderP99: [String: Double]
+        /// Of each round, in microseconds.
+        var bystanderP99: [BystanderP99]
     }
 
     static func run(_ programs: Programs, small: Bool) throws {
@@ -42,18 +49,24 @@ struct ReconnectCost {
         try crowd.logIn(over: 0)
         try crowd.settle()
         let witnesses = try Bystanders(server, count: bystanders)
-        let before = try witnesses.measure(seconds: seconds)
-        say("all are gone, and come back")
-        crowd.hangUp()
-        usleep(2_000_000)
         crowd.forget()
-        let during = try witnesses.measure(seconds: seconds, beside: { try crowd.logIn(over: seconds) })
-        try crowd.settle()
-        guard crowd.missing == 0 else { throw BenchError("\(crowd.missing) comings were never told") }
+        var rounds: [BystanderP99] = []
+        for _ in 0..<(small ? 1 : 3) {
+            let before = try witnesses.measure(seconds: seconds)
+            say("all are gone, and come back")
+            crowd.hangUp()
+            usleep(2_000_000)
+            let during = try witnesses.measure(seconds: seconds, beside: { try crowd.logIn(over: seconds) })
+            try crowd.settle()
+            guard crowd.missing == 0 else { throw BenchError("\(crowd.missing) comings were never told") }
+            say("bystanders' p99 \(Int(before)) µs before, \(Int(during)) µs meanwhile")
+            rounds.append(BystanderP99(before: before, during: during))
+        }
         say(
             "\(crowd.frames) frames of presence for \(crowd.notices) comings that somebody was to see; the latest after "
-                + "\(String(format: "%.2f", crowd.latest)) s; bystanders' p99 \(Int(before)) µs before, \(Int(during)) µs meanwhile"
+                + "\(String(format: "%.2f", crowd.latest)) s"
         )
+        let middle = rounds.sorted { $0.during / $0.before < $1.during / $1.before }[rounds.count / 2]
         Report(
             bench: "reconnect",
             machine: .this(),
@@ -69,8 +82,8 @@ struct ReconnectCost {
                 .ratioAtMost(
                     3,
                     "p99 of a sync of \(bystanders) bystanders meanwhile, against before",
-                    measured: during,
-                    against: before,
+                    measured: middle.during,
+                    against: middle.before,
                     unit: "µs"
                 ),
             ],
@@ -80,7 +93,7 @@ struct ReconnectCost {
                 notices: crowd.notices,
                 presenceFrames: crowd.frames,
                 latestSeconds: crowd.latest,
-                bystanderP99: ["before": before, "during": during]
+                bystanderP99: rounds
             )
         ).print()
     }
@@ -121,7 +134,7 @@ private final class Bystanders {
         self.seconds = seconds
         begin.signal()
         // The crowd gives way: it is the load, and not what is looked at.
-        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+        guard closed_loop_give_way() == 0 else { throw BenchError("cannot give way: errno \(errno)") }
         try work()
         ended.wait()
         let times = try result.get().sorted()

@@ -46,6 +46,10 @@ local TYPES = {
              replies = {passwordSetOK = true}},
    [0x1b] = {name = "signOut", kind = "request", from = "client",
              replies = {signOutOK = true}},
+   [0x1c] = {name = "lastSeenSet", kind = "request", from = "client", spoken = true,
+             replies = {lastSeenSetOK = true}},
+   [0x1d] = {name = "lastSeenGet", kind = "request", from = "client", spoken = true,
+             replies = {lastSeenGetOK = true}},
    [0x30] = {name = "adminAccountCreate", kind = "request", from = "client",
              replies = {adminAccountCreateOK = true}},
    [0x31] = {name = "adminAccountDisable", kind = "request", from = "client",
@@ -91,6 +95,8 @@ local TYPES = {
    [0x99] = {name = "messageAcknowledgeOK", kind = "reply", from = "server", spoken = true},
    [0x9a] = {name = "passwordSetOK", kind = "reply", from = "server"},
    [0x9b] = {name = "signOutOK", kind = "reply", from = "server"},
+   [0x9c] = {name = "lastSeenSetOK", kind = "reply", from = "server", spoken = true},
+   [0x9d] = {name = "lastSeenGetOK", kind = "reply", from = "server", spoken = true},
    [0xb0] = {name = "adminAccountCreateOK", kind = "reply", from = "server"},
    [0xb1] = {name = "adminAccountDisableOK", kind = "reply", from = "server"},
    [0xb2] = {name = "adminAccountDeleteOK", kind = "reply", from = "server"},
@@ -257,6 +263,7 @@ local FEATURES = {
    [2] = "messages",
    [3] = "scram",
    [4] = "trusted",
+   [5] = "lastSeen",
 }
 local GO_AWAY_REASONS = {
    [1] = "shuttingDown",
@@ -381,6 +388,8 @@ local f = {
    messages = ProtoField.uint32("tidemark.messages", "Messages in this page"),
    left = ProtoField.uint32("tidemark.left", "Messages behind this page"),
    wish = ProtoField.uint8("tidemark.wish", "Wish", base.DEC, WISHES),
+   shown = ProtoField.uint8("tidemark.last_seen.shown", "Shown"),
+   last_seen = ProtoField.uint32("tidemark.last_seen", "Last seen (seconds since 1970; 0: no time)"),
    payload = ProtoField.bytes("tidemark.payload", "Payload"),
 
    go_away_reason = ProtoField.uint8("tidemark.go_away.reason", "Reason", base.DEC, GO_AWAY_REASONS),
@@ -796,7 +805,7 @@ local function acknowledged(body, tree)
    return value == 0 and "nothing changed" or "stamp " .. stamp
 end
 for _, name in ipairs({"profileSetOK", "rosterRemoveOK", "rosterAnnotateOK", "rosterAnswerOK", "blockSetOK",
-                       "messageSendOK"}) do
+                       "messageSendOK", "lastSeenSetOK"}) do
    messages[name] = acknowledged
 end
 
@@ -840,6 +849,17 @@ end
 function messages.presenceSet(body, tree) return body:named(tree, f.wish, WISHES) end
 
 function messages.presenceSetOK() return "" end
+
+function messages.lastSeenSet(body, tree) return body:one_bit(tree, f.shown) and "shown" or "hidden" end
+
+function messages.lastSeenGet(body, tree) return "user " .. body:user(tree) end
+
+function messages.lastSeenGetOK(body, tree)
+   local shown = body:one_bit(tree, f.shown)
+   local at = body:number(tree, f.last_seen, 4294967295)
+   if not shown then return "not shown" end
+   return at == 0 and "no time" or "at " .. at
+end
 
 function messages.adminBackup(body, tree) return body:text(tree, f.path, LIMITS.pathBytesMax) end
 

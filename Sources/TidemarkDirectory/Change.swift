@@ -34,6 +34,8 @@ public enum Change: Equatable, Sendable {
     )
     /// The user has all messages up to `through`, and those up to `gone` go. `through` is 0 where they go for their age.
     case messagesAcknowledged(reader: UserID, through: Stamp, gone: Stamp)
+    /// Whether others are told when the user was last seen, and when that was.
+    case lastSeenSet(user: UserID, LastSeen)
     /// Its roster goes with it, and leaves each owner who has it as a contact a tombstone. The id is never used again.
     case accountDeleted(user: UserID)
     /// Forgets the owner's tombstones up to a stamp, which becomes the horizon, and gives their numbers free: a token
@@ -70,6 +72,7 @@ extension Change {
         case messageSent = 11
         case messageUnheard = 12
         case messagesAcknowledged = 13
+        case lastSeenSet = 14
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -128,6 +131,10 @@ extension Change {
             writer.varint(reader)
             writer.varint(through)
             writer.varint(gone)
+        case .lastSeenSet(let user, let seen):
+            writer.u8(Tag.lastSeenSet.rawValue)
+            writer.varint(user)
+            writer.varint(UInt64(seen.rawValue))
         case .accountDeleted(let user):
             writer.u8(Tag.accountDeleted.rawValue)
             writer.varint(user)
@@ -202,6 +209,11 @@ extension Change {
                 reader: try reader.varint(),
                 through: try reader.varint(),
                 gone: try reader.varint()
+            )
+        case .lastSeenSet:
+            self = .lastSeenSet(
+                user: try reader.varint(),
+                LastSeen(rawValue: UInt32(try reader.count(upTo: Int(UInt32.max))))
             )
         case .accountDeleted:
             self = .accountDeleted(user: try reader.varint())

@@ -10,6 +10,7 @@ public enum WriteReply: Equatable, Sendable {
     case blockSet
     case messageSend
     case messageAcknowledge(waiting: Int)
+    case lastSeenSet
     /// A refusal that rests on a change in flight: a crash could still undo what it says.
     case refused(ErrorMessage)
 
@@ -25,6 +26,7 @@ public enum WriteReply: Equatable, Sendable {
         case .messageSend: .messageSendOK(WriteOK(stamp: stamp))
         case .messageAcknowledge(let waiting):
             .messageAcknowledgeOK(MessageAcknowledgeOK(waiting: UInt32(clamping: waiting)))
+        case .lastSeenSet: .lastSeenSetOK(WriteOK(stamp: stamp))
         case .refused(let error): .error(error)
         }
     }

@@ -50,6 +50,8 @@ extension Directory {
             // For their age, messages may go behind the reader's deletion.
             guard map.shard(of: reader) == shard, let reader = find(reader) else { return }
             acknowledgeMessages(of: reader, through: through, gone: gone)
+        case .lastSeenSet(let user, let seen):
+            lastSeen[Int(find(user)!)] = seen
         case .tombstonesCollected(let owner, let through):
             // Decided before the owner's deletion was applied, perhaps.
             if map.shard(of: owner) == shard, let owner = find(owner) { collect(owner, through: through) }
@@ -285,6 +287,7 @@ extension Directory {
         }
         forgetAsides(of: index)
         forgetMessages(of: index)
+        lastSeen[account] = .hidden
         awaitedNames[index] = nil
         replaceProfile(account, sharing: place) { _ in Profile(name: "", fields: []) }
         if accounts[account].isOwn { dismantling.add(index) }

@@ -4,7 +4,7 @@ import TidemarkWire
 
 /// Bytes that were allocated, without what the allocator adds.
 public struct DirectoryMemory: Equatable, Sendable {
-    /// Two cache lines each, and nine bits of presence and one of messages.
+    /// Two cache lines each, nine bits of presence, one of messages, and when it was last seen.
     public var accounts = 0
     /// From ids and names to accounts.
     public var indexes = 0
@@ -26,7 +26,7 @@ public struct DirectoryMemory: Equatable, Sendable {
 extension Directory {
     public var memory: DirectoryMemory {
         var memory = DirectoryMemory()
-        memory.accounts = accounts.allocatedBytes + presence.count + onlineBits.count * 16
+        memory.accounts = accounts.allocatedBytes + presence.count + onlineBits.count * 16 + lastSeen.count * 4
         memory.indexes = indexBytes
         for index in 0..<accounts.count {
             memory.tables += accounts[index].roster.allocatedBytes

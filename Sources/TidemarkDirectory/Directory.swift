@@ -82,6 +82,8 @@ public struct Directory: ~Copyable {
     var boxes: [UInt32: MessageBox] = [:]
     /// A bit for each account, set where messages wait: what a sync looks at.
     var waitingBits = RawList<UInt64>()
+    /// By account index.
+    var lastSeen = RawList<LastSeen>()
     /// Rosters of deleted accounts, of which something is still to be undone; see `maintain`.
     var dismantling = Dismantling()
 
@@ -128,6 +130,7 @@ public struct Directory: ~Copyable {
         presence.deallocate()
         onlineBits.deallocate()
         waitingBits.deallocate()
+        lastSeen.deallocate()
         popular.deallocate()
         restamps.deallocate()
         watches.deallocate()
@@ -176,6 +179,7 @@ public struct Directory: ~Copyable {
         let index = UInt32(accounts.count)
         accounts.append(Account(id: user, profile: profile, isOwn: map.shard(of: user) == shard))
         presence.append(.offline)
+        lastSeen.append(.hidden)
         if index % 64 == 0 {
             onlineBits.append(0)
             waitingBits.append(0)

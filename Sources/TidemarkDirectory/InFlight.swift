@@ -46,6 +46,11 @@ public struct InFlight: ~Copyable {
         var isBlocked: Bool
     }
 
+    private struct PendingLastSeen {
+        var outstanding = 0
+        var seen: LastSeen
+    }
+
     private struct PendingNumbers {
         /// How many changes each is in.
         private var outstanding: [Int: Int] = [:]
@@ -84,6 +89,7 @@ public struct InFlight: ~Copyable {
     /// Accounts that will be gone.
     private var deletions: Set<UserID> = []
     private var messages: MessagesInFlight
+    private var lastSeen: [UserID: PendingLastSeen] = [:]
     private let policy: RosterPolicy
 
     private static let vacantPassedMax = 64
@@ -95,6 +101,7 @@ public struct InFlight: ~Copyable {
 
     public var isEmpty: Bool {
         profiles.isEmpty && entries.isEmpty && blocks.isEmpty && deletions.isEmpty && messages.isEmpty
+            && lastSeen.isEmpty
     }
 
     /// Decides a write of `user`, and counts a change as in flight.
@@ -112,6 +119,7 @@ public struct InFlight: ~Copyable {
             preconditionFailure("the shard of whom it is about decides: `decide(_:from:in:)`")
         case .blockSet(let request): decide(request, by: user, in: directory)
         case .messageAcknowledge(let request): decide(request, by: user, in: directory)
+        case .lastSeenSet(let request): decide(request, by: user, in: directory)
         }
     }
 
@@ -122,6 +130,10 @@ public struct InFlight: ~Copyable {
             break
         case .messageSent, .messagesAcknowledged:
             messages.settle(change)
+        case .lastSeenSet(let user, _):
+            guard let place = lastSeen.index(forKey: user) else { return }
+            lastSeen.values[place].outstanding -= 1
+            if lastSeen.values[place].outstanding == 0 { lastSeen.remove(at: place) }
         case .accountDeleted(let user):
             deletions.remove(user)
         case .profileChanged(let user, _):
@@ -662,6 +674,41 @@ public struct InFlight: ~Copyable {
             return .refused(ErrorMessage(.notAllowed, detail: "this token is of no messages here; fetch them first"))
         }
         return messages.acknowledge(through: position, by: reader, in: directory)
+    }
+
+    // MARK: last seen
+
+    /// Decides what is noted of a user that others do not see online any more; nil for nothing.
+    public mutating func departure(
+        of user: AccountIndex,
+        at seconds: UInt32,
+        in directory: borrowing Directory
+    ) -> Change? {
+        let id = directory.id(of: user)
+        let known = lastSeen[id]?.seen ?? directory.lastSeen(of: user)
+        guard known.isShown, known != .at(seconds), !deletions.contains(id), !directory.isDeleted(user) else {
+            return nil
+        }
+        return set(id, .at(seconds))
+    }
+
+    /// To show it does not say when the user was last seen: that it goes from now on.
+    private mutating func decide(
+        _ request: LastSeenSet,
+        by user: AccountIndex,
+        in directory: borrowing Directory
+    ) -> Decision {
+        let id = directory.id(of: user)
+        let pending = lastSeen[id]
+        guard (pending?.seen ?? directory.lastSeen(of: user)).isShown != request.isShown else {
+            return pending == nil ? .unchanged(.lastSeenSet) : .unchangedBehind(.lastSeenSet)
+        }
+        return .change(set(id, request.isShown ? .never : .hidden), .lastSeenSet)
+    }
+
+    private mutating func set(_ user: UserID, _ seen: LastSeen) -> Change {
+        lastSeen[user] = PendingLastSeen(outstanding: (lastSeen[user]?.outstanding ?? 0) + 1, seen: seen)
+        return .lastSeenSet(user: user, seen)
     }
 
     private mutating func count(_ key: EntryKey, isBlocked: Bool) {

@@ -40,7 +40,8 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
 
     var features: Features {
         if isAdministrator { return [] }
-        return allowsTrusted ? [.push, .consent, .messages, .trusted] : [.push, .consent, .messages]
+        let offered: Features = [.push, .consent, .messages, .lastSeen]
+        return allowsTrusted ? offered.union(.trusted) : offered
     }
 }
 
@@ -57,6 +58,7 @@ public enum SessionAction: Equatable, Sendable {
     case write(Write)
     case setPresence(PresenceSet.Wish)
     case fetch(MessageFetch)
+    case lastSeen(LastSeenGet)
     case backUp(AdminBackup)
     /// Send this error; if it closes, the session has ended: send what is queued, then close.
     case fail(ErrorMessage)
@@ -181,6 +183,10 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             return .write(.messageSend(try MessageSend(decoding: &reader)))
         case (.ready, .messageAcknowledge):
             return .write(.messageAcknowledge(try MessageAcknowledge(decoding: &reader)))
+        case (.ready, .lastSeenSet):
+            return .write(.lastSeenSet(try LastSeenSet(decoding: &reader)))
+        case (.ready, .lastSeenGet):
+            return .lastSeen(try LastSeenGet(decoding: &reader))
         case (.ready, .messageFetch):
             return .fetch(try MessageFetch(decoding: &reader))
         case (.ready, .presenceSet):

@@ -114,6 +114,14 @@ enum DirectoryLoader {
                     )
                 }
             }
+        case .lastSeen(let seen):
+            for (user, seen) in seen {
+                for shard in 0..<directories.map.count where !directories[shard].load(lastSeen: seen, of: user) {
+                    throw StateReader.Inconsistency(
+                        description: "it is known when account \(user) was last seen, but it is not there"
+                    )
+                }
+            }
         case .rosters(let rosters):
             for roster in rosters {
                 let shard = directories.map.shard(of: roster.owner)
@@ -140,7 +148,7 @@ extension StateChunk {
     fileprivate var accountCount: Int {
         switch self {
         case .accounts(let accounts): accounts.count
-        case .deleted, .asides, .mailboxes: 0
+        case .deleted, .asides, .mailboxes, .lastSeen: 0
         case .rosters(let rosters): rosters.count
         }
     }

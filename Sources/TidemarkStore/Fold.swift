@@ -1,6 +1,6 @@
 //  A batch on its way into the state tables, some rows a step, each step part of a transaction:
 //
-//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ asides ─▶ messages ─▶ collections ─▶ `folded` moves
+//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ asides ─▶ messages ─▶ last seen ─▶ collections ─▶ `folded` moves
 //
 //  Between steps the tables hold some of the batch's rows and not others. That is no harm: the log has all of them until
 //  `folded` has moved, and what is in the log goes over what is in the tables when the state is loaded. Writing a row
@@ -13,7 +13,7 @@ import TidemarkWire
 /// A value: where a transaction fails, the fold is as it was before.
 struct Fold {
     private enum Phase: Int {
-        case deletions, accounts, fields, entries, shown, asides, messages, drops, collections, end, done
+        case deletions, accounts, fields, entries, shown, asides, messages, drops, lastSeen, collections, end, done
     }
 
     let last: Stamp
@@ -27,6 +27,7 @@ struct Fold {
     private let asides: [(key: FoldBatch.Pair, value: FoldBatch.Aside)]
     private let messages: [(key: FoldBatch.Pair, value: Directory.StoredMessage)]
     private let drops: [(reader: UserID, drop: FoldBatch.Drop)]
+    private let lastSeen: [(user: UserID, seen: LastSeen)]
     private let collections: [(owner: UserID, through: Stamp)]
 
     private var phase = Phase.deletions
@@ -55,6 +56,8 @@ struct Fold {
             .sorted { $0.key < $1.key }
         drops = batch.drops.filter { batch.deletions[$0.key] == nil }.map { ($0.key, $0.value) }
             .sorted { $0.reader < $1.reader }
+        lastSeen = batch.lastSeen.filter { batch.deletions[$0.key] == nil }.map { ($0.key, $0.value) }
+            .sorted { $0.user < $1.user }
         collections = batch.collections.map { ($0.key, $0.value) }.sorted { $0.owner < $1.owner }
     }
 
@@ -91,6 +94,9 @@ struct Fold {
                 next += 1
             case .drops where next < drops.count:
                 rows += try drop(statements)
+            case .lastSeen where next < lastSeen.count:
+                try statements.set(lastSeen[next].seen, of: lastSeen[next].user)
+                (rows, next) = (rows + 1, next + 1)
             case .collections where next < collections.count:
                 // After the entries: what came back since has a later stamp.
                 let count = try statements.collect(collections[next].owner, through: collections[next].through)

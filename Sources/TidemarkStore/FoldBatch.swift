@@ -77,6 +77,7 @@ struct FoldBatch {
     private(set) var messages: [Pair: Directory.StoredMessage] = [:]
     /// By reader.
     private(set) var drops: [UserID: Drop] = [:]
+    private(set) var lastSeen: [UserID: LastSeen] = [:]
     private(set) var deletions: [UserID: Stamp] = [:]
     private(set) var collections: [UserID: Stamp] = [:]
 
@@ -145,6 +146,8 @@ struct FoldBatch {
             messages[Pair(a: reader, b: stamp)] = message
         case .messagesAcknowledged(let reader, let through, let gone):
             drop(reader, through: through, gone: gone)
+        case .lastSeenSet(let user, let seen):
+            lastSeen[user] = seen
         case .accountDeleted(let user):
             deletions[user] = stamp
         case .tombstonesCollected(let owner, let through):

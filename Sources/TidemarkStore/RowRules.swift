@@ -149,6 +149,18 @@ extension StoreReader {
                 WHERE typeof(acknowledged) <> 'integer' OR acknowledged NOT \(stamps)
                 """
         ),
+        // lastSeen
+        RowRule(
+            finding: "its time is not valid",
+            rows: """
+                SELECT 'last seen of account ' || user FROM lastSeen
+                WHERE user < 1 OR typeof(at) <> 'integer' OR at NOT BETWEEN 1 AND \(UInt32.max)
+                """
+        ),
+        RowRule(
+            finding: "has a time when it was last seen, but is not there",
+            rows: "SELECT 'account ' || user FROM lastSeen WHERE user NOT IN (SELECT id FROM account)"
+        ),
         // all of them
         RowRule(
             finding: "is the stamp of more than one change",

@@ -4,7 +4,7 @@
 import GRDB
 
 enum Schema {
-    static let version = 6
+    static let version = 7
     /// "TDMK", so that `file` and a wrong path can be told apart.
     static let applicationID: Int32 = 0x5444_4D4B
 
@@ -60,6 +60,7 @@ enum Schema {
         ) WITHOUT ROWID;
         \(aside)
         \(message)
+        \(lastSeen)
         \(kept)
         """
 
@@ -89,6 +90,13 @@ enum Schema {
         CREATE TABLE mailbox(
             reader INTEGER PRIMARY KEY,
             acknowledged INTEGER NOT NULL        -- the reader has its messages up to here
+        );
+        """
+
+    private static let lastSeen = """
+        CREATE TABLE lastSeen(                   -- of users who let it be known
+            user INTEGER PRIMARY KEY,
+            at INTEGER NOT NULL                  -- seconds since 1970; 1 for not seen to go since it is known
         );
         """
 
@@ -162,6 +170,7 @@ enum Schema {
         \(aside)
         """,
         message,
+        lastSeen,
     ]
 
     /// Makes the tables in an empty file, and brings those of an older version up to this one. In one transaction.

@@ -39,6 +39,8 @@ enum StateChunk: Sendable {
     /// Requests and blocks, each owner's by their stamps.
     case asides([Directory.StoredAside])
     case mailboxes([Mailbox])
+    /// Of who lets it be known when it was last seen.
+    case lastSeen([UserID: LastSeen])
     case rosters([Roster])
 }
 
@@ -60,6 +62,7 @@ struct StateReader {
         try emit(.deleted(try reader.deleted(), newestUser: try reader.newestUser()))
         try reader.readAsides(emit)
         try reader.readMessages(emit)
+        try emit(.lastSeen(try reader.lastSeen()))
         try reader.readRosters(emit)
     }
 
@@ -188,6 +191,23 @@ struct StateReader {
             }
         }
         if !chunk.isEmpty { try emit(.mailboxes(chunk)) }
+    }
+
+    // MARK: last seen
+
+    private func lastSeen() throws -> [UserID: LastSeen] {
+        var seen: [UserID: LastSeen] = [:]
+        let statement = try PreparedStatement(db, "SELECT user, at FROM lastSeen")
+        while try statement.step() {
+            guard let user = statement.integer(0), user > 0,
+                let at = statement.integer(1).flatMap({ UInt32(exactly: $0) }), at > 0
+            else { throw Inconsistency(description: "when a user was last seen is not valid") }
+            if tail.batch.deletions[UserID(user)] == nil { seen[UserID(user)] = LastSeen(rawValue: at) }
+        }
+        for (user, later) in tail.batch.lastSeen where tail.batch.deletions[user] == nil {
+            seen[user] = later.isShown ? later : nil
+        }
+        return seen
     }
 
     // MARK: rosters

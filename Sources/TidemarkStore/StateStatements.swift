@@ -26,6 +26,8 @@ final class StateStatements {
     private let dropMessages: PreparedStatement
     private let setAcknowledged: PreparedStatement
     private let deleteMailbox: PreparedStatement
+    private let setLastSeen: PreparedStatement
+    private let deleteLastSeen: PreparedStatement
     private let deleteSomeEntries: PreparedStatement
     private let deleteFields: PreparedStatement
     private let deleteAccountRow: PreparedStatement
@@ -129,6 +131,11 @@ final class StateStatements {
             """
         )
         deleteMailbox = try PreparedStatement(db, "DELETE FROM mailbox WHERE reader = ?")
+        setLastSeen = try PreparedStatement(
+            db,
+            "INSERT INTO lastSeen (user, at) VALUES (?, ?) ON CONFLICT DO UPDATE SET at = excluded.at"
+        )
+        deleteLastSeen = try PreparedStatement(db, "DELETE FROM lastSeen WHERE user = ?")
         deleteSomeEntries = try PreparedStatement(
             db,
             """
@@ -280,6 +287,16 @@ final class StateStatements {
         try setAcknowledged.run()
     }
 
+    func set(_ seen: LastSeen, of user: UserID) throws {
+        guard seen.isShown else {
+            deleteLastSeen.bind(1, user)
+            return try deleteLastSeen.run()
+        }
+        setLastSeen.bind(1, user)
+        setLastSeen.bind(2, Int64(seen.rawValue))
+        try setLastSeen.run()
+    }
+
     /// Returns how many went.
     func deleteEntries(of owner: UserID, max: Int) throws -> Int {
         deleteSomeEntries.bind(1, owner)
@@ -295,6 +312,7 @@ final class StateStatements {
         try deleteAsides.run()
         deleteMailbox.bind(1, user)
         try deleteMailbox.run()
+        try set(LastSeen.hidden, of: user)
         deleteAccountRow.bind(1, user)
         try deleteAccountRow.run()
         insertDeleted.bind(1, user)

@@ -72,6 +72,8 @@ public struct Features: OptionSet, Equatable, Sendable {
     public static let scram = Features(rawValue: 1 << 3)
     /// This listener takes a user at its word (Unix sockets only).
     public static let trusted = Features(rawValue: 1 << 4)
+    /// When a contact was last seen, where it lets that be known.
+    public static let lastSeen = Features(rawValue: 1 << 5)
 }
 
 public struct HelloOK: Equatable, Sendable {

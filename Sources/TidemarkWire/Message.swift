@@ -29,6 +29,10 @@ public enum Message: Equatable, Sendable {
     case messagePage(MessagePage)
     case messageAcknowledge(MessageAcknowledge)
     case messageAcknowledgeOK(MessageAcknowledgeOK)
+    case lastSeenSet(LastSeenSet)
+    case lastSeenSetOK(WriteOK)
+    case lastSeenGet(LastSeenGet)
+    case lastSeenGetOK(LastSeenGetOK)
     case adminBackup(AdminBackup)
     case adminBackupOK(AdminBackupOK)
     case pushDelta(PushDelta)
@@ -67,6 +71,10 @@ public enum Message: Equatable, Sendable {
         case .messagePage: .messagePage
         case .messageAcknowledge: .messageAcknowledge
         case .messageAcknowledgeOK: .messageAcknowledgeOK
+        case .lastSeenSet: .lastSeenSet
+        case .lastSeenSetOK: .lastSeenSetOK
+        case .lastSeenGet: .lastSeenGet
+        case .lastSeenGetOK: .lastSeenGetOK
         case .adminBackup: .adminBackup
         case .adminBackupOK: .adminBackupOK
         case .pushDelta: .pushDelta
@@ -111,6 +119,10 @@ public enum Message: Equatable, Sendable {
         case .messagePage: self = .messagePage(try MessagePage(decoding: &reader))
         case .messageAcknowledge: self = .messageAcknowledge(try MessageAcknowledge(decoding: &reader))
         case .messageAcknowledgeOK: self = .messageAcknowledgeOK(try MessageAcknowledgeOK(decoding: &reader))
+        case .lastSeenSet: self = .lastSeenSet(try LastSeenSet(decoding: &reader))
+        case .lastSeenSetOK: self = .lastSeenSetOK(try WriteOK(decoding: &reader))
+        case .lastSeenGet: self = .lastSeenGet(try LastSeenGet(decoding: &reader))
+        case .lastSeenGetOK: self = .lastSeenGetOK(try LastSeenGetOK(decoding: &reader))
         case .adminBackup: self = .adminBackup(try AdminBackup(decoding: &reader))
         case .adminBackupOK: self = .adminBackupOK(try AdminBackupOK(decoding: &reader))
         case .pushDelta: self = .pushDelta(try PushDelta(decoding: &reader))
@@ -133,7 +145,8 @@ public enum Message: Equatable, Sendable {
         case .ping(let message), .pong(let message): message.encode(into: &writer)
         case .profileSet(let message): message.encode(into: &writer)
         case .profileSetOK(let message), .rosterRemoveOK(let message), .rosterAnnotateOK(let message),
-            .rosterAnswerOK(let message), .blockSetOK(let message), .messageSendOK(let message):
+            .rosterAnswerOK(let message), .blockSetOK(let message), .messageSendOK(let message),
+            .lastSeenSetOK(let message):
             message.encode(into: &writer)
         case .rosterAdd(let message): message.encode(into: &writer)
         case .rosterAddOK(let message): message.encode(into: &writer)
@@ -148,6 +161,9 @@ public enum Message: Equatable, Sendable {
         case .messagePage(let message): message.encode(into: &writer)
         case .messageAcknowledge(let message): message.encode(into: &writer)
         case .messageAcknowledgeOK(let message): message.encode(into: &writer)
+        case .lastSeenSet(let message): message.encode(into: &writer)
+        case .lastSeenGet(let message): message.encode(into: &writer)
+        case .lastSeenGetOK(let message): message.encode(into: &writer)
         case .adminBackup(let message): message.encode(into: &writer)
         case .adminBackupOK(let message): message.encode(into: &writer)
         case .pushDelta(let message): message.encode(into: &writer)

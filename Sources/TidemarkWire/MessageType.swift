@@ -20,6 +20,8 @@ public enum MessageType: UInt8, CaseIterable, Sendable {
     case messageAcknowledge = 0x19
     case passwordSet = 0x1A
     case signOut = 0x1B
+    case lastSeenSet = 0x1C
+    case lastSeenGet = 0x1D
 
     case adminAccountCreate = 0x30
     case adminAccountDisable = 0x31
@@ -57,6 +59,8 @@ public enum MessageType: UInt8, CaseIterable, Sendable {
     case messageAcknowledgeOK = 0x99
     case passwordSetOK = 0x9A
     case signOutOK = 0x9B
+    case lastSeenSetOK = 0x9C
+    case lastSeenGetOK = 0x9D
 
     case adminAccountCreateOK = 0xB0
     case adminAccountDisableOK = 0xB1
@@ -88,7 +92,8 @@ public enum MessageType: UInt8, CaseIterable, Sendable {
             .profileSet, .profileSetOK, .rosterAdd, .rosterAddOK, .rosterRemove, .rosterRemoveOK,
             .rosterAnnotate, .rosterAnnotateOK, .rosterAnswer, .rosterAnswerOK, .blockSet, .blockSetOK,
             .presenceSet, .presenceSetOK, .messageSend, .messageSendOK, .messageFetch, .messagePage,
-            .messageAcknowledge, .messageAcknowledgeOK, .adminBackup, .adminBackupOK,
+            .messageAcknowledge, .messageAcknowledgeOK, .lastSeenSet, .lastSeenSetOK, .lastSeenGet,
+            .lastSeenGetOK, .adminBackup, .adminBackupOK,
             .pushDelta, .pushPresence, .pushMessages, .goAway, .error:
             true
         default:

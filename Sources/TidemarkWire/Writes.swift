@@ -11,6 +11,7 @@ public enum Write: Equatable, Sendable {
     case blockSet(BlockSet)
     case messageSend(MessageSend)
     case messageAcknowledge(MessageAcknowledge)
+    case lastSeenSet(LastSeenSet)
 }
 
 /// Changes the session's own profile: the named fields, and no others.
@@ -159,10 +160,7 @@ public struct BlockSet: Equatable, Sendable {
 
     public init(decoding reader: inout ByteReader) throws(DecodeError) {
         user = try reader.user()
-        let begin = reader.offset
-        let mark = try reader.u8()
-        guard mark <= 1 else { throw DecodeError(.reserved, offset: begin) }
-        isBlocked = mark == 1
+        isBlocked = try reader.mark()
         note = try reader.text(upTo: Limits.noteBytesMax)
         try reader.finish()
     }
@@ -250,11 +248,9 @@ extension ByteReader {
 
     /// A byte that is 1 for a favourite and 0 otherwise, then alias and groups.
     mutating func annotations() throws(DecodeError) -> Annotations {
-        let begin = offset
-        let mark = try u8()
-        guard mark <= 1 else { throw DecodeError(.reserved, offset: begin) }
+        let isFavourite = try mark()
         var annotations = try annotationText()
-        annotations.isFavourite = mark == 1
+        annotations.isFavourite = isFavourite
         return annotations
     }
 }

@@ -4,8 +4,8 @@ import TidemarkWire
 
 struct Presence: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Say how you want to be seen.",
-        subcommands: [Set.self]
+        abstract: "Say how you want to be seen; when somebody was last seen.",
+        subcommands: [Set.self, LastSeenCommand.self]
     )
 
     struct Set: AsyncParsableCommand {

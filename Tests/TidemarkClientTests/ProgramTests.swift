@@ -209,6 +209,51 @@ import TidemarkWire
         )
     }
 
+    @Test("when a contact was last seen is shown, and shown to contacts or not")
+    func lastSeen() async throws {
+        let seen = Mutex<[Message]>([])
+        let program = try Program()
+        var table = Self.table
+        table.add(3, user: 102)
+        let script = Self.serving(table) { message in
+            seen.withLock { $0.append(message) }
+            switch message {
+            case .lastSeenSet(let set): return .lastSeenSetOK(WriteOK(stamp: set.isShown ? 11 : 0))
+            case .lastSeenGet(let get):
+                return switch get.user {
+                case 102: .lastSeenGetOK(LastSeenGetOK(isShown: true, at: 1_763_803_600))
+                case 101: .lastSeenGetOK(LastSeenGetOK(isShown: false, at: 0))
+                default: .lastSeenGetOK(LastSeenGetOK(isShown: true, at: 0))
+                }
+            default: return nil
+            }
+        }
+        try await FakeServer.run(script) { (address) async throws in
+            #expect(try await program.run("login", "--server", "\(address)", "--trusted-user", "owner").status == 0)
+            func lastSeen(_ arguments: String...) async throws -> Program.Outcome {
+                try await program.run(list: ["presence", "last-seen"] + arguments)
+            }
+            #expect(try await lastSeen("user100").output.hasSuffix(": is online\n"))
+            #expect(try await lastSeen("user102").output.hasSuffix(": 2025-11-22T09:26:40Z\n"))
+            #expect(try await lastSeen("#101").output.hasSuffix(": does not say\n"))
+            #expect(try await lastSeen("user102", "--json").json["at"] as? Int == 1_763_803_600)
+            #expect(try await lastSeen().output == "shown from now on\n")
+            #expect(try await lastSeen("--show").output == "contacts are told when you were last seen\n")
+            #expect(try await lastSeen("--hide").output == "nobody is told when you were last seen already\n")
+            #expect(try await lastSeen("--hide", "--json").json["stamp"] as? Int == 0)
+            #expect(try await lastSeen("user100", "--hide").status == 64)
+            #expect(try await lastSeen("nobody").status == 66)
+        }
+        #expect(
+            seen.withLock { $0 }.prefix(6) == [
+                .lastSeenGet(LastSeenGet(user: 100)), .lastSeenGet(LastSeenGet(user: 102)),
+                .lastSeenGet(LastSeenGet(user: 101)), .lastSeenGet(LastSeenGet(user: 102)),
+                .lastSeenGet(LastSeenGet(user: 7)),
+                .lastSeenSet(LastSeenSet(isShown: true)),
+            ]
+        )
+    }
+
     @Test("who asks and who is blocked is shown, and answered by name or number")
     func consent() async throws {
         let seen = Mutex<[Message]>([])

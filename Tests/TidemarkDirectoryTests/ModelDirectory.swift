@@ -37,6 +37,8 @@ struct ModelDirectory {
     /// By reader, oldest first; those included that are not heard.
     var messages: [UserID: [(stamp: Stamp, sender: UserID, id: MessageID, content: MessageContent)]] = [:]
     var acknowledged: [UserID: Stamp] = [:]
+    /// Of who lets it be known.
+    var lastSeen: [UserID: LastSeen] = [:]
     var published: Stamp = 0
 
     mutating func apply(_ change: Change, at stamp: Stamp) {
@@ -89,7 +91,7 @@ struct ModelDirectory {
             }
         case .accountDeleted(let user):
             (names[user], created[user], fields[user], entries[user], asides[user]) = (nil, nil, nil, nil, nil)
-            (messages[user], acknowledged[user]) = (nil, nil)
+            (messages[user], acknowledged[user], lastSeen[user]) = (nil, nil, nil)
             for owner in entries.keys where entries[owner]![user]?.annotations != nil {
                 entries[owner]![user] = Entry(number: entries[owner]![user]!.number, stamp: stamp)
             }
@@ -99,6 +101,8 @@ struct ModelDirectory {
         case .messagesAcknowledged(let reader, let through, let gone):
             acknowledged[reader] = max(acknowledged[reader] ?? 0, through)
             messages[reader]?.removeAll { $0.stamp <= gone || !$0.content.isHeard && $0.stamp <= acknowledged[reader]! }
+        case .lastSeenSet(let user, let seen):
+            lastSeen[user] = seen.isShown ? seen : nil
         case .tombstonesCollected(let owner, let through):
             entries[owner] = entries[owner]?.filter { $0.value.annotations != nil || $0.value.stamp > through }
             asides[owner] = asides[owner]?.filter { $0.value.kind != .gone || $0.value.stamp > through }
@@ -118,6 +122,14 @@ struct ModelDirectory {
                 content: bytes
             )
         }
+    }
+
+    /// What the owner is told of somebody, whom it knows as `known`; everybody is offline.
+    func lastSeen(_ user: UserID, toldTo owner: UserID) -> LastSeenGetOK? {
+        if user != owner, entries[owner]?[user]?.annotations == nil { return nil }
+        let isHidden = user != owner && (entries[owner]![user]!.isPending || kind(user, owner) == .block)
+        let seen = isHidden ? nil : lastSeen[user]
+        return LastSeenGetOK(isShown: seen != nil, at: seen?.seconds ?? 0)
     }
 
     func waiting(_ reader: UserID) -> Int { heard(reader, after: acknowledged[reader] ?? 0).count }

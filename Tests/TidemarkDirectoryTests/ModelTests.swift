@@ -32,6 +32,8 @@ extension Directory {
         var consent = 0
         /// In so many of a hundred changes something is sent, acknowledged, or goes for its age.
         var messages = 0
+        /// In so many of a hundred somebody is seen to go, or says whether others may know.
+        var lastSeen = 2
         /// The clock jumps ahead, up to so many microseconds, or not at all.
         var jump = 1_000
 
@@ -132,6 +134,9 @@ extension Directory {
             }
             if isNext(shape.consent) { return consent(owner) }
             if isNext(shape.messages) { return message(owner) }
+            if isNext(shape.lastSeen) {
+                return .lastSeenSet(user: owner, LastSeen(rawValue: UInt32(random.below(5))))
+            }
             return entry(owner)
         }
 
@@ -345,6 +350,11 @@ extension Directory {
         #expect(page.summary?.items == UInt32(model.liveContacts(owner).count + 1 + asides), replay)
         #expect(page.summary?.waitingMessages == UInt32(model.waiting(owner)), replay)
         try compareMessages(&directory, &driver, owner, after: from, replay)
+        for user in [owner] + (model.entries[owner] ?? [:]).keys.sorted().prefix(20) {
+            let known = model.entries[owner]?[user]?.annotations == nil ? user : model.known(owner, user)
+            let told = directory.lastSeen(known, toldTo: owner)
+            #expect(told == model.lastSeen(user, toldTo: owner), replay)
+        }
         let token = page.token.withUnsafeBytes { SyncToken($0) }
         #expect(token == SyncToken(settledAt: expected == .upToDate ? from : watermark, epoch: 9), replay)
         if expected == .upToDate { #expect(outcome.slotsRead == 0) }

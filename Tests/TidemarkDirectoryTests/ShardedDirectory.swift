@@ -70,6 +70,12 @@ struct ShardedDirectory {
         return (try MessagePage(decoding: &reader), outcome)
     }
 
+    mutating func lastSeen(_ user: UserID, toldTo owner: UserID) -> LastSeenGetOK? {
+        let shard = directories.map.shard(of: owner)
+        advance(shard)
+        return directories[shard].lastSeen(of: user, toldTo: directories[shard].index(of: owner)!)
+    }
+
     /// Answers behind what the writer has; false where the user is gone.
     mutating func write(_ user: UserID, _ syncs: [Sync], into writer: inout ByteWriter) -> Bool {
         let shard = directories.map.shard(of: user)
@@ -148,7 +154,9 @@ extension Change {
     /// Whose shard decides it.
     var owner: UserID {
         switch self {
-        case .accountCreated(let user, _), .accountDeleted(let user), .profileChanged(let user, _): user
+        case .accountCreated(let user, _), .accountDeleted(let user), .profileChanged(let user, _),
+            .lastSeenSet(let user, _):
+            user
         case .entrySet(let owner, _, _, _, _), .namedEntrySet(let owner, _, _, _), .entryRemoved(let owner, _, _),
             .blockSet(let owner, _, _, _), .blockRemoved(let owner, _), .tombstonesCollected(let owner, _):
             owner

@@ -108,6 +108,8 @@ import TidemarkWire
             "account 77: has messages, but is not there"
         ),
         ("INSERT INTO mailbox VALUES (1, 0)", "mailbox of account 1: its acknowledged stamp is not valid"),
+        ("INSERT INTO lastSeen VALUES (1, 0)", "last seen of account 1: its time is not valid"),
+        ("INSERT INTO lastSeen VALUES (77, 1)", "account 77: has a time when it was last seen, but is not there"),
         ("INSERT INTO log VALUES (2000000, 1999999, x'00')", "log row 2000000: its stamps or bytes are not valid"),
         ("INSERT INTO log VALUES (2000000, 2000000, x'FF')", "log row 2000000 is unreadable at byte 0"),
         (
@@ -123,7 +125,7 @@ import TidemarkWire
             "log row 2000001: begins before the row before it ends, or before what is folded"
         ),
         ("UPDATE epoch SET last = 1 << 50", "epoch 1: its number or its end is not valid"),
-        ("PRAGMA user_version = 9", "schema 9; this program knows 6"),
+        ("PRAGMA user_version = 9", "schema 9; this program knows 7"),
         ("PRAGMA application_id = 0", "it is not one of Tidemark's: application id 0"),
         ("DROP TABLE entry", "SQLite: no such table: entry"),
     ])

@@ -55,7 +55,7 @@ extension SessionAction {
                             version: 1,
                             frameLog2: Limits.frameLog2Min,
                             idleSeconds: 60,
-                            features: [.push, .consent, .messages, .trusted]
+                            features: [.push, .consent, .messages, .lastSeen, .trusted]
                         )
                     )
                 )
@@ -70,6 +70,7 @@ extension SessionAction {
         let write = RosterRemove(contact: 4)
         #expect(dialogue.say(.rosterRemove(write)) == .write(.rosterRemove(write)))
         #expect(dialogue.say(.presenceSet(PresenceSet(wish: .busy))) == .setPresence(.busy))
+        #expect(dialogue.say(.lastSeenGet(LastSeenGet(user: 5))) == .lastSeen(LastSeenGet(user: 5)))
         #expect(dialogue.say(.ping(Ping(payload: [1]))) == .reply(.pong(Ping(payload: [1]))))
         #expect(dialogue.session.state == .ready)
     }

@@ -207,7 +207,8 @@ final class ScriptedStore {
         }
     }
 
-    /// Until an error that a change log does not wait out; then the store is let go of, as by a process that ends.
+    /// Until an error that a change log does not wait out. A store that was stopped by one stays open, as the change log leaves it:
+    /// were it closed, SQLite would delete what is left of its log, over pages that a failed sync has lost.
     func runUntilFailure() throws {
         do {
             try run()
@@ -216,7 +217,7 @@ final class ScriptedStore {
         } catch is StoreError {
             hasStopped = true
         }
-        letGo()
+        if !hasStopped { letGo() }
     }
 
     private func letGo() {
@@ -296,6 +297,8 @@ final class ScriptedStore {
     // MARK: afterwards
 
     func checkRecovery(_ what: String) throws {
+        // The process is gone, and nothing of it closes a file.
+        if hasStopped { disk.cutPowerKeeping() }
         letGo()
         roomOnceOpen = nil
         disk.clearFaults()

@@ -86,6 +86,7 @@ extension Directory {
             var messages = ByteWriter()
             _ = writeMessages(of: index, after: 0, pageBytesMax: Limits.pageBytesMax, into: &messages)
             pages.append(Array(messages.array[..<2]) + messages.array[10...])
+            pages.append(Array("\(lastSeen(of: index).rawValue)".utf8))
         }
         return pages
     }
@@ -175,7 +176,9 @@ struct ChangeSource {
                 vacant[owner, default: []].append(entry.number)
             }
             return .tombstonesCollected(owner: owner, through: published)
-        case 10..<40:
+        case 10..<13:
+            return .lastSeenSet(user: owner, LastSeen(rawValue: UInt32(random.below(5))))
+        case 13..<40:
             let value = random.chance(50) ? Array("v\(random.below(100))".utf8) : nil
             let number = FieldNumber(rawValue: UInt16(random.below(4) + 1))
             if edited.round != round { edited = (round, []) }
@@ -464,7 +467,7 @@ struct ChangeSource {
         try again.close()
     }
 
-    @Test("a file of every released schema is brought up to this one", arguments: [1, 2, 3, 4, 5])
+    @Test("a file of every released schema is brought up to this one", arguments: [1, 2, 3, 4, 5, 6])
     func migration(version: Int) throws {
         let directory = try TestDirectory()
         try directory.sql {

@@ -17,7 +17,10 @@ extension JSONValue {
             members = [
                 "version": .number(Int(m.version)), "frameLog2": .number(Int(m.frameLog2)),
                 "idleSeconds": .number(Int(m.idleSeconds)),
-                "features": .bits(m.features.rawValue, ["push", "consent", "messages", "scram", "trusted"]),
+                "features": .bits(
+                    m.features.rawValue,
+                    ["push", "consent", "messages", "scram", "trusted", "lastSeen"]
+                ),
             ]
         case .authenticate(let m):
             switch m.credentials {
@@ -42,7 +45,7 @@ extension JSONValue {
                 "privateFields": .numbers(m.privateFields),
             ]
         case .profileSetOK(let m), .rosterRemoveOK(let m), .rosterAnnotateOK(let m), .rosterAnswerOK(let m),
-            .blockSetOK(let m), .messageSendOK(let m):
+            .blockSetOK(let m), .messageSendOK(let m), .lastSeenSetOK(let m):
             members = ["stamp": .u64(m.stamp)]
         case .rosterAdd(let m):
             members = Self.members(of: m.annotations)
@@ -70,6 +73,9 @@ extension JSONValue {
         case .messagePage(let m): members = Self.members(of: m)
         case .messageAcknowledge(let m): members = ["token": .hex(m.token)]
         case .messageAcknowledgeOK(let m): members = ["waitingMessages": .number(Int(m.waiting))]
+        case .lastSeenSet(let m): members = ["isShown": .bool(m.isShown)]
+        case .lastSeenGet(let m): members = ["user": .u64(m.user)]
+        case .lastSeenGetOK(let m): members = ["isShown": .bool(m.isShown), "at": .number(Int(m.at))]
         case .pushMessages(let m):
             members = Self.members(of: m.page)
             members["from"] = .hex(m.from)

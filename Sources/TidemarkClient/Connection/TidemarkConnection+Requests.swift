@@ -100,6 +100,25 @@ extension TidemarkConnection {
         _ = try await request(.presenceSet(PresenceSet(wish: wish)))
     }
 
+    /// Lets contacts know when this user was last seen, or not any more: for all of its devices, and until it is said anew. Gives
+    /// the change's stamp, or 0 when it was so already. Only where the server offers `Features.lastSeen`, as for the next one.
+    @discardableResult
+    public func setLastSeen(isShown: Bool) async throws -> Stamp {
+        guard case .lastSeenSetOK(let ok) = try await request(.lastSeenSet(LastSeenSet(isShown: isShown))) else {
+            mismatched()
+        }
+        return ok.stamp
+    }
+
+    /// When a contact was last seen; of this user, what its contacts are told.
+    /// - Throws: `.server` with `noSuchContact`.
+    public func lastSeen(of user: UserID) async throws -> LastSeenGetOK {
+        guard case .lastSeenGetOK(let answer) = try await request(.lastSeenGet(LastSeenGet(user: user))) else {
+            mismatched()
+        }
+        return answer
+    }
+
     /// Says that this device leaves for good, and closes: the server does not wait whether it comes back, as it does for a
     /// connection that is lost. Never fails: who cannot say it any more is a lost one.
     public func leave() async {

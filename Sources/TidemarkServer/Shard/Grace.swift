@@ -38,11 +38,11 @@ struct Grace {
     var next: UInt64? { expiries.first?.time }
 
     /// One that did not come back in time.
-    mutating func expire(now: UInt64) -> (user: AccountIndex, presence: SessionPresence)? {
+    mutating func expire(now: UInt64) -> (user: AccountIndex, presence: SessionPresence, time: UInt64)? {
         while let first = expiries.first, first.time <= now {
             _ = expiries.removeFirst()
             if let place = lost[first.user]?.firstIndex(where: { $0.serial == first.serial }) {
-                return (first.user, remove(place, of: first.user))
+                return (first.user, remove(place, of: first.user), first.time)
             }
         }
         return nil

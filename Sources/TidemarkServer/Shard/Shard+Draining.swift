@@ -17,6 +17,7 @@ extension Shard {
         try iterate()
         read(mail)
         try answerWhatArrived(until: end)
+        endGrace(upTo: .max)
         for slot in 0..<clients.count {
             if let id = clients.id(slot), !clients[slot].isClosing { goAway(id) }
         }
@@ -31,6 +32,7 @@ extension Shard {
                 metadata: ["connections": "\(loop.connectionCount)", "unread": "\(unread)", "loop": "\(index)"]
             )
         }
+        recordLastDepartures()
         recording?.stopped()
         // Of what is applied from now on nothing is sent, or recorded.
         recording = nil

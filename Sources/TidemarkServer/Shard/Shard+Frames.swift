@@ -203,6 +203,11 @@ extension Shard {
             send(.presenceSetOK, id, request)
         case .fetch(let fetch):
             answer(fetch, id, request)
+        case .lastSeen(let get):
+            guard let answer = directory.lastSeen(of: get.user, toldTo: clients[Int(id.slot)].user!) else {
+                return fail(id, request: request, ErrorMessage(.noSuchContact, detail: "not in your roster"))
+            }
+            send(.lastSeenGetOK(answer), id, request)
         case .fail(let error):
             fail(id, request: request, error)
         }

@@ -71,7 +71,7 @@ extension Shard {
 
     /// Tells those who are live what is new to them, as far as this iteration goes.
     mutating func push() {
-        while let (user, presence) = grace.expire(now: clock) { movePresence(of: user, from: presence, to: nil) }
+        endGrace(upTo: clock)
         if directory.isQuiet { return }
         directory.spreadPresence(now: clock)
         directory.spreadNews(now: clock)

@@ -82,9 +82,24 @@ extension Shard {
         grace.add(user, device: client.session.device, client.presence, until: end.nanoseconds / 1_000_000)
     }
 
-    mutating func movePresence(of user: AccountIndex, from: SessionPresence?, to: SessionPresence?) {
-        guard let seen = directory.movePresence(of: user, from: from, to: to), team.map.count > 1 else { return }
-        presenceNews[user] = seen
+    /// Sessions that were lost, and whose time is over at `time`.
+    mutating func endGrace(upTo time: UInt64) {
+        while let (user, presence, end) = grace.expire(now: time) {
+            let lost = end - UInt64(configuration.presenceGrace / .milliseconds(1))
+            movePresence(of: user, from: presence, to: nil, millisecondsAgo: max(clock, lost) - lost)
+        }
+    }
+
+    /// `millisecondsAgo` of one that was lost.
+    mutating func movePresence(
+        of user: AccountIndex,
+        from: SessionPresence?,
+        to: SessionPresence?,
+        millisecondsAgo: UInt64 = 0
+    ) {
+        guard let seen = directory.movePresence(of: user, from: from, to: to) else { return }
+        if seen == .offline { noteDeparture(of: user, millisecondsAgo: millisecondsAgo) }
+        if team.map.count > 1 { presenceNews[user] = seen }
     }
 
     mutating func tellPresence() {

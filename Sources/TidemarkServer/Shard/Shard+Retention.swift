@@ -36,6 +36,7 @@ extension Shard {
         for change in changes.prefix(configuration.changeLog.groupMax) {
             acknowledgements.append(Acknowledgement())
             submissions.append(Submission(change: change, origin: index))
+            counters.countCollection()
         }
         log.info("collecting old tombstones and messages", metadata: ["changes": "\(submissions.count)"])
         submit()

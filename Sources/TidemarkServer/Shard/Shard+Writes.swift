@@ -192,7 +192,6 @@ extension Shard {
 
     mutating func acknowledge(stamp: Stamp) {
         let due = acknowledgements.removeFirst()
-        if due.connection == nil { counters.countCollection() }
         if let shard = due.shard, let connection = due.connection {
             let message = due.reply.message(stamp: stamp)
             return team.mailboxes[shard]

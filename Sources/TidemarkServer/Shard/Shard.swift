@@ -7,7 +7,7 @@
 //
 //  Reads are answered here, from memory. Nothing here waits for the disk.
 //
-//  +Frames has frames and connections, +Live what is told unasked, +Logins who is who, +Writes the way to the log and back, +Mail what passes between
+//  +Frames has frames and connections, +Live what is told unasked, +Logins who is who, +Writes the way to the log and back, +LastSeen what it is told of who leaves, +Mail what passes between
 //  shards, +Administration, +Retention and +Draining what they say.
 
 import Logging
@@ -87,6 +87,8 @@ struct Shard: ~Copyable {
     var forwardedOpen = 0
     /// Of this shard's users, for the other shards, not yet told: each one's latest.
     var presenceNews: [AccountIndex: Seen] = [:]
+    /// Users whom others see online no more, and since when, in seconds since 1970; not told to the log yet.
+    var departed: [AccountIndex: UInt32] = [:]
     /// Frames on their way to the loop: all answers to a connection whose frames are being read, or one message.
     var scratch = ByteWriter(capacity: 1 << 16)
     /// Whose frames are being read.
@@ -181,6 +183,7 @@ struct Shard: ~Copyable {
             handle(event)
             if applyPublished() { try flush() }
         }
+        recordDepartures()
         submit()
         push()
         tellPresence()

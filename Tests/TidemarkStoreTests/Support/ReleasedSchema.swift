@@ -4,7 +4,7 @@ import GRDB
 enum ReleasedSchema {
     /// Two accounts, a field, an entry, and a group of the log that is not folded.
     static func make(version: Int, in db: Database) throws {
-        try db.execute(sql: [first, second, third, fourth, fifth][version - 1])
+        try db.execute(sql: [first, second, third, fourth, fifth, sixth][version - 1])
         try db.execute(
             sql: """
                 PRAGMA application_id = 0x54444D4B;
@@ -278,4 +278,22 @@ enum ReleasedSchema {
         );
         INSERT INTO kept (id, newestUser) VALUES (1, 0);
         """
+
+    private static let sixth =
+        fifth + """
+            CREATE TABLE message(
+                reader INTEGER NOT NULL,
+                stamp INTEGER NOT NULL,
+                sender INTEGER NOT NULL,
+                id BLOB NOT NULL,                    -- the sender's own, 16 bytes
+                kind INTEGER NOT NULL,
+                content BLOB NOT NULL,
+                unheard INTEGER,                     -- of one whose sender is blocked: the length of its content, which is nowhere
+                PRIMARY KEY (reader, stamp)
+            ) WITHOUT ROWID;
+            CREATE TABLE mailbox(
+                reader INTEGER PRIMARY KEY,
+                acknowledged INTEGER NOT NULL        -- the reader has its messages up to here
+            );
+            """
 }

@@ -25,7 +25,8 @@ extension LineBuffer {
             byte(UInt8(ascii: " "))
             hex(payload)
         case .profileSet: profileSet(facts)
-        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK, .messageSendOK:
+        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK, .messageSendOK,
+            .lastSeenSetOK:
             stamp(facts)
         case .rosterAdd:
             userReference(facts)
@@ -65,6 +66,10 @@ extension LineBuffer {
             self.token(token)
             byte(UInt8(ascii: ","))
             messagePage(facts)
+        case .lastSeenSet:
+            if facts[.isShown] != nil { text(facts.isSet(.isShown) ? " shown" : " hidden") }
+        case .lastSeenGet: number(" user ", facts[.user])
+        case .lastSeenGetOK: lastSeen(facts)
         case .adminBackup:
             guard let path = facts.bytes(.path) else { break }
             byte(UInt8(ascii: " "))
@@ -252,6 +257,14 @@ extension LineBuffer {
         guard let left = facts[.left], left > 0 else { return }
         number(", ", left)
         text(" left")
+    }
+
+    private mutating func lastSeen(_ facts: borrowing Facts) {
+        guard let at = facts[.at] else { return }
+        guard facts.isSet(.isShown) else { return text(" not shown") }
+        if at == 0 { return text(" no time") }
+        byte(UInt8(ascii: " "))
+        utc(seconds: UInt32(at))
     }
 
     private mutating func page(_ facts: borrowing Facts, isPush: Bool) {

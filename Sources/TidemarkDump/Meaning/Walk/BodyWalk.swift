@@ -29,7 +29,8 @@ extension BodyVisitor where Self: ~Copyable {
         // Whatever is left is the payload: these have no extensions.
         case .ping, .pong: return try payload(&reader)
         case .profileSet: try profileSet(&reader)
-        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK, .messageSendOK:
+        case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK, .messageSendOK,
+            .lastSeenSetOK:
             try stamp(.stamp, &reader)
         case .rosterAdd:
             try userReference(.contact, &reader)
@@ -53,10 +54,7 @@ extension BodyVisitor where Self: ~Copyable {
             value(.answer, .named(.rosterAnswer, answer), ByteRange(begin, reader.offset))
         case .blockSet:
             try user(.user, &reader)
-            let begin = reader.offset
-            let mark = try reader.u8()
-            guard mark <= 1 else { throw DecodeError(.reserved, offset: begin) }
-            value(.isBlocked, .flag(mark == 1), ByteRange(begin, reader.offset))
+            try mark(.isBlocked, &reader)
             try text(.note, upTo: Limits.noteBytesMax, &reader)
         case .presenceSet:
             let wish = try reader.u8()
@@ -71,6 +69,11 @@ extension BodyVisitor where Self: ~Copyable {
         case .pushMessages:
             try madeToken(.from, &reader)
             try messagePage(&reader)
+        case .lastSeenSet: try mark(.isShown, &reader)
+        case .lastSeenGet: try user(.user, &reader)
+        case .lastSeenGetOK:
+            try mark(.isShown, &reader)
+            try number(.at, upTo: Int(UInt32.max), &reader)
         case .adminBackup: try text(.path, upTo: Limits.pathBytesMax, &reader)
         case .adminBackupOK:
             try stamp(.stamp, &reader)
@@ -81,6 +84,14 @@ extension BodyVisitor where Self: ~Copyable {
         default: preconditionFailure("only what is spoken is walked")
         }
         if !reader.isAtEnd { try extensions(&reader, areSecret: type == .authenticate) }
+    }
+
+    /// A byte that is 0 or 1.
+    private mutating func mark(_ name: FieldName, _ reader: inout ByteReader) throws(DecodeError) {
+        let begin = reader.offset
+        let mark = try reader.u8()
+        guard mark <= 1 else { throw DecodeError(.reserved, offset: begin) }
+        value(name, .flag(mark == 1), ByteRange(begin, reader.offset))
     }
 
     private mutating func hello(_ reader: inout ByteReader, _ begin: UnsafeRawPointer?) throws(DecodeError) {

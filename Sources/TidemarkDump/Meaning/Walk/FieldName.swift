@@ -7,7 +7,7 @@ enum FieldName: UInt8, CaseIterable {
         favourite, pending, alias, groups, fields, privateFields, text, bytes, removed, summary, digest, presence,
         state, waitingMessages, payload, unchangedSince, contact, id, wish, code, closes, retryAfterMS, decode,
         rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form, path, from, scope, isBlocked, note,
-        left, messages, content, devices
+        left, messages, content, devices, isShown, at
 
     var text: StaticString {
         switch self {
@@ -76,6 +76,8 @@ enum FieldName: UInt8, CaseIterable {
         case .messages: "messages"
         case .content: "content"
         case .devices: "devices"
+        case .isShown: "isShown"
+        case .at: "at"
         }
     }
 

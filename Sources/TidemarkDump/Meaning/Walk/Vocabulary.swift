@@ -204,6 +204,7 @@ enum BitVocabulary: CaseIterable {
         case (.features, 2): "messages"
         case (.features, 3): "scram"
         case (.features, 4): "trusted"
+        case (.features, 5): "lastSeen"
         case (.frameFlags, 0): "ignorable"
         default: nil
         }

@@ -1,0 +1,55 @@
+// When users were last seen, of those who let it be known. Whoever has such a user as a contact may ask; nobody is told.
+
+import TidemarkWire
+
+/// Whether a user lets it be known when it was last seen, and when that was.
+public struct LastSeen: Equatable, Sendable, BitwiseCopyable {
+    /// 0 for hidden, 1 for shown without a time, else seconds since 1970-01-01 UTC. As it is stored.
+    public let rawValue: UInt32
+
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    public static var hidden: LastSeen { LastSeen(rawValue: 0) }
+    /// Shown, and not seen to go since.
+    public static var never: LastSeen { LastSeen(rawValue: 1) }
+    /// Shown, seconds since 1970-01-01 UTC.
+    public static func at(_ seconds: UInt32) -> LastSeen { LastSeen(rawValue: max(2, seconds)) }
+
+    public var isShown: Bool { self != .hidden }
+    /// Seconds since 1970-01-01 UTC; 0 for none.
+    public var seconds: UInt32 { rawValue > 1 ? rawValue : 0 }
+}
+
+extension Directory {
+    /// What the user lets others know.
+    public func lastSeen(of user: AccountIndex) -> LastSeen { lastSeen[Int(user.raw)] }
+
+    /// After the accounts, of who lets it be known.
+    ///
+    /// - Returns: false, with nothing loaded, where it is no account's.
+    @discardableResult
+    public mutating func load(lastSeen seen: LastSeen, of user: UserID) -> Bool {
+        guard let account = find(user) else { return false }
+        lastSeen[Int(account)] = seen
+        return true
+    }
+
+    /// What `owner` is told when it asks; nil where the user is no contact of its own. Whether a contact blocks the owner,
+    /// has not agreed, or tells nobody is the same to whoever asks.
+    public func lastSeen(of user: UserID, toldTo owner: AccountIndex) -> LastSeenGetOK? {
+        if user == id(of: owner) {
+            let seen = lastSeen(of: owner)
+            return LastSeenGetOK(isShown: seen.isShown, at: seen.seconds)
+        }
+        let roster = accounts[Int(owner.raw)].roster
+        let awaited = Limits.number(ofPending: user)
+        guard let number = awaited ?? number(of: user, for: owner), number > 0, number < roster.memberCount,
+            roster.isLive(number), roster.flags(number).contains(.pending) == (awaited != nil)
+        else { return nil }
+        guard roster.showsPresence(number) else { return LastSeenGetOK(isShown: false, at: 0) }
+        let contact = Int(roster.contact(number))
+        guard lastSeen[contact].isShown else { return LastSeenGetOK(isShown: false, at: 0) }
+        // Who is online is not seen last at some time before.
+        return LastSeenGetOK(isShown: true, at: presence[contact] == .offline ? lastSeen[contact].seconds : 0)
+    }
+}

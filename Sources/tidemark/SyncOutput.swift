@@ -78,9 +78,8 @@ extension SyncReport {
     var onlineLine: String? {
         guard !online.isEmpty else { return nil }
         let shown = online.prefix(12).map { contact in
-            let name = contact.alias.isEmpty ? contact.name : contact.alias
             let notes = (contact.state == .online ? [] : ["\(contact.state)"]) + contact.devices.names
-            return notes.isEmpty ? name : "\(name) (\(notes.joined(separator: ", ")))"
+            return contact.displayName + (notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))")
         }
         let more = online.count > shown.count ? ", and \(online.count - shown.count) more" : ""
         return "online: \(shown.joined(separator: ", "))\(more)"

@@ -27,9 +27,8 @@ struct UpdateOutput {
 
     private func show(_ contact: OnlineContact) {
         if json { return Output.json(JSONPresence(contact)) }
-        let name = contact.alias.isEmpty ? contact.name : contact.alias
         let devices = contact.devices.names.map { "a \($0)" }.joined(separator: " and ")
-        line("\(Output.bold(name)) is \(contact.state)\(devices.isEmpty ? "" : " on \(devices)")")
+        line("\(Output.bold(contact.displayName)) is \(contact.state)\(devices.isEmpty ? "" : " on \(devices)")")
     }
 
     private func show(_ change: BookChange) {

@@ -312,8 +312,24 @@ import TidemarkWire
             Sync(token: Sync.TokenBytes(try await book.token()))
         )
         let online = [
-            OnlineContact(number: 1, user: 1001, name: "ann", alias: "Annie", state: .online, devices: []),
-            OnlineContact(number: 3, user: 1004, name: "dave", alias: "", state: .away, devices: []),
+            OnlineContact(
+                number: 1,
+                user: 1001,
+                name: "ann",
+                alias: "Annie",
+                fullName: "Ann Weir",
+                state: .online,
+                devices: []
+            ),
+            OnlineContact(
+                number: 3,
+                user: 1004,
+                name: "dave",
+                alias: "",
+                fullName: "Dave Buoy",
+                state: .away,
+                devices: []
+            ),
         ]
         #expect(last == .stored(end: SyncEnd(online: online, waitingMessages: 0)))
         let again = try await apply(

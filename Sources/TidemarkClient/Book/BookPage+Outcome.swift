@@ -61,8 +61,13 @@ extension OnlineContact {
     init?(_ presence: ContactPresence, in database: Database) throws {
         guard
             let row = try Row.fetchOne(
-                database.cachedStatement(sql: "SELECT user, name, alias FROM contact WHERE number = ?"),
-                arguments: [Int64(presence.number)]
+                database.cachedStatement(
+                    sql: """
+                        SELECT user, name, alias, coalesce((SELECT value FROM field WHERE number = ?1 AND field = ?2), x'')
+                        FROM contact WHERE number = ?1
+                        """
+                ),
+                arguments: [Int64(presence.number), FieldNumber.fullName.rawValue]
             )
         else { return nil }
         self.init(
@@ -70,6 +75,7 @@ extension OnlineContact {
             user: UserID(bitPattern: row[0] as Int64),
             name: row[1],
             alias: row[2],
+            fullName: String(validating: row.bytes(at: 3), as: UTF8.self) ?? "",
             state: presence.state,
             devices: presence.devices
         )

@@ -70,7 +70,12 @@ public struct OnlineContact: Equatable, Sendable {
     public var name: String
     /// The user's own word for the contact; may be empty.
     public var alias: String
+    /// As the contact calls itself; may be empty.
+    public var fullName: String
     public var state: PresenceState
     /// On what kinds of devices it is so. Empty where the server does not know, and of somebody offline.
     public var devices: PresenceDevices
+
+    /// The alias, else the full name, else the account's name: as `Contact.displayName`.
+    public var displayName: String { alias.isEmpty ? fullName.isEmpty ? name : fullName : alias }
 }

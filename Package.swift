@@ -145,6 +145,12 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "TidemarkDirectoryModel",
+            dependencies: ["TidemarkDirectory"],
+            path: "Tests/TidemarkDirectoryModel",
+            swiftSettings: strict
+        ),
+        .target(
             name: "CFaultyDisk",
             path: "Tests/CFaultyDisk",
             exclude: ["selftest"],
@@ -158,7 +164,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TidemarkDirectoryTests",
-            dependencies: ["TidemarkDirectory", "TidemarkTesting"],
+            dependencies: ["TidemarkDirectory", "TidemarkDirectoryModel", "TidemarkTesting"],
             swiftSettings: strict
         ),
         .testTarget(name: "TidemarkSessionTests", dependencies: ["TidemarkSession"], swiftSettings: strict),
@@ -219,6 +225,15 @@ let package = Package(
                 "TidemarkServer", "TidemarkTickets", "TidemarkRecording", "TidemarkClient", "TidemarkStore",
                 "TidemarkDirectory", "TidemarkWire", "TidemarkTesting",
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TidemarkSimulationTests",
+            dependencies: [
+                "TidemarkServer", "TidemarkStore", "TidemarkEventLoop", "TidemarkDirectory", "TidemarkDirectoryModel",
+                "TidemarkTickets", "TidemarkWire", "TidemarkTesting",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict

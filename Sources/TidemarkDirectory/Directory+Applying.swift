@@ -147,8 +147,11 @@ extension Directory {
         place(owner, number, contact, flags: flags, at: stamp)
         setAnnotationText(owner, number, annotations)
         watches.note(owner)
-        if showedPresence != flags.isDisjoint(with: .still) { seeAnew(owner, number, contact) }
-        guard isNew else { return }
+        guard isNew else {
+            if showedPresence != flags.isDisjoint(with: .still) { seeAnew(owner, number, contact) }
+            return
+        }
+        seeAnew(owner, number)
         entryCount += 1
         accounts[Int(contact)].followers.append(Follower(owner: owner, number: UInt16(number)))
         if accounts[Int(contact)].followers.count > options.popularFollowers, !accounts[Int(contact)].isPopular {
@@ -209,7 +212,9 @@ extension Directory {
         setAnnotationText(owner, number, annotations)
         awaitedNames[owner, default: [:]][UInt16(number)] = name
         watches.note(owner)
-        if isNew { entryCount += 1 }
+        guard isNew else { return }
+        seeAnew(owner, number)
+        entryCount += 1
     }
 
     private mutating func removeEntry(_ owner: UInt32, named number: Int, at stamp: Stamp) {

@@ -117,8 +117,12 @@ extension Directory {
 
     /// The contact's presence may be seen otherwise than before.
     mutating func seeAnew(_ owner: UInt32, _ number: Int, _ contact: UInt32) {
-        guard presence[Int(contact)] != .offline, watches.has(owner) else { return }
-        newFollowers.append(Follower(owner: owner, number: UInt16(number)))
+        if presence[Int(contact)] != .offline { seeAnew(owner, number) }
+    }
+
+    /// A number has another contact, or one that was removed meanwhile, of which a client may not have heard: offline is news too.
+    mutating func seeAnew(_ owner: UInt32, _ number: Int) {
+        if watches.has(owner) { newFollowers.append(Follower(owner: owner, number: UInt16(number))) }
     }
 
     // MARK: what may be seen

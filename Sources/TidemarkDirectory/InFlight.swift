@@ -442,7 +442,11 @@ public struct InFlight: ~Copyable {
         guard !deletions.contains(key.contact) else { return Self.refusal(Self.noSuchUser, rests: true) }
         let known = entry(key, in: directory)
         if let known, known.annotations != nil { return addAgain(key, known, annotations, in: directory) }
-        if policy == .approval, !isHeard(by: contact, key.owner, in: directory) {
+        // One that was agreed to keeps its number when it is removed, whether it is heard or not; one that was never agreed to
+        // leaves nothing to tell who it was.
+        let kept = known.flatMap { $0.isAwaited ? nil : $0.number }
+        let isHeard = policy != .approval || isHeard(by: contact, key.owner, in: directory)
+        if !isHeard, kept == nil {
             return add(
                 named: name ?? directory.name(of: contact),
                 annotations,
@@ -450,10 +454,8 @@ public struct InFlight: ~Copyable {
                 in: directory
             )
         }
-        // One that was never agreed to leaves nothing to tell who it was.
-        guard let number = known.flatMap({ $0.isAwaited ? nil : $0.number }) ?? newNumber(of: owner, in: directory)
-        else { return .refused(Self.rosterIsFull) }
-        let consent = policy == .approval ? Consent.asked : .given
+        guard let number = kept ?? newNumber(of: owner, in: directory) else { return .refused(Self.rosterIsFull) }
+        let consent: Consent = policy != .approval ? .given : isHeard ? .asked : .awaited
         let shown = consent.isPending ? Limits.pendingUser(Int(number)) : key.contact
         return .change(
             set(key, number: number, annotations, consent),

@@ -150,12 +150,20 @@ extension Directory {
                 followers.forEach { notePresence($0, now: now) }
             }
         }
-        while let follower = newFollowers.popLast() { notePresence(follower, now: now) }
+        // Who sees a contact no more is told so, once.
+        while let follower = newFollowers.popLast() {
+            guard watches.has(follower.owner) else { continue }
+            presenceNews.note(follower.number, of: follower.owner, now: now)
+        }
         while let contact = popularPresence.take(now: now) { spreads.add(contact, .presence) }
     }
 
+    /// Who may not see the contact is not told that there is nothing to see either: it would know when.
     mutating func notePresence(_ follower: Follower, now: UInt64) {
-        if watches.has(follower.owner) { presenceNews.note(follower.number, of: follower.owner, now: now) }
+        guard watches.has(follower.owner),
+            accounts[Int(follower.owner)].roster.showsPresence(Int(follower.number))
+        else { return }
+        presenceNews.note(follower.number, of: follower.owner, now: now)
     }
 
     /// Whether nobody is watched, and nothing is left of when somebody was: then there is nothing to spread, and nobody to tell.

@@ -89,7 +89,7 @@ extension EventLoop {
                     listener.pointee.release()
                 }
             } else if !listener.pointee.armed {
-                if listener.pointee.retryAt <= MonotonicTime.readClock().nanoseconds {
+                if listener.pointee.retryAt <= readClock().nanoseconds {
                     listener.pointee.armed = tidemark_prepare_accept(
                         ring.pointer,
                         listener.pointee.descriptor,

@@ -50,6 +50,7 @@ public struct EventLoop: ~Copyable {
     let closeTimeout: Duration
     let acceptPause: Duration
     let gatherMicroseconds: UInt32
+    private let clock: (@Sendable () -> MonotonicTime)?
 
     /// The time at which the last `wait` ended.
     public internal(set) var now: MonotonicTime
@@ -59,7 +60,7 @@ public struct EventLoop: ~Copyable {
     /// Opens the ring and reserves the memory. Call it on the thread that will run the loop.
     public init(_ configuration: EventLoopConfiguration = EventLoopConfiguration()) throws(EventLoopError) {
         try configuration.validate()
-        let clock = MonotonicTime.readClock()
+        let start = configuration.clock?() ?? .readClock()
         let capacity = configuration.connectionsMax
         let ring = try Ring(submissions: configuration.submissions, completions: configuration.completions)
         let buffers = try ProvidedBuffers(
@@ -72,7 +73,7 @@ public struct EventLoop: ~Copyable {
             try DeadlineWheel(
                 capacity: capacity,
                 tickNanoseconds: configuration.deadlineTick.wholeNanoseconds,
-                now: clock.nanoseconds
+                now: start.nanoseconds
             )
         }
         let touched = try make { () throws(SystemError) in try SlotQueue(capacity: capacity) }
@@ -95,7 +96,8 @@ public struct EventLoop: ~Copyable {
         closeTimeout = configuration.closeTimeout
         acceptPause = configuration.acceptPause
         gatherMicroseconds = UInt32(configuration.gatherTime.wholeNanoseconds / 1000)
-        now = clock
+        clock = configuration.clock
+        now = start
     }
 
     deinit {
@@ -132,7 +134,7 @@ public struct EventLoop: ~Copyable {
         try ring.submitAndWait(timeout: mayNotSleep ? 0 : timeout, gathering: gatherMicroseconds)
         if wakerState.endSleep() { woken = true }
         if ring.hasOverflown { statistics.completionOverflows &+= 1 }
-        now = .readClock()
+        now = readClock()
         readyLimit = ready.count
         statistics.iterations &+= 1
     }
@@ -192,9 +194,12 @@ public struct EventLoop: ~Copyable {
             }
         }
         if end == .max { return .max }
-        let clock = MonotonicTime.readClock().nanoseconds
-        return end > clock ? end - clock : 0
+        let time = readClock().nanoseconds
+        return end > time ? end - time : 0
     }
+
+    @inline(__always)
+    func readClock() -> MonotonicTime { clock?() ?? .readClock() }
 }
 
 /// What a loop has counted since its start.

@@ -38,6 +38,10 @@ public struct EventLoopConfiguration: Sendable {
     /// The grain of connection deadlines: they fire up to this much late. At least a microsecond.
     public var deadlineTick = Duration.milliseconds(10)
 
+    /// What the time is; nil for the machine's monotonic clock. With another one nothing sleeps by itself: a wait that is to
+    /// end at a time has to be called with one that is past.
+    public var clock: (@Sendable () -> MonotonicTime)?
+
     /// The defaults.
     public init() {}
 

@@ -83,11 +83,24 @@ public final class ChangeLog: Sendable {
     ///   - clock: what stamps are made from, in microseconds since the Unix epoch.
     ///   - configuration: the bounds of queue, groups and folding.
     ///   - failed: called once, on the log's thread, when the store cannot go on; nothing is committed after it.
-    public init(
+    public convenience init(
         store: sending Store,
         inboxes: [GroupInbox],
         clock: @escaping WallClock,
         configuration: ChangeLogConfiguration = ChangeLogConfiguration(),
+        failed: @escaping @Sendable (any Error) -> Void
+    ) {
+        self.init(of: store, clock: clock, configuration: configuration, failed: failed)
+        nonisolated(unsafe) let store = store
+        let groups = GroupList(inboxes)
+        startThread("tidemark-log") { [self] in run(store, groups) }
+    }
+
+    /// Without its thread: whoever made it has it commit, by `commitGroup`.
+    init(
+        of store: Store,
+        clock: @escaping WallClock,
+        configuration: ChangeLogConfiguration,
         failed: @escaping @Sendable (any Error) -> Void
     ) {
         self.configuration = configuration
@@ -102,9 +115,6 @@ public final class ChangeLog: Sendable {
         )
         self.failed = failed
         backups = BackupSlot(pagesAStep: configuration.backupStep)
-        nonisolated(unsafe) let store = store
-        let groups = GroupList(inboxes)
-        startThread("tidemark-log") { [self] in run(store, groups) }
     }
 
     /// Hands changes over, in order. False when too much waits already, or the disk does not take any more: then none
@@ -140,6 +150,9 @@ public final class ChangeLog: Sendable {
             }
     }
 
+    /// Whether something is taken and not committed.
+    var hasWaiting: Bool { queue.withLock { !$0.submissions.isEmpty } }
+
     /// Whether the store could not go on: what was taken and is not published never will be.
     public var hasFailed: Bool { hasFailedFlag.load(ordering: .acquiring) }
 
@@ -168,13 +181,15 @@ public final class ChangeLog: Sendable {
     // MARK: the thread
 
     /// What only the thread knows.
-    private struct Pace {
+    struct Pace {
         /// When folding is tried again after the disk was full.
         var stepsAt = DispatchTime(uptimeNanoseconds: 0)
         /// Changes in the last group.
         var lastGroup = 0
         /// Where the shards find what is committed.
         var groups: GroupList
+
+        init(groups: GroupList) { self.groups = groups }
     }
 
     private func run(_ store: Store, _ groups: GroupList) {
@@ -232,14 +247,22 @@ public final class ChangeLog: Sendable {
             // Others may join this group. A step goes with its commit, not before it with a sync of its own.
             _ = arrived.wait(timeout: .now() + .nanoseconds(delay))
         case .some:
-            let (submissions, bytes) = takeGroup()
-            pace.lastGroup = submissions.count
-            let canStep = store.hasSteps && DispatchTime.now() >= pace.stepsAt
-            let rows = canStep ? max(configuration.stepRows, 2 * submissions.count) : 0
-            pace.groups.publish(try commit(submissions, rowsMax: rows, to: store), valueBytes: bytes)
-            try checkpoint(store, &pace)
+            try commitGroup(store, &pace)
         }
         return true
+    }
+
+    /// Of what waits: commits it, with a step of folding, and publishes it.
+    @discardableResult
+    func commitGroup(_ store: Store, _ pace: inout Pace) throws -> Group {
+        let (submissions, bytes) = takeGroup()
+        pace.lastGroup = submissions.count
+        let canStep = store.hasSteps && DispatchTime.now() >= pace.stepsAt
+        let rows = canStep ? max(configuration.stepRows, 2 * submissions.count) : 0
+        let group = try commit(submissions, rowsMax: rows, to: store)
+        pace.groups.publish(group, valueBytes: bytes)
+        try checkpoint(store, &pace)
+        return group
     }
 
     /// How many nanoseconds the next group is left open; nil when nothing waits.

@@ -1,6 +1,5 @@
+import TidemarkDirectory
 import TidemarkWire
-
-@testable import TidemarkDirectory
 
 /// What the directory must say, by the simplest means: dictionaries and linear scans.
 struct ModelDirectory {

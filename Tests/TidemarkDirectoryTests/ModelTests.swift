@@ -4,6 +4,7 @@ import TidemarkTesting
 import TidemarkWire
 
 @testable import TidemarkDirectory
+@testable import TidemarkDirectoryModel
 
 extension Directory {
     mutating func page(_ user: UserID, _ sync: Sync) throws -> (page: SyncPage, outcome: SyncOutcome) {

@@ -5,6 +5,7 @@ import TidemarkTesting
 import TidemarkWire
 
 @testable import TidemarkDirectory
+@testable import TidemarkDirectoryModel
 
 @Suite("Shards") struct ShardTests {
     @Test("users are spread evenly, also where their ids have a pattern", arguments: [2, 3, 4, 16])

@@ -3,6 +3,7 @@ import TidemarkTesting
 import TidemarkWire
 
 @testable import TidemarkDirectory
+@testable import TidemarkDirectoryModel
 
 /// Owners who are told of changes, against the books of those who ask.
 @Suite("Watched owners") struct WatchTests {

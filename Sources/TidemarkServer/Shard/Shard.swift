@@ -152,12 +152,17 @@ struct Shard: ~Copyable {
             // What the log did not take is offered again soon; a decision cannot be taken back.
             let soon = loop.now + .milliseconds(10)
             let isWorkLeft = hasLeftOver || directory.hasNews
-            try loop.wait(until: isWorkLeft ? loop.now : submissions.isEmpty ? nextTask : soon)
-            try iterate()
-            hasLeftOver = directory.maintain(steps: Self.maintenanceSteps)
-            if loop.now >= nextCollection { collectTombstones() }
+            try turn(until: isWorkLeft ? loop.now : submissions.isEmpty ? nextTask : soon)
         }
         try drain()
+    }
+
+    /// Waits for something to do, but not past `time`, does it, and some of what nobody waits for.
+    mutating func turn(until time: MonotonicTime) throws {
+        try loop.wait(until: time)
+        try iterate()
+        hasLeftOver = directory.maintain(steps: Self.maintenanceSteps)
+        if loop.now >= nextCollection { collectTombstones() }
     }
 
     /// When there is something to do that nobody asks for.

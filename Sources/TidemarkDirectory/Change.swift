@@ -20,8 +20,15 @@ public enum Change: Equatable, Sendable {
     /// Of one that its contact has not agreed to, with its number: the request goes with it, and the number is not the
     /// contact's any more. Of one without a contact, `contact` is `Limits.pendingUser` of that number.
     case entryRemoved(owner: UserID, contact: UserID, pendingNumber: UInt32? = nil)
-    /// From now on the user sees no more of the owner than `profile`, which is all that the owner has.
-    case blockSet(owner: UserID, user: UserID, note: String, profile: [Directory.StoredField])
+    /// From now on the user sees no more of the owner than `profile`, which is all that the owner has, and that it was last seen
+    /// then; nil: at this change.
+    case blockSet(
+        owner: UserID,
+        user: UserID,
+        note: String,
+        profile: [Directory.StoredField],
+        lastSeen: LastSeen? = .hidden
+    )
     case blockRemoved(owner: UserID, user: UserID)
     /// To a user's box, of which all up to `gone` goes.
     case messageSent(
@@ -73,6 +80,7 @@ extension Change {
         case messageUnheard = 12
         case messagesAcknowledged = 13
         case lastSeenSet = 14
+        case blockSetSeen = 15
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -104,12 +112,13 @@ extension Change {
             writer.varint(owner)
             writer.varint(contact)
             if let pendingNumber { writer.varint(UInt64(pendingNumber)) }
-        case .blockSet(let owner, let user, let note, let profile):
-            writer.u8(Tag.blockSet.rawValue)
+        case .blockSet(let owner, let user, let note, let profile, let lastSeen):
+            writer.u8(Tag.blockSetSeen.rawValue)
             writer.varint(owner)
             writer.varint(user)
             writer.text(note)
             writer.stored(profile)
+            writer.varint(lastSeen.map { UInt64($0.rawValue) + 1 } ?? 0)
         case .blockRemoved(let owner, let user):
             writer.u8(Tag.blockRemoved.rawValue)
             writer.varint(owner)
@@ -192,6 +201,14 @@ extension Change {
                 note: try reader.text(upTo: Limits.noteBytesMax),
                 profile: try reader.storedFields()
             )
+        case .blockSetSeen:
+            self = .blockSet(
+                owner: try reader.varint(),
+                user: try reader.varint(),
+                note: try reader.text(upTo: Limits.noteBytesMax),
+                profile: try reader.storedFields(),
+                lastSeen: try reader.lastSeen()
+            )
         case .blockRemoved:
             self = .blockRemoved(owner: try reader.varint(), user: try reader.varint())
         case .messageSent, .messageUnheard:
@@ -220,6 +237,14 @@ extension Change {
         case .tombstonesCollected:
             self = .tombstonesCollected(owner: try reader.varint(), through: try reader.varint())
         }
+    }
+}
+
+extension ByteReader {
+    /// Nil for 0, which is at the change's own time.
+    fileprivate mutating func lastSeen() throws(DecodeError) -> LastSeen? {
+        let value = try count(upTo: Int(UInt32.max) + 1)
+        return value == 0 ? nil : LastSeen(rawValue: UInt32(value - 1))
     }
 }
 

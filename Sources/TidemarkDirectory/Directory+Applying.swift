@@ -34,8 +34,8 @@ extension Directory {
             guard let owner = findOwn(owner) else { return }
             guard let found else { return removeEntry(owner, named: Limits.number(ofPending: contact)!, at: stamp) }
             removeEntry(owner, found, at: stamp)
-        case .blockSet(let owner, let user, let note, let profile):
-            block(user, by: find(owner)!, note: note, profile, at: stamp)
+        case .blockSet(let owner, let user, let note, let profile, let lastSeen):
+            block(user, by: find(owner)!, note: note, profile, lastSeen ?? .at(stamp), at: stamp)
         case .blockRemoved(let owner, let user):
             unblock(user, by: find(owner)!, at: stamp)
         case .messageSent(let reader, let sender, let id, let kind, let content, let gone):

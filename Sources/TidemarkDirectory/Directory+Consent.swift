@@ -31,6 +31,12 @@ public enum Consent: UInt8, Sendable {
     public var isPending: Bool { self == .asked || self == .awaited }
 }
 
+/// Of a contact that blocks its owner, what that one may see.
+struct Frozen {
+    var profile: Profile
+    var lastSeen: LastSeen
+}
+
 extension Directory {
     // MARK: requests and blocks
 
@@ -79,16 +85,18 @@ extension Directory {
         by owner: UInt32,
         note: String,
         _ profile: [StoredField],
+        _ lastSeen: LastSeen,
         at stamp: Stamp
     ) {
         setAside(owner, user, .block, note: note, at: stamp)
         guard map.shard(of: user) == shard, let blocked = find(user) else { return }
-        freeze(owner, for: blocked, profile)
+        freeze(owner, for: blocked, profile, lastSeen)
         guard let number = liveNumber(blocked, owner) else { return }
         // From here on the part passes over it: what it has to hear of must be in it.
         accounts[Int(blocked)].roster.refreshPopular(popular)
+        let wasSeen = accounts[Int(blocked)].roster.showsPresence(number)
         accounts[Int(blocked)].roster.hide(number)
-        seeAnew(blocked, number, owner)
+        if wasSeen { seeAnew(blocked, number, owner) }
     }
 
     /// What `user` may see is the owner's profile of now.
@@ -128,14 +136,15 @@ extension Directory {
     // MARK: what may be seen
 
     /// Keeps what `owner` may see of a contact that blocks it.
-    mutating func freeze(_ contact: UInt32, for owner: UInt32, _ fields: [StoredField]) {
+    mutating func freeze(_ contact: UInt32, for owner: UInt32, _ fields: [StoredField], _ lastSeen: LastSeen) {
         let fields = fields.map { Profile.Field(number: $0.number, stamp: $0.stamp, value: $0.value) }
         let profile = Profile(name: accounts[Int(contact)].profile.name, fields: fields)
-        frozen[owner, default: [:]].updateValue(profile, forKey: contact)?.deallocate()
+        let seen = Frozen(profile: profile, lastSeen: lastSeen)
+        frozen[owner, default: [:]].updateValue(seen, forKey: contact)?.profile.deallocate()
     }
 
     private mutating func thaw(_ contact: UInt32, for owner: UInt32) {
-        frozen[owner]?.removeValue(forKey: contact)?.deallocate()
+        frozen[owner]?.removeValue(forKey: contact)?.profile.deallocate()
         if frozen[owner]?.isEmpty == true { frozen[owner] = nil }
     }
 
@@ -144,7 +153,7 @@ extension Directory {
     /// What an owner may see of the contact of a live entry that is not pending.
     @inline(__always)
     func visibleProfile(_ owner: UInt32, _ contact: UInt32, _ flags: Roster.Flags) -> Profile {
-        flags.contains(.hidden) ? frozen[owner]![contact]! : accounts[Int(contact)].profile
+        flags.contains(.hidden) ? frozen[owner]![contact]!.profile : accounts[Int(contact)].profile
     }
 
     /// The newest change of the contact that counts for a live entry.
@@ -195,6 +204,6 @@ extension Directory {
 
     /// What it could see of those who blocked it. Not before its entries are undone: until then they are followed.
     mutating func thawAll(for index: UInt32) {
-        for profile in (frozen.removeValue(forKey: index) ?? [:]).values { profile.deallocate() }
+        for seen in (frozen.removeValue(forKey: index) ?? [:]).values { seen.profile.deallocate() }
     }
 }

@@ -52,6 +52,7 @@ extension Directory {
         public var note: String
         /// Of a block: what the user may see of the owner.
         public var profile: [StoredField]
+        public var lastSeen: LastSeen
 
         public init(
             owner: UserID,
@@ -59,7 +60,8 @@ extension Directory {
             kind: AsideKind,
             stamp: Stamp,
             note: String = "",
-            profile: [StoredField] = []
+            profile: [StoredField] = [],
+            lastSeen: LastSeen = .hidden
         ) {
             self.owner = owner
             self.user = user
@@ -67,6 +69,7 @@ extension Directory {
             self.stamp = stamp
             self.note = note
             self.profile = profile
+            self.lastSeen = lastSeen
         }
     }
 
@@ -99,7 +102,9 @@ extension Directory {
         let user = find(aside.user)
         if aside.kind == .request, user == nil { return false }
         asides[owner, default: AsideList()].set(aside.user, aside.kind, note: aside.note, at: aside.stamp)
-        if aside.kind == .block, let user, accounts[Int(user)].isOwn { freeze(owner, for: user, aside.profile) }
+        if aside.kind == .block, let user, accounts[Int(user)].isOwn {
+            freeze(owner, for: user, aside.profile, aside.lastSeen)
+        }
         return true
     }
 
@@ -263,7 +268,7 @@ extension Directory {
             }
             guard let contactIndex = find(contact) else { return false }
             return roster.number(of: contactIndex).map(roster.isLive) ?? false
-        case .blockSet(let owner, let user, _, _):
+        case .blockSet(let owner, let user, _, _, _):
             guard let owner = find(owner), let blocked = find(user), owner != blocked else { return false }
             return aside(of: AccountIndex(owner), user) != .block
         case .blockRemoved(let owner, let user):

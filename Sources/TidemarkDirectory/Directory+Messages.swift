@@ -108,7 +108,7 @@ extension Directory {
     /// Up to where a client has the user's messages, as its token says; nil for one that this server never gave.
     public func messagePosition(of token: Sync.TokenBytes) -> Stamp? {
         if token.isEmpty { return 0 }
-        guard let token = token.withBytes({ SyncToken($0) }), token.form == .settled else { return nil }
+        guard let token = token.withBytes({ MessageToken($0) }) else { return nil }
         let end = token.epoch == epochs.current ? published : epochs.ends[token.epoch]
         guard let end, token.position <= end else { return nil }
         return token.position
@@ -144,7 +144,7 @@ extension Directory {
         }
         let (waiting, told) = (box?.waiting.count ?? 0, outcome)
         writer.insert(at: start, reserved: itemsStart - start) { prefix in
-            prefix.token(SyncToken(settledAt: told.position, epoch: epochs.current))
+            prefix.token(MessageToken(at: told.position, epoch: epochs.current))
             prefix.varint(waiting)
             prefix.varint(told.left)
             prefix.varint(told.count)
@@ -160,7 +160,7 @@ extension Directory {
         into writer: inout ByteWriter
     ) -> MessageOutcome? {
         guard !boxes.isEmpty, let box = boxes[owner.raw], box.newest > position else { return nil }
-        writer.token(SyncToken(settledAt: position, epoch: epochs.current))
+        writer.token(MessageToken(at: position, epoch: epochs.current))
         return writeMessages(of: owner, after: position, pageBytesMax: pageBytesMax, into: &writer)
     }
 

@@ -26,6 +26,8 @@ public struct SessionPresence: Equatable, Sendable, BitwiseCopyable {
         self.wish = wish
         self.device = device
     }
+
+    public var isSeen: Bool { wish != .invisible }
 }
 
 /// A user's sessions by what each is to be seen as, and what that comes to for others.
@@ -98,6 +100,8 @@ extension Directory {
         guard was != seen, !isDeleted(user) else { return false }
         presence[Int(user.raw)] = seen
         if was == .offline || seen == .offline { switchOnline(Int(user.raw)) }
+        // When it was seen last before is of no interest any more: what is next told is when it goes.
+        if was == .offline, lastSeen[Int(user.raw)].isShown { lastSeen[Int(user.raw)] = .never }
         if watches.count > 0 { presenceChanged.append(user.raw) }
         return true
     }

@@ -60,8 +60,9 @@ extension SyncOutcome: CustomStringConvertible {
             case (.full, let reason): "full: \(reason)"
             }
         let horizonText = horizon > 0 ? ", horizon \(horizon)" : ""
-        let popularText = popularRead > 0 ? ", \(popularRead) popular contacts looked at" : ""
-        return "\(why); newest \(watermark)\(horizonText); \(items) items of \(slotsRead) read\(popularText)"
+        // Not how much was looked at for that: of a contact that has not agreed, or blocks, it would tell that it has changed.
+        let itemText = answer == .upToDate ? "nothing read" : "\(items) items"
+        return "\(why); newest \(watermark)\(horizonText); \(itemText)"
     }
 }
 

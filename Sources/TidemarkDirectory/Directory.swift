@@ -77,7 +77,7 @@ public struct Directory: ~Copyable {
     /// Requests and blocks, by owner; every shard has all of them.
     var asides: [UInt32: AsideList] = [:]
     /// What this shard's users may see of contacts that block them, by user and contact.
-    var frozen: [UInt32: [UInt32: Profile]] = [:]
+    var frozen: [UInt32: [UInt32: Frozen]] = [:]
     /// Messages kept for this shard's users, by account index.
     var boxes: [UInt32: MessageBox] = [:]
     /// A bit for each account, set where messages wait: what a sync looks at.
@@ -136,7 +136,7 @@ public struct Directory: ~Copyable {
         watches.deallocate()
         spreads.deallocate()
         presenceScratch.deallocate()
-        for profile in frozen.values.joined() { profile.value.deallocate() }
+        for seen in frozen.values.joined() { seen.value.profile.deallocate() }
     }
 
     // MARK: finding

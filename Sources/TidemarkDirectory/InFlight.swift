@@ -39,6 +39,8 @@ public struct InFlight: ~Copyable {
         var number: UInt32
         /// Whether its contact has not agreed; of one that will be gone, whether it had not.
         var isAwaited: Bool
+        /// Of one without a contact that will be there.
+        var name: [UInt8]?
     }
 
     private struct PendingBlock {
@@ -82,7 +84,7 @@ public struct InFlight: ~Copyable {
     /// Numbers of entries that are set and not applied yet, by owner. Meanwhile a tombstone can be collected and its number
     /// be free; it is still not for another.
     private var numbers: [UserID: PendingNumbers] = [:]
-    /// By owner, the numbers of entries without a contact that are in flight.
+    /// By owner, the numbers of entries without a contact that are in flight, and will be there.
     private var named: [UserID: [[UInt8]: UInt32]] = [:]
     /// By the owner of the block, and the user whom it is about.
     private var blocks: [EntryKey: PendingBlock] = [:]
@@ -148,7 +150,7 @@ public struct InFlight: ~Copyable {
             settleEntry(EntryKey(owner: owner, contact: Limits.pendingUser(Int(number))))
         case .entryRemoved(let owner, let contact, _):
             settleEntry(EntryKey(owner: owner, contact: contact))
-        case .blockSet(let owner, let user, _, _), .blockRemoved(let owner, let user):
+        case .blockSet(let owner, let user, _, _, _), .blockRemoved(let owner, let user):
             guard let place = blocks.index(forKey: EntryKey(owner: owner, contact: user)) else { return }
             blocks.values[place].outstanding -= 1
             if blocks.values[place].outstanding == 0 { blocks.remove(at: place) }
@@ -157,15 +159,20 @@ public struct InFlight: ~Copyable {
 
     private mutating func settleNumber(_ number: UInt32, of owner: UserID) {
         numbers[owner]?.remove(Int(number))
-        guard numbers[owner]?.isEmpty == true else { return }
-        numbers[owner] = nil
-        named[owner] = nil
+        if numbers[owner]?.isEmpty == true { numbers[owner] = nil }
     }
 
     private mutating func settleEntry(_ key: EntryKey) {
         guard var pending = entries[key] else { return }
         pending.outstanding -= 1
         entries[key] = pending.outstanding == 0 ? nil : pending
+        if pending.outstanding == 0 { forgetName(pending.name, of: key.owner) }
+    }
+
+    private mutating func forgetName(_ name: [UInt8]?, of owner: UserID) {
+        guard let name else { return }
+        named[owner]?[name] = nil
+        if named[owner]?.isEmpty == true { named[owner] = nil }
     }
 
     // MARK: profiles
@@ -282,6 +289,8 @@ public struct InFlight: ~Copyable {
         else { return nil }
         let roster = directory.accounts[Int(owner.raw)].roster
         guard number < roster.memberCount, !roster.isVacant(number) else { return nil }
+        // Of an entry that is named by its number alone: there may be another's by now.
+        if Limits.number(ofPending: key.contact) != nil, roster.contact(number) != Roster.noContact { return nil }
         let member = roster.member(number)
         return Entry(
             number: UInt32(number),
@@ -326,7 +335,8 @@ public struct InFlight: ~Copyable {
             outstanding: outstanding + 1,
             annotations: annotations,
             number: number,
-            isAwaited: consent.isPending
+            isAwaited: consent.isPending,
+            name: name.map { Array($0.utf8) }
         )
         numbers[key.owner, default: PendingNumbers()].add(Int(number))
         guard let name else {
@@ -344,6 +354,7 @@ public struct InFlight: ~Copyable {
 
     private mutating func remove(_ key: EntryKey, _ known: Entry) -> Change {
         let outstanding = entries[key]?.outstanding ?? 0
+        forgetName(entries[key]?.name, of: key.owner)
         entries[key] = PendingEntry(
             outstanding: outstanding + 1,
             annotations: nil,
@@ -442,17 +453,17 @@ public struct InFlight: ~Copyable {
         guard !deletions.contains(key.contact) else { return Self.refusal(Self.noSuchUser, rests: true) }
         let known = entry(key, in: directory)
         if let known, known.annotations != nil { return addAgain(key, known, annotations, in: directory) }
+        let name = name ?? directory.name(of: contact)
+        // Whoever has the name by now, or hears of it: what is there stays what it is.
+        if policy == .approval, let (key, known) = waitingEntry(named: name, of: owner, in: directory) {
+            return addAgain(key, known, annotations, in: directory)
+        }
         // One that was agreed to keeps its number when it is removed, whether it is heard or not; one that was never agreed to
         // leaves nothing to tell who it was.
         let kept = known.flatMap { $0.isAwaited ? nil : $0.number }
         let isHeard = policy != .approval || isHeard(by: contact, key.owner, in: directory)
         if !isHeard, kept == nil {
-            return add(
-                named: name ?? directory.name(of: contact),
-                annotations,
-                by: owner,
-                in: directory
-            )
+            return add(named: name, annotations, by: owner, in: directory)
         }
         guard let number = kept ?? newNumber(of: owner, in: directory) else { return .refused(Self.rosterIsFull) }
         let consent: Consent = policy != .approval ? .given : isHeard ? .asked : .awaited
@@ -478,11 +489,8 @@ public struct InFlight: ~Copyable {
         in directory: borrowing Directory
     ) -> Decision {
         let ownerID = directory.id(of: owner)
-        if let number = named[ownerID]?[Array(name.utf8)].map({ Int($0) }) ?? directory.awaitedNumber(of: name, owner) {
-            let key = EntryKey(owner: ownerID, contact: Limits.pendingUser(number))
-            if let known = entry(key, in: directory), known.annotations != nil {
-                return addAgain(key, known, annotations, in: directory)
-            }
+        if let (key, known) = waitingEntry(named: name, of: owner, in: directory) {
+            return addAgain(key, known, annotations, in: directory)
         }
         guard let number = newNumber(of: owner, in: directory) else { return .refused(Self.rosterIsFull) }
         let contact = Limits.pendingUser(Int(number))
@@ -491,6 +499,21 @@ public struct InFlight: ~Copyable {
             set(key, number: number, annotations, .asked, name: name),
             .rosterAdd(contact: contact, number: number)
         )
+    }
+
+    /// The entry that has this name and no contact, if it is there or will be.
+    private func waitingEntry(
+        named name: String,
+        of owner: AccountIndex,
+        in directory: borrowing Directory
+    ) -> (EntryKey, Entry)? {
+        let ownerID = directory.id(of: owner)
+        guard
+            let number = named[ownerID]?[Array(name.utf8)].map({ Int($0) }) ?? directory.awaitedNumber(of: name, owner)
+        else { return nil }
+        let key = EntryKey(owner: ownerID, contact: Limits.pendingUser(number))
+        guard let known = entry(key, in: directory), known.annotations != nil else { return nil }
+        return (key, known)
     }
 
     /// A number for a new entry that nobody has: one that is vacant, or the next; nil where all are given.
@@ -527,8 +550,9 @@ public struct InFlight: ~Copyable {
             let known = entry(key, in: directory)
         else { return .refused(.refused(Self.noSuchContact)) }
         if deletions.contains(key.contact) { return .refused(Self.refusal(Self.noSuchContact, rests: true)) }
-        // Whose number a pending entry's contact has, or whether any, its owner is not to find out.
-        guard known.annotations != nil, !known.isAwaited || Limits.number(ofPending: contact) != nil else {
+        // Whose number a pending entry's contact has, or whether any, its owner is not to find out: not by when it is told, either.
+        if known.isAwaited, Limits.number(ofPending: contact) == nil { return .refused(.refused(Self.noSuchContact)) }
+        guard known.annotations != nil else {
             return .refused(Self.refusal(Self.noSuchContact, rests: known.isPending))
         }
         if unchangedSince != 0, known.stamp > unchangedSince {
@@ -584,10 +608,10 @@ public struct InFlight: ~Copyable {
             return Self.refusal(Self.noSuchRequest, rests: isGone)
         }
         guard request.answer == .approve else { return .change(remove(key, known), .rosterAnswer) }
-        if !known.isAwaited { return known.isPending ? .unchangedBehind(.rosterAnswer) : .unchanged(.rosterAnswer) }
         if directory.aside(of: contact, request.user) == .block {
             return .refused(ErrorMessage(.notAllowed, detail: "you block this user; unblock it first"))
         }
+        if !known.isAwaited { return known.isPending ? .unchangedBehind(.rosterAnswer) : .unchanged(.rosterAnswer) }
         return .change(set(key, number: known.number, annotations, .approved), .rosterAnswer)
     }
 
@@ -627,7 +651,8 @@ public struct InFlight: ~Copyable {
                 owner: ownerID,
                 user: request.user,
                 note: request.note,
-                profile: directory.fieldsToFreeze(of: owner)
+                profile: directory.fieldsToFreeze(of: owner),
+                lastSeen: seenByWhoever(isBlockedBy: owner, in: directory)
             ),
             .blockSet
         )
@@ -679,6 +704,12 @@ public struct InFlight: ~Copyable {
     }
 
     // MARK: last seen
+
+    /// What whoever is blocked now is told from then on: nil where the block is when the user is seen last.
+    private func seenByWhoever(isBlockedBy user: AccountIndex, in directory: borrowing Directory) -> LastSeen? {
+        let seen = lastSeen[directory.id(of: user)]?.seen ?? directory.lastSeen(of: user)
+        return seen.isShown && directory.presence(of: user) != .offline ? nil : seen
+    }
 
     /// Decides what is noted of a user that others do not see online any more; nil for nothing.
     public mutating func departure(

@@ -15,6 +15,9 @@ public struct LastSeen: Equatable, Sendable, BitwiseCopyable {
     /// Shown, seconds since 1970-01-01 UTC.
     public static func at(_ seconds: UInt32) -> LastSeen { LastSeen(rawValue: max(2, seconds)) }
 
+    /// Of somebody who was seen until a change with this stamp.
+    public static func at(_ stamp: Stamp) -> LastSeen { .at(UInt32(clamping: stamp / 1_000_000)) }
+
     public var isShown: Bool { self != .hidden }
     /// Seconds since 1970-01-01 UTC; 0 for none.
     public var seconds: UInt32 { rawValue > 1 ? rawValue : 0 }
@@ -34,8 +37,8 @@ extension Directory {
         return true
     }
 
-    /// What `owner` is told when it asks; nil where the user is no contact of its own. Whether a contact blocks the owner,
-    /// has not agreed, or tells nobody is the same to whoever asks.
+    /// What `owner` is told when it asks; nil where the user is no contact of its own. Of a contact that blocks the owner that is
+    /// what it was when it did so.
     public func lastSeen(of user: UserID, toldTo owner: AccountIndex) -> LastSeenGetOK? {
         if user == id(of: owner) {
             let seen = lastSeen(of: owner)
@@ -46,10 +49,15 @@ extension Directory {
         guard let number = awaited ?? number(of: user, for: owner), number > 0, number < roster.memberCount,
             roster.isLive(number), roster.flags(number).contains(.pending) == (awaited != nil)
         else { return nil }
-        guard roster.showsPresence(number) else { return LastSeenGetOK(isShown: false, at: 0) }
-        let contact = Int(roster.contact(number))
-        guard lastSeen[contact].isShown else { return LastSeenGetOK(isShown: false, at: 0) }
+        let flags = roster.flags(number)
+        if flags.contains(.pending) { return LastSeenGetOK(isShown: false, at: 0) }
+        let contact = roster.contact(number)
+        if flags.contains(.hidden) {
+            let seen = frozen[owner.raw]![contact]!.lastSeen
+            return LastSeenGetOK(isShown: seen.isShown, at: seen.seconds)
+        }
+        let seen = lastSeen[Int(contact)]
         // Who is online is not seen last at some time before.
-        return LastSeenGetOK(isShown: true, at: presence[contact] == .offline ? lastSeen[contact].seconds : 0)
+        return LastSeenGetOK(isShown: seen.isShown, at: presence[Int(contact)] == .offline ? seen.seconds : 0)
     }
 }

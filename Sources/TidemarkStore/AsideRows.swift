@@ -67,7 +67,8 @@ struct AsideRows {
             kind: later.value.kind,
             stamp: later.value.stamp,
             note: later.value.note,
-            profile: later.value.profile
+            profile: later.value.profile,
+            lastSeen: later.value.lastSeen
         )
     }
 
@@ -106,11 +107,14 @@ struct AsideRows {
             note = valid
         }
         var profile: [Directory.StoredField] = []
+        var lastSeen = LastSeen.hidden
         if kind == .block {
             guard let bytes = statement.blob(5) else { throw invalid("profile is") }
             do throws(DecodeError) {
                 var reader = ByteReader(bytes)
                 profile = try reader.storedFields()
+                // Of a block since schema 7.
+                if !reader.isAtEnd { lastSeen = LastSeen(rawValue: UInt32(try reader.count(upTo: Int(UInt32.max)))) }
                 guard reader.isAtEnd else { throw DecodeError(.value, offset: reader.offset) }
             } catch {
                 throw invalid("profile is")
@@ -123,7 +127,8 @@ struct AsideRows {
             kind: kind,
             stamp: UInt64(stamp),
             note: note,
-            profile: profile
+            profile: profile,
+            lastSeen: lastSeen
         )
     }
 }

@@ -38,6 +38,7 @@ struct FoldBatch {
         var stamp: Stamp
         var note = ""
         var profile: [Directory.StoredField] = []
+        var lastSeen = LastSeen.hidden
         /// Which row it may replace; any, where it is nil.
         var replaces: Replaced?
     }
@@ -131,8 +132,14 @@ struct FoldBatch {
             guard gone != key else { break }
             set(key, Entry(stamp: stamp, isErased: true))
             settleRequest(Pair(a: contact, b: owner), at: stamp)
-        case .blockSet(let owner, let user, let note, let profile):
-            asides[Pair(a: owner, b: user)] = Aside(kind: .block, stamp: stamp, note: note, profile: profile)
+        case .blockSet(let owner, let user, let note, let profile, let lastSeen):
+            asides[Pair(a: owner, b: user)] = Aside(
+                kind: .block,
+                stamp: stamp,
+                note: note,
+                profile: profile,
+                lastSeen: lastSeen ?? .at(stamp)
+            )
         case .blockRemoved(let owner, let user):
             asides[Pair(a: owner, b: user)] = Aside(kind: .gone, stamp: stamp)
             show(Pair(a: user, b: owner), at: stamp)

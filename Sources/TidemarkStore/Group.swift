@@ -22,7 +22,7 @@ public struct Submission: Sendable {
     var valueBytes: Int {
         switch change {
         case .profileChanged(_, let fields): fields.reduce(0) { $0 + ($1.value?.count ?? 0) }
-        case .blockSet(_, _, _, let profile): profile.reduce(0) { $0 + ($1.value?.count ?? 0) }
+        case .blockSet(_, _, _, let profile, _): profile.reduce(0) { $0 + ($1.value?.count ?? 0) }
         case .entrySet(_, _, _, let annotations, _), .namedEntrySet(_, _, _, let annotations):
             annotations.groups.reduce(annotations.alias.utf8.count) { $0 + $1.utf8.count }
         case .accountCreated(_, let name): name.utf8.count

@@ -87,7 +87,7 @@ struct LogTail: Sendable {
         case .entryRemoved(let owner, let contact, nil): isUser(owner) && isUser(contact)
         case .entryRemoved(let owner, let contact, let number?):
             isUser(owner) && (isUser(contact) || Limits.number(ofPending: contact) == Int(number))
-        case .blockSet(let owner, let user, _, _), .blockRemoved(let owner, let user):
+        case .blockSet(let owner, let user, _, _, _), .blockRemoved(let owner, let user):
             isUser(owner) && isUser(user) && owner != user
         case .messageSent(let reader, let sender, _, _, _, let gone):
             isUser(reader) && isUser(sender) && reader != sender && gone <= last

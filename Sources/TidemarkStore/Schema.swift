@@ -71,7 +71,7 @@ enum Schema {
             kind INTEGER NOT NULL,               -- 0 gone, 1 asks to have the owner as a contact, 2 is blocked by it
             stamp INTEGER NOT NULL,
             note TEXT,                           -- of a block, the owner's; NULL for none
-            profile BLOB,                        -- of a block: what the user may still see; Change.swift has the layout
+            profile BLOB,                        -- of a block: what the user may still see (Change.swift has the layout), and when last
             PRIMARY KEY (owner, user)
         ) WITHOUT ROWID;
         """

@@ -255,6 +255,7 @@ final class StateStatements {
         if aside.kind == .block {
             var writer = ByteWriter(capacity: 256)
             writer.stored(aside.profile)
+            if aside.lastSeen.isShown { writer.varint(UInt64(aside.lastSeen.rawValue)) }
             profile = writer.array
         }
         try setAside.run(blob: (6, profile), text: (5, aside.note.isEmpty ? nil : aside.note))

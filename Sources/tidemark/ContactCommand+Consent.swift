@@ -20,7 +20,7 @@ extension ContactCommand {
         func run() async throws {
             let requests = try await Session.run(options) { try await $0.book.requests() }
             if output.json { return Output.json(JSONRequests(requests)) }
-            for request in requests { Output.line("\(request.name)  user \(request.user)") }
+            for request in requests { Output.line("\(request.name.shown())  user \(request.user)") }
             Output.line(Output.dim(counted(requests.count, "request")))
         }
     }
@@ -145,7 +145,7 @@ extension ContactCommand {
         func run() async throws {
             let blocks = try await Session.run(options) { try await $0.book.blocks() }
             if output.json { return Output.json(JSONBlocks(blocks)) }
-            for block in blocks { Output.line("\(block.note.isEmpty ? "-" : block.note)  user \(block.user)") }
+            for block in blocks { Output.line("\(block.note.isEmpty ? "-" : block.note.shown())  user \(block.user)") }
             Output.line(Output.dim(counted(blocks.count, "block")))
         }
     }

@@ -36,12 +36,12 @@ struct Contacts: AsyncParsableCommand {
         if contact != nil { return contacts[0].lines.forEach(Output.line) }
         let width = contacts.map(\.name.count).max() ?? 0
         for contact in contacts {
-            var line = contact.name.padding(to: width + 2)
-            if contact.displayName != contact.name { line += contact.displayName }
+            var line = contact.name.shown().padding(to: width + 2)
+            if contact.displayName != contact.name { line += contact.displayName.shown() }
             if contact.annotations.isFavourite { line += " *" }
             if contact.isPending { line += " (pending)" }
             if !contact.annotations.groups.isEmpty {
-                line += Output.dim(" [\(contact.annotations.groups.joined(separator: ", "))]")
+                line += Output.dim(" [\(contact.annotations.groups.joined(separator: ", ").shown())]")
             }
             Output.line(line)
         }
@@ -88,10 +88,10 @@ extension AddressBook {
 extension Contact {
     /// All there is to show, a line each.
     fileprivate var lines: [String] {
-        var lines = [Output.bold(name) + "  user \(user), number \(number)"]
-        if !annotations.alias.isEmpty { lines.append("alias".padding(to: 14) + annotations.alias) }
+        var lines = [Output.bold(name.shown()) + "  user \(user), number \(number)"]
+        if !annotations.alias.isEmpty { lines.append("alias".padding(to: 14) + annotations.alias.shown()) }
         if !annotations.groups.isEmpty {
-            lines.append("groups".padding(to: 14) + annotations.groups.joined(separator: ", "))
+            lines.append("groups".padding(to: 14) + annotations.groups.joined(separator: ", ").shown())
         }
         if annotations.isFavourite { lines.append("favourite") }
         if isPending { lines.append("pending") }
@@ -116,7 +116,9 @@ struct FieldText {
     }
 
     var lines: [String] {
-        text.sorted { $0.key < $1.key }.map { $0.key.padding(to: 14) + $0.value }
+        text.sorted { $0.key < $1.key }.map {
+            $0.key.padding(to: 14) + $0.value.shown(betweenLines: "\n".padding(to: 15))
+        }
             + binary.sorted { $0.key < $1.key }.map { $0.key.padding(to: 14) + "base64url \($0.value)" }
     }
 }

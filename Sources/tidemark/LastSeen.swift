@@ -65,7 +65,7 @@ extension Presence {
             let said =
                 online
                 ? "is online" : !answer.isShown ? "does not say" : answer.at == 0 ? "no time yet" : answer.time
-            Output.line("\(contact.displayName): \(said)")
+            Output.line("\(contact.displayName.shown()): \(said)")
         }
 
         private func set(isShown: Bool) async throws {

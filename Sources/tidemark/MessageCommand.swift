@@ -126,7 +126,7 @@ extension MessageID: ExpressibleByArgument {
 extension ReceivedMessage {
     /// Who says what. What would move a terminal's cursor is shown and not done; each line after the first is set in.
     var line: String {
-        let name = Output.bold(contact?.displayName.shown(betweenLines: " ") ?? "user \(sender)")
+        let name = Output.bold(contact?.displayName.shown() ?? "user \(sender)")
         guard let text else { return "\(name): \(counted(content.count, "byte")) of kind \(kind.rawValue)" }
         return "\(name): \(text.shown(betweenLines: "\n    "))"
     }
@@ -134,23 +134,6 @@ extension ReceivedMessage {
     /// When the server took it.
     var time: String {
         Date(timeIntervalSince1970: Double(stamp) / 1e6).formatted(.iso8601)
-    }
-}
-
-extension String {
-    /// Without control characters: each is a visible sign in its place.
-    fileprivate func shown(betweenLines lineEnd: String) -> String {
-        var shown = ""
-        for scalar in unicodeScalars {
-            switch scalar.value {
-            case 0x0A: shown += lineEnd
-            case 0x00...0x1F: shown.unicodeScalars.append(Unicode.Scalar(0x2400 + scalar.value)!)
-            case 0x7F: shown += "\u{2421}"
-            case 0x80...0x9F: shown += "\u{FFFD}"
-            default: shown.unicodeScalars.append(scalar)
-            }
-        }
-        return shown
     }
 }
 

@@ -55,14 +55,13 @@ struct Presence: AsyncParsableCommand {
 
         /// Says something now and then, so that the server does not take the connection for a dead one.
         private func stay(on connection: TidemarkConnection) async throws {
-            let clock = ContinuousClock()
-            let end = clock.now.advanced(by: .seconds(seconds))
-            let idle = Double(connection.server.idleSeconds)
-            let pause = Duration.seconds(idle > 0 ? min(idle / 2, 60) : 60)
-            while clock.now < end {
-                try await clock.sleep(until: min(end, clock.now.advanced(by: pause)))
-                try await connection.ping()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await connection.keepAlive() }
+                group.addTask { try await Task.sleep(for: .seconds(seconds)) }
+                try await group.next()
+                group.cancelAll()
             }
+            if let failure = connection.failure { throw failure }
         }
     }
 }

@@ -79,7 +79,7 @@ extension SyncReport {
         guard !online.isEmpty else { return nil }
         let shown = online.prefix(12).map { contact in
             let notes = (contact.state == .online ? [] : ["\(contact.state)"]) + contact.devices.names
-            return contact.displayName + (notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))")
+            return contact.displayName.shown() + (notes.isEmpty ? "" : " (\(notes.joined(separator: ", ")))")
         }
         let more = online.count > shown.count ? ", and \(online.count - shown.count) more" : ""
         return "online: \(shown.joined(separator: ", "))\(more)"

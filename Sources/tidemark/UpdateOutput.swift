@@ -28,18 +28,20 @@ struct UpdateOutput {
     private func show(_ contact: OnlineContact) {
         if json { return Output.json(JSONPresence(contact)) }
         let devices = contact.devices.names.map { "a \($0)" }.joined(separator: " and ")
-        line("\(Output.bold(contact.displayName)) is \(contact.state)\(devices.isEmpty ? "" : " on \(devices)")")
+        line(
+            "\(Output.bold(contact.displayName.shown())) is \(contact.state)\(devices.isEmpty ? "" : " on \(devices)")"
+        )
     }
 
     private func show(_ change: BookChange) {
         if json { return Output.json(JSONChange(change)) }
         let (item, contact) = (change.item, change.contact)
-        let name = Output.bold(item.number == 0 ? "you" : contact?.displayName ?? "contact #\(item.number)")
+        let name = Output.bold(item.number == 0 ? "you" : contact?.displayName.shown() ?? "contact #\(item.number)")
         switch item.content {
         case .request(let user, let asking):
-            line("\(Output.bold(asking)), user \(user), asks to have you as a contact")
+            line("\(Output.bold(asking.shown())), user \(user), asks to have you as a contact")
         case .block(let user, let note):
-            line("user \(user)\(note.isEmpty ? "" : ", \(note),") is blocked")
+            line("user \(user)\(note.isEmpty ? "" : ", \(note.shown()),") is blocked")
         case .forgotten(let user):
             line("user \(user) neither asks nor is blocked any more")
         case .contact(_, _, _, let isPending, _):
@@ -58,7 +60,7 @@ struct UpdateOutput {
             guard let text = String(validating: value, as: UTF8.self) else {
                 return "\(field.number.name) \(counted(value.count, "byte"))"
             }
-            return "\(field.number.name) \(text)"
+            return "\(field.number.name) \(text.shown())"
         }
         return changes.joined(separator: ", ")
     }

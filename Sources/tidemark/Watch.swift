@@ -95,8 +95,14 @@ private struct Watcher {
             guard connection.server.features.contains(.push) else {
                 throw Failure(.refused, "this server tells nothing unasked; use `tidemark sync`")
             }
-            for try await update in connection.updates(to: book, try await SyncSettings(asIn: book)) {
-                guard try await body(update) else { break }
+            let settings = try await SyncSettings(asIn: book)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                // A connection that is gone without a word says nothing, and nor does a quiet one.
+                group.addTask { await connection.keepAlive() }
+                defer { group.cancelAll() }
+                for try await update in connection.updates(to: book, settings) {
+                    guard try await body(update) else { break }
+                }
             }
         } catch {
             await connection.leave()

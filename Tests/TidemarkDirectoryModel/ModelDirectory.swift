@@ -19,6 +19,7 @@ struct ModelDirectory {
         var note = ""
         /// Of a block: the owner's fields as they were.
         var profile: [FieldNumber: Field] = [:]
+        var lastSeen = LastSeen.hidden
     }
 
     struct Field: Equatable {
@@ -76,12 +77,13 @@ struct ModelDirectory {
             entries[owner]![contact] = nil
             entries[owner]![Limits.pendingUser(Int(number))] = Entry(number: number, stamp: stamp)
             withdraw(contact, owner, at: stamp)
-        case .blockSet(let owner, let user, let note, _):
+        case .blockSet(let owner, let user, let note, _, let lastSeen):
             asides[owner, default: [:]][user] = Aside(
                 kind: .block,
                 stamp: stamp,
                 note: note,
-                profile: fields[owner] ?? [:]
+                profile: fields[owner] ?? [:],
+                lastSeen: lastSeen ?? .at(UInt32(stamp / 1_000_000))
             )
         case .blockRemoved(let owner, let user):
             asides[owner]![user] = Aside(kind: .gone, stamp: stamp)
@@ -126,9 +128,10 @@ struct ModelDirectory {
     /// What the owner is told of somebody, whom it knows as `known`; everybody is offline.
     func lastSeen(_ user: UserID, toldTo owner: UserID) -> LastSeenGetOK? {
         if user != owner, entries[owner]?[user]?.annotations == nil { return nil }
-        let isHidden = user != owner && (entries[owner]![user]!.isPending || kind(user, owner) == .block)
-        let seen = isHidden ? nil : lastSeen[user]
-        return LastSeenGetOK(isShown: seen != nil, at: seen?.seconds ?? 0)
+        let isPending = user != owner && entries[owner]![user]!.isPending
+        let isBlocked = user != owner && kind(user, owner) == .block
+        let seen = isPending ? .hidden : isBlocked ? asides[user]![owner]!.lastSeen : lastSeen[user] ?? .hidden
+        return LastSeenGetOK(isShown: seen.isShown, at: seen.seconds)
     }
 
     func waiting(_ reader: UserID) -> Int { heard(reader, after: acknowledged[reader] ?? 0).count }

@@ -122,6 +122,70 @@ import TidemarkWire
         #expect(outcomes.contains("later"))
     }
 
+    private struct NotNamed: Error {}
+
+    @Test("a name that was asked for and removed is nobody's number, although something is in flight all the time")
+    func forgottenNames() throws {
+        var directory = Self.directory(users: 4)
+        var inFlight = InFlight(policy: .approval)
+        var stamp = directory.published
+        func decide(_ write: Write) -> Change? {
+            guard case .change(let change, _) = inFlight.decide(write, by: directory.index(of: 1)!, in: directory)
+            else {
+                return nil
+            }
+            return change
+        }
+        func land(_ change: Change?) throws {
+            let change = try #require(change)
+            stamp += 1
+            inFlight.settle(change)
+            directory.apply(change, at: stamp)
+        }
+        func add(_ name: String, _ alias: String = "") -> Change? {
+            decide(.rosterAdd(RosterAdd(contact: .name(name), annotations: Annotations(alias: alias))))
+        }
+        let kept = add("nobody")
+        let asked = add("zz")
+        try land(asked)
+        guard case .namedEntrySet(_, _, let number, _)? = asked else { throw NotNamed() }
+        try land(decide(.rosterRemove(RosterRemove(contact: Limits.pendingUser(Int(number))))))
+        try land(.tombstonesCollected(owner: 1, through: stamp))
+        let bob = add("user3")
+        #expect(bob == .entrySet(owner: 1, contact: 3, number: number, annotations: Annotations(), consent: .asked))
+        try land(bob)
+        // The number is another's now.
+        guard case .namedEntrySet(_, "zz", let other, _)? = add("zz", "again") else { throw NotNamed() }
+        #expect(other != number)
+        try land(kept)
+    }
+
+    @Test("what waits under a name stays what it is when its account stops blocking, or is made")
+    func waitingNames() throws {
+        var directory = Self.directory(users: 3)
+        var inFlight = InFlight(policy: .approval)
+        var stamp = directory.published
+        func land(_ change: Change) {
+            stamp += 1
+            inFlight.settle(change)
+            directory.apply(change, at: stamp)
+        }
+        func add(_ name: String) -> Decision {
+            inFlight.decide(.rosterAdd(RosterAdd(contact: .name(name))), by: directory.index(of: 1)!, in: directory)
+        }
+        land(.blockSet(owner: 3, user: 1, note: "", profile: []))
+        var replies: [WriteReply] = []
+        for name in ["user3", "later"] {
+            guard case .change(let change, let reply) = add(name) else { throw NotNamed() }
+            replies.append(reply)
+            land(change)
+        }
+        land(.blockRemoved(owner: 3, user: 1))
+        land(.accountCreated(user: 9, name: "later"))
+        #expect(add("user3") == .unchanged(replies[0]))
+        #expect(add("later") == .unchanged(replies[1]))
+    }
+
     @Test("an account that goes withdraws what it has asked, and what it is about to ask")
     func deletion() {
         var directory = Self.directory(users: 4)

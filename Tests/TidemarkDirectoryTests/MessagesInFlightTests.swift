@@ -40,7 +40,7 @@ private struct Scene: ~Copyable {
 
     mutating func acknowledge(through stamp: Stamp, lands: Bool = true) -> WriteReply {
         var writer = ByteWriter()
-        writer.token(SyncToken(settledAt: stamp, epoch: 1))
+        writer.token(MessageToken(at: stamp, epoch: 1))
         let request = MessageAcknowledge(token: Array(writer.array.dropFirst()))
         return reply(inFlight.decide(.messageAcknowledge(request), by: index(Self.reader), in: directory), lands)
     }

@@ -182,7 +182,8 @@ extension Directory {
                     note: random.chance(50) ? "note" : "",
                     profile: fields.map {
                         Directory.StoredField(number: $0.key, stamp: $0.value.stamp, value: $0.value.value)
-                    }
+                    },
+                    lastSeen: random.chance(30) ? nil : LastSeen(rawValue: UInt32(random.below(5)))
                 )
             default:
                 let known = model.entries[owner]?[other]
@@ -380,8 +381,8 @@ extension Directory {
             #expect(Int(page.waiting) == driver.model.waiting(owner), replay)
             #expect(!page.messages.isEmpty || page.left == 0, replay)
             reached = outcome.position
-            let token = page.token.withUnsafeBytes { SyncToken($0) }
-            #expect(token == SyncToken(settledAt: max(position, found.last?.stamp ?? 0), epoch: 9), replay)
+            let token = page.token.withUnsafeBytes { MessageToken($0) }
+            #expect(token == MessageToken(at: max(position, found.last?.stamp ?? 0), epoch: 9), replay)
         } while found.count < expected.count
         #expect(found == expected, replay)
     }

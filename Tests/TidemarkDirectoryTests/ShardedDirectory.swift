@@ -158,7 +158,7 @@ extension Change {
             .lastSeenSet(let user, _):
             user
         case .entrySet(let owner, _, _, _, _), .namedEntrySet(let owner, _, _, _), .entryRemoved(let owner, _, _),
-            .blockSet(let owner, _, _, _), .blockRemoved(let owner, _), .tombstonesCollected(let owner, _):
+            .blockSet(let owner, _, _, _, _), .blockRemoved(let owner, _), .tombstonesCollected(let owner, _):
             owner
         case .messageSent(let reader, _, _, _, _, _), .messagesAcknowledged(let reader, _, _): reader
         }

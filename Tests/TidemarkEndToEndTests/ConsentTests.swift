@@ -262,4 +262,35 @@ import TidemarkWire
         _ = try await server.visit(1, ann)
         #expect(try await ann.requests() == [])
     }
+
+    @Test("blocks that waited for a change of the profile, and are refused, leave the connection as it was")
+    func refusedBehindOthers() throws {
+        // All but one of those that there may be, and as many as will be asked for.
+        let blocked = 2...UserID(Limits.blocksMax)
+        let more = blocked.upperBound + 1...blocked.upperBound + 600
+        let server = try TestServer((1...more.upperBound).map { .accountCreated(user: $0, name: "user\($0)") })
+        let raw = try RawClient.login(server, 1)
+        func block(_ user: UserID) -> Message { .blockSet(BlockSet(user: user, isBlocked: true)) }
+        func edit(_ text: String) -> Message { .profileSet(ProfileSet(fields: [FieldChange(.title, text: text)])) }
+        for begin in stride(from: blocked.lowerBound, through: blocked.upperBound, by: 256) {
+            let part = begin...min(begin + 255, blocked.upperBound)
+            raw.send(part.map(block), firstRequest: 100)
+            for _ in part { #expect(try raw.message().message.type == .blockSetOK) }
+        }
+        // As many as a connection may have open, so that it is not read meanwhile; of the blocks one comes to be.
+        raw.send((0..<424).map { edit("\($0)") } + more.map(block) + [.ping(Ping())], firstRequest: 100)
+        var found: [MessageType: Int] = [:]
+        for _ in 0..<1_025 { found[try raw.message().message.type, default: 0] += 1 }
+        #expect(found == [.profileSetOK: 424, .blockSetOK: 1, .error: 599, .pong: 1])
+        // Who has ended its side is hung up on once the last is answered.
+        raw.send([.blockSet(BlockSet(user: 2, isBlocked: false))], firstRequest: 100)
+        _ = try raw.message()
+        let last = more.upperBound
+        let other = try RawClient.login(server, 1)
+        raw.send((0..<424).map { edit("again \($0)") } + [block(last)], firstRequest: 100)
+        other.send([block(last - 1)])
+        other.finish()
+        #expect(try other.error().code == ErrorCode.limitExceeded.rawValue)
+        #expect(other.isClosed())
+    }
 }

@@ -14,11 +14,11 @@ import TidemarkWire
         #expect(try await server.visit(1, book, settings).explanations.first?.hasPrefix("full: noToken; ") == true)
         let nothing = try await server.visit(1, book, settings).explanations
         #expect(
-            nothing.count == 1 && nothing[0].hasPrefix("up to date: ") && nothing[0].hasSuffix("; 0 items of 0 read")
+            nothing.count == 1 && nothing[0].hasPrefix("up to date: ") && nothing[0].hasSuffix("; nothing read")
         )
         try await ClaimTests.rename(server, 3, "Third")
         let delta = try await server.visit(1, book, settings).explanations
-        #expect(delta.count == 1 && delta[0].hasPrefix("delta from ") && delta[0].hasSuffix("; 1 items of 1 read"))
+        #expect(delta.count == 1 && delta[0].hasPrefix("delta from ") && delta[0].hasSuffix("; 1 items"))
         #expect(try await server.visit(1, book).explanations.isEmpty)
     }
 

@@ -76,9 +76,7 @@ import TidemarkWire
         #expect(seen.isShown && (seconds(server) - 10...seconds(server)).contains(seen.at))
     }
 
-    @Test(
-        "whoever is blocked, or awaits an answer, is told as by somebody who does not say; a stranger is told of none"
-    )
+    @Test("whoever awaits an answer is told as by somebody who does not say, whoever is blocked what it was told then")
     func notTold() async throws {
         let server = try TestServer(World.accounts(4)) { $0.rosterPolicy = .approval }
         let hidden = LastSeenGetOK(isShown: false, at: 0)
@@ -92,9 +90,16 @@ import TidemarkWire
         #expect(error.code == ErrorCode.noSuchContact.rawValue)
         try await server.session(1) { try await $0.answer(2, .approve) }
         #expect(try await told(server, otherThan: hidden).isShown)
+        // As of somebody who went offline at that moment, and stays so.
+        server.clock.advance(by: 60_000_000)
+        let blocked = LastSeenGetOK(isShown: true, at: seconds(server))
         try await server.session(1) { try await $0.block(2) }
-        #expect(try await server.session(2) { try await $0.lastSeen(of: 1) } == hidden)
+        server.clock.advance(by: 60_000_000)
+        try await server.session(1) { _ = try await $0.setLastSeen(isShown: false) }
+        #expect(try await server.session(2) { try await $0.lastSeen(of: 1) } == blocked)
+        try server.restart()
+        #expect(try await server.session(2) { try await $0.lastSeen(of: 1) } == blocked)
         try await server.session(1) { try await $0.unblock(2) }
-        #expect(try await told(server, otherThan: hidden).isShown)
+        #expect(try await told(server, otherThan: blocked) == hidden)
     }
 }

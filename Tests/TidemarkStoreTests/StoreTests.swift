@@ -86,7 +86,11 @@ extension Directory {
             var messages = ByteWriter()
             _ = writeMessages(of: index, after: 0, pageBytesMax: Limits.pageBytesMax, into: &messages)
             pages.append(Array(messages.array[..<2]) + messages.array[10...])
-            pages.append(Array("\(lastSeen(of: index).rawValue)".utf8))
+            var seen = "\(lastSeen(of: index).rawValue)"
+            for other in 1...max(newestUser, 1) {
+                seen += " \(lastSeen(of: other, toldTo: index).map { $0.isShown ? "\($0.at)" : "-" } ?? "")"
+            }
+            pages.append(Array(seen.utf8))
         }
         return pages
     }
@@ -197,7 +201,13 @@ struct ChangeSource {
             if blocks[owner]?.remove(contact) != nil { return .blockRemoved(owner: owner, user: contact) }
             guard edited.round != round || !edited.users.contains(owner) else { return nil }
             blocks[owner, default: []].insert(contact)
-            return .blockSet(owner: owner, user: contact, note: "note", profile: profiles[owner] ?? [])
+            return .blockSet(
+                owner: owner,
+                user: contact,
+                note: "note",
+                profile: profiles[owner] ?? [],
+                lastSeen: random.chance(30) ? nil : LastSeen(rawValue: UInt32(random.below(5)))
+            )
         case 56..<64:
             guard let known = entries[owner]?[contact], known.isPending, known.removed == nil else { return nil }
             entries[owner]![contact]!.isPending = false

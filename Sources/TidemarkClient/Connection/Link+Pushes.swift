@@ -14,8 +14,17 @@ enum Push: Equatable, Sendable {
     case messages(PushMessages)
     /// The server's no: messages are to be fetched again.
     case messagesDue
+    /// Nor this: a page has brought what pushes told of that whoever follows has not taken; and somebody else may have asked for it.
+    case syncDue
 
-    var isMessages: Bool { if case .messages = self { true } else { false } }
+    /// Whether a page, of messages or of the table, brings what this told of.
+    func isBrought(byMessages: Bool) -> Bool {
+        switch self {
+        case .delta, .presence: !byMessages
+        case .messages: byMessages
+        case .messagesDue, .syncDue: false
+        }
+    }
 }
 
 struct PushQueue {
@@ -40,9 +49,14 @@ struct PushQueue {
 
     /// A page brings all that these told of: those of messages, or the others.
     mutating func forget(messages: Bool) {
-        pushes.removeAll { $0.isMessages == messages }
+        let count = pushes.count
+        pushes.removeAll { $0.isBrought(byMessages: messages) }
+        if !messages, pushes.count < count { pushes.append(.syncDue) }
         release()
     }
+
+    /// Whoever follows has just synced.
+    fileprivate mutating func forgetSyncDue() { pushes.removeAll { $0 == .syncDue } }
 
     /// Nothing more will come.
     mutating func end(_ failure: ClientError) {
@@ -55,6 +69,8 @@ struct PushQueue {
 extension Link {
     func follow() { state.withLock { $0.pushes.isFollowed = true } }
     var isFollowed: Bool { state.withLock { $0.pushes.isFollowed } }
+
+    func forgetSyncDue() { state.withLock { $0.pushes.forgetSyncDue() } }
 
     /// Has whoever follows fetch messages again.
     func interrupt() {

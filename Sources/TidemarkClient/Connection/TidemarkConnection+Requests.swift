@@ -136,5 +136,21 @@ extension TidemarkConnection {
         return start.duration(to: clock.now)
     }
 
+    /// Asks for a sign of life again and again: half as often as the server lets a client be silent, and at least once a minute.
+    /// Returns when the task is cancelled, or when the connection has ended, as it has where no sign comes.
+    public func keepAlive() async {
+        let seconds = server.idleSeconds > 0 ? min(60, Double(server.idleSeconds) / 2) : 60
+        do {
+            while true {
+                try await configuration.clock.sleep(for: .seconds(seconds))
+                try await ping()
+            }
+        } catch let error as ClientError {
+            link.end(error)
+        } catch {
+            // Cancelled.
+        }
+    }
+
     func mismatched() -> Never { preconditionFailure("the link matches answers with requests") }
 }

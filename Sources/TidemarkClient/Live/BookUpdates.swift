@@ -52,6 +52,7 @@ public struct BookUpdates: AsyncSequence, Sendable {
                 if let start = due {
                     let report = try await connection.sync(book, settings, from: start)
                     due = nil
+                    connection.link.forgetSyncDue()
                     view = Dictionary(uniqueKeysWithValues: report.online.map { ($0.number, ContactPresence($0)) })
                     return .synced(report)
                 }
@@ -73,6 +74,9 @@ public struct BookUpdates: AsyncSequence, Sendable {
                 return try await apply(push)
             case .messagesDue:
                 messagesDue = true
+                return nil
+            case .syncDue:
+                due = .token
                 return nil
             case .delta(let delta):
                 let asked = Sync(token: Sync.TokenBytes(delta.from), options: settings.detail)

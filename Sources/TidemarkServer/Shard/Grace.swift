@@ -22,11 +22,19 @@ struct Grace {
     private var expiries = FIFO<Expiry>()
     private var serial: UInt64 = 0
 
-    /// It may come back until that time.
-    mutating func add(_ user: AccountIndex, device: UInt64, _ presence: SessionPresence, until time: UInt64) {
+    /// It may come back until that time. Of `max` that a user has lost, the first lost one does not any more: that is returned.
+    mutating func add(
+        _ user: AccountIndex,
+        device: UInt64,
+        _ presence: SessionPresence,
+        until time: UInt64,
+        max: Int
+    ) -> SessionPresence? {
         serial += 1
+        let gone = lost[user].map { $0.count >= max } == true ? remove(0, of: user) : nil
         lost[user, default: []].append(Lost(serial: serial, device: device, presence: presence))
         expiries.append(Expiry(user: user, serial: serial, time: time))
+        return gone
     }
 
     /// A session of this device begins; nil where none of it was lost. All that have no device are one.

@@ -32,7 +32,7 @@ extension Shard {
                 metadata: ["connections": "\(loop.connectionCount)", "unread": "\(unread)", "loop": "\(index)"]
             )
         }
-        recordLastDepartures()
+        try recordLastDepartures(until: max(end, loop.now + .seconds(1)))
         recording?.stopped()
         // Of what is applied from now on nothing is sent, or recorded.
         recording = nil

@@ -79,7 +79,14 @@ extension Shard {
             return movePresence(of: user, from: client.presence, to: nil)
         }
         let end = loop.now + configuration.presenceGrace
-        grace.add(user, device: client.session.device, client.presence, until: end.nanoseconds / 1_000_000)
+        let gone = grace.add(
+            user,
+            device: client.session.device,
+            client.presence,
+            until: end.nanoseconds / 1_000_000,
+            max: configuration.devicesMax
+        )
+        if let gone { movePresence(of: user, from: gone, to: nil) }
     }
 
     /// Sessions that were lost, and whose time is over at `time`.
@@ -97,8 +104,11 @@ extension Shard {
         to: SessionPresence?,
         millisecondsAgo: UInt64 = 0
     ) {
-        guard let seen = directory.movePresence(of: user, from: from, to: to) else { return }
-        if seen == .offline { noteDeparture(of: user, millisecondsAgo: millisecondsAgo) }
+        let seen = directory.movePresence(of: user, from: from, to: to)
+        if from?.isSeen == true, to?.isSeen != true {
+            noteEnd(of: user, millisecondsAgo: millisecondsAgo, isLast: seen == .offline)
+        }
+        guard let seen else { return }
         if team.map.count > 1 { presenceNews[user] = seen }
     }
 

@@ -111,8 +111,9 @@ extension Shard {
         let due = deferred
         deferred = []
         for write in due where clients.has(write.connection) {
-            clients[Int(write.connection.slot)].writesOpen -= 1
+            // It counts once more where it goes on.
             decide(write.write, write.connection, write.request)
+            closeWrite(write.connection)
         }
     }
 
@@ -206,7 +207,7 @@ extension Shard {
     mutating func closeWrite(_ connection: ConnectionID) {
         let slot = Int(connection.slot)
         clients[slot].writesOpen -= 1
-        if clients[slot].isPaused, clients[slot].writesOpen == Self.writesOpenMax / 2 {
+        if clients[slot].isPaused, clients[slot].writesOpen <= Self.writesOpenMax / 2 {
             resumeIfDone(connection, writesOpenMax: Self.writesOpenMax / 2)
         }
         closeIfDone(connection)

@@ -89,6 +89,8 @@ struct Shard: ~Copyable {
     var presenceNews: [AccountIndex: Seen] = [:]
     /// Users whom others see online no more, and since when, in seconds since 1970; not told to the log yet.
     var departed: [AccountIndex: UInt32] = [:]
+    /// Of users who are still seen: when the latest session ended that could be, in milliseconds since 1970.
+    var seenUntil: [AccountIndex: UInt64] = [:]
     /// Frames on their way to the loop: all answers to a connection whose frames are being read, or one message.
     var scratch = ByteWriter(capacity: 1 << 16)
     /// Whose frames are being read.

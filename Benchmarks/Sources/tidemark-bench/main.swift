@@ -11,6 +11,7 @@ do {
     case "idle": try IdleCost.run(.fromEnvironment(), small: small)
     case "push": try PushCost.run(.fromEnvironment(), small: small)
     case "reconnect": try ReconnectCost.run(.fromEnvironment(), small: small)
+    case "graph": try LiveGraph.run(.fromEnvironment(), small: small)
     case "load": try LoadRate.run(.fromEnvironment(), small: small)
     case "dump": try DumpSpeed.run(.fromEnvironment(), small: small)
     case "directory": try DirectoryCost.run(small: small)
@@ -24,7 +25,7 @@ do {
         print(try Table.markdown(lines), terminator: "")
     default:
         say(
-            "usage: tidemark-bench login-bytes|sync|idle|push|reconnect|load|dump|directory|orders|layouts|writes|recovery [--small]"
+            "usage: tidemark-bench login-bytes|sync|idle|push|reconnect|graph|load|dump|directory|orders|layouts|writes|recovery [--small]"
         )
         exit(64)
     }

@@ -35,6 +35,12 @@ extension LineBuffer {
     /// Tokens are opaque to clients; those that this project's server makes are told as it reads them.
     mutating func token(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count > 0 else { return text("none") }
+        if let token = MessageToken(bytes) {
+            text("messages up to ")
+            if token.position == 0 { text("none") } else { stampTime(token.position) }
+            text(" epoch ")
+            return hex(token.epoch, digits: 16)
+        }
         guard let token = SyncToken(bytes) else { return hex(bytes) }
         switch token.form {
         case .settled: text("settled at ")

@@ -67,9 +67,17 @@ struct UpdateOutput {
 
     /// With the time of day.
     private func line(_ text: String) {
-        let now = Date.now.formatted(.dateTime.hour(.twoDigits(amPM: .omitted)).minute(.twoDigits).second(.twoDigits))
-        Output.line("\(Output.dim(now)) \(text)")
+        Output.line("\(Output.dim(Date.now.formatted(Self.clock))) \(text)")
     }
+
+    /// The same in every country.
+    private static let clock = Date.VerbatimFormatStyle(
+        format: """
+            \(hour: .twoDigits(clock: .twentyFourHour, hourCycle: .zeroBased)):\(minute: .twoDigits):\(second: .twoDigits)
+            """,
+        timeZone: .current,
+        calendar: Calendar(identifier: .gregorian)
+    )
 }
 
 /// "event", and behind it what a sync's report has.

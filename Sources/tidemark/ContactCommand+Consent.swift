@@ -28,7 +28,12 @@ extension ContactCommand {
     struct Approve: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Let somebody who asks have you as a contact.",
-            discussion: "EXAMPLE\n  tidemark contact approve ann"
+            discussion: """
+                You do not have it as a contact by that: to see and answer it, add it as well.
+
+                EXAMPLE
+                  tidemark contact approve ann
+                """
         )
 
         @Argument(help: "Who asks: the account name, or # and the user's number.")
@@ -68,7 +73,8 @@ extension ContactCommand {
         static let configuration = CommandConfiguration(
             abstract: "Keep somebody from seeing you.",
             discussion: """
-                To it you are offline, and stay as you are now. It is not told.
+                To it you are offline, and stay as you are now; what it writes to you is dropped, and a request of its is gone. It is \
+                not told.
 
                 EXAMPLE
                   tidemark contact block ann
@@ -97,7 +103,12 @@ extension ContactCommand {
     struct Unblock: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Let somebody who is blocked see you again.",
-            discussion: "EXAMPLE\n  tidemark contact unblock ann"
+            discussion: """
+                A request that the block has ended does not come back: it has to remove you and add you again.
+
+                EXAMPLE
+                  tidemark contact unblock ann
+                """
         )
 
         @Argument(help: "Who is blocked: as `tidemark contact blocks` shows it, or # and the user's number.")

@@ -13,7 +13,7 @@ struct Presence: AsyncParsableCommand {
             abstract: "Be seen as online, away, busy or invisible.",
             discussion: """
                 Presence lasts as long as the connection, so this command keeps it for as long as --for says. \
-                `tidemark watch --presence away` keeps it until interrupted.
+                `tidemark watch --presence away` keeps it until interrupted. For others either ends with it at once.
 
                 EXAMPLE
                   tidemark presence set busy --for 3600
@@ -43,8 +43,16 @@ struct Presence: AsyncParsableCommand {
                 as: try context.credentials(),
                 configuration: try context.configuration(presence: wish)
             )
-            if seconds > 0 { try await stay(on: connection) }
-            await connection.leave()
+            let seconds = seconds
+            try await untilInterrupted {
+                do {
+                    if seconds > 0 { try await Self.stay(on: connection, seconds) }
+                } catch {
+                    await connection.leave()
+                    throw error
+                }
+                await connection.leave()
+            }
             if output.json { return Output.json(JSONPresence(presence: "\(wish)", seconds: seconds)) }
             Output.line(
                 "\(wish)"
@@ -54,7 +62,7 @@ struct Presence: AsyncParsableCommand {
         }
 
         /// Says something now and then, so that the server does not take the connection for a dead one.
-        private func stay(on connection: TidemarkConnection) async throws {
+        private static func stay(on connection: TidemarkConnection, _ seconds: Double) async throws {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await connection.keepAlive() }
                 group.addTask { try await Task.sleep(for: .seconds(seconds)) }
@@ -73,6 +81,7 @@ extension PresenceSet.Wish: ExpressibleByArgument {
     }
 
     public static var allValueStrings: [String] { allCases.map { "\($0)" } }
+    public var defaultValueDescription: String { "\(self)" }
 }
 
 private struct JSONPresence: Encodable {

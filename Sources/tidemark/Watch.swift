@@ -9,15 +9,16 @@ struct Watch: AsyncParsableCommand {
         discussion: """
             Brings the address book up to date and keeps it so: the server tells of changes without being asked. Prints \
             who has changed what, who comes and goes, and messages. A lost connection is made again, after pauses that grow to a \
-            minute; what the server refuses for good ends the command.
+            minute; what the server refuses for good ends the command. An interrupt (Ctrl-C, SIGTERM) says goodbye to the server first, \
+            and ends it with 128 and the signal's number.
 
             EXAMPLE
               tidemark watch
               tidemark watch --presence away --for 3600
 
             JSON
-              One object a line. event: synced (all else as of `sync`), changed (kind: contact, patch, removed or own; \
-            number; user and name, where the book knows them; fields and binary_fields: what is new, removed: names of \
+              One object a line. event: synced (all else as of `sync`), changed (kind: contact, patch, removed, own, request, \
+            block or forgotten; number; user and name, where the book knows them; fields and binary_fields: what is new, removed: names of \
             fields that are gone), presence (user, name, state, devices) or message (as of `message list`).
             """
     )
@@ -45,12 +46,15 @@ struct Watch: AsyncParsableCommand {
         let context = try Context(options)
         let book = try context.book(ifMissing: .makeIfNamed)
         let watcher = Watcher(context: context, book: book, presence: presence, json: output.json, updatesMax: count)
-        guard let seconds else { return try await watcher.run() }
-        try await withThrowingTaskGroup { group in
-            group.addTask { try await watcher.run() }
-            group.addTask { try await Task.sleep(for: .seconds(seconds)) }
-            try await group.next()
-            group.cancelAll()
+        let seconds = seconds
+        try await untilInterrupted {
+            guard let seconds else { return try await watcher.run() }
+            try await withThrowingTaskGroup { group in
+                group.addTask { try await watcher.run() }
+                group.addTask { try await Task.sleep(for: .seconds(seconds)) }
+                try await group.next()
+                group.cancelAll()
+            }
         }
     }
 }

@@ -120,10 +120,12 @@ extension TidemarkConnection {
     }
 
     /// Says that this device leaves for good, and closes: the server does not wait whether it comes back, as it does for a
-    /// connection that is lost. Never fails: who cannot say it any more is a lost one.
+    /// connection that is lost. Never fails: who cannot say it any more is a lost one. Also of a task that is cancelled.
     public func leave() async {
-        try? await setPresence(.invisible)
-        await close()
+        await Task {
+            try? await setPresence(.invisible)
+            await close()
+        }.value
     }
 
     /// Asks for a sign of life.

@@ -7,9 +7,11 @@ import Synchronization
 func untilInterrupted(_ body: @escaping @Sendable () async throws -> Void) async throws {
     let task = Task { try await body() }
     let received = Mutex<Int32?>(nil)
-    let sources = [SIGINT, SIGTERM, SIGHUP].map { number in
+    let sources = [SIGINT, SIGTERM, SIGHUP].compactMap { number -> (any DispatchSourceSignal)? in
         // The default action would end the process before the source sees the signal.
-        signal(number, SIG_IGN)
+        let before = signal(number, SIG_IGN)
+        // nohup and a shell's background have it ignored, and so it stays.
+        if unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { return nil }
         let source = DispatchSource.makeSignalSource(signal: number)
         source.setEventHandler {
             let isFirst = received.withLock { received in

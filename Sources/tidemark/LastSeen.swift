@@ -9,8 +9,8 @@ extension Presence {
             commandName: "last-seen",
             abstract: "Show when a contact was last seen, or let contacts know of you.",
             discussion: """
-                A contact is last seen when it goes offline, or becomes invisible. Who does not let it be known, who has not \
-                agreed to be a contact, and who blocks you look the same. Without a contact's name: what yours are told of you.
+                A contact is last seen when it goes offline, or becomes invisible. Who does not let it be known, and who has not \
+                agreed to be a contact, look the same. Without a contact's name: what yours are told of you.
 
                 EXAMPLE
                   tidemark presence last-seen ann

@@ -14,7 +14,8 @@ struct MessageCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Send a message to a contact.",
             discussion: """
-                The server keeps it until the contact's devices have it; somebody who blocks you never gets it, and you are not told. Whoever does not know whether a message arrived sends it \
+                The server keeps it until the contact's devices have it; somebody who blocks you never gets it, and you are not told. \
+                Whoever does not know whether a message arrived sends it \
                 again with the same --id: it is shown once.
 
                 EXAMPLE

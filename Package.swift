@@ -40,6 +40,15 @@ let package = Package(
         .target(name: "TidemarkSession", dependencies: ["TidemarkWire"], swiftSettings: strict),
         .target(name: "TidemarkRecording", swiftSettings: strict),
 
+        .target(
+            name: "TidemarkSCRAM",
+            dependencies: [
+                "TidemarkWire", .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+            ],
+            swiftSettings: strict
+        ),
+
         // MARK: the server, on Linux
 
         .target(name: "CTidemarkLinux", linkerSettings: [.linkedLibrary("uring")]),
@@ -63,7 +72,7 @@ let package = Package(
             name: "TidemarkServer",
             dependencies: [
                 "TidemarkRandom", "TidemarkWire", "TidemarkDirectory", "TidemarkSession", "TidemarkRecording",
-                "TidemarkTickets", "TidemarkEventLoop", "TidemarkStore", "CPrefetch",
+                "TidemarkTickets", "TidemarkSCRAM", "TidemarkEventLoop", "TidemarkStore", "CPrefetch",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -74,7 +83,7 @@ let package = Package(
         .target(
             name: "TidemarkClient",
             dependencies: [
-                "TidemarkWire", "TidemarkRecording",
+                "TidemarkWire", "TidemarkSCRAM", "TidemarkRecording",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "GRDB", package: "GRDB.swift"),
@@ -116,7 +125,7 @@ let package = Package(
         .executableTarget(
             name: "tidemark",
             dependencies: [
-                "TidemarkClient", "TidemarkRecording", "TidemarkWire",
+                "TidemarkClient", "TidemarkRecording", "TidemarkSCRAM", "TidemarkWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -167,6 +176,11 @@ let package = Package(
             dependencies: ["TidemarkDirectory", "TidemarkDirectoryModel", "TidemarkTesting"],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "TidemarkSCRAMTests",
+            dependencies: ["TidemarkSCRAM", "TidemarkWire"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "TidemarkSessionTests", dependencies: ["TidemarkSession"], swiftSettings: strict),
         .testTarget(
             name: "TidemarkEventLoopTests",
@@ -191,7 +205,7 @@ let package = Package(
         .testTarget(
             name: "TidemarkClientTests",
             dependencies: [
-                "TidemarkClient", "TidemarkRecording", "TidemarkWire", "TidemarkTesting", "tidemark",
+                "TidemarkClient", "TidemarkRecording", "TidemarkSCRAM", "TidemarkWire", "TidemarkTesting", "tidemark",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "GRDB", package: "GRDB.swift"),
@@ -222,7 +236,8 @@ let package = Package(
         .testTarget(
             name: "TidemarkEndToEndTests",
             dependencies: [
-                "TidemarkServer", "TidemarkTickets", "TidemarkRecording", "TidemarkClient", "TidemarkStore",
+                "TidemarkServer", "TidemarkTickets", "TidemarkSCRAM", "TidemarkRecording", "TidemarkClient",
+                "TidemarkStore",
                 "TidemarkDirectory", "TidemarkWire", "TidemarkTesting",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),

@@ -98,7 +98,7 @@ def check_digests(vectors):
 def check_tickets(vectors):
     for vector in vectors:
         found = ticket(bytes.fromhex(vector["keyBytes"]), vector["key"], int(vector["user"]), vector["issuedSeconds"],
-                       vector["expiresSeconds"])
+                       vector["expiresSeconds"], vector.get("isRenewable", False))
         same(f"ticket {vector['name']}", found.hex(), vector["ticket"])
 
 

@@ -16,7 +16,7 @@ local TYPES = {
              replies = {helloOK = true}},
    [0x02] = {name = "authenticate", kind = "request", from = "client", spoken = true,
              replies = {authenticateOK = true, authenticateChallenge = true}},
-   [0x03] = {name = "authenticateContinue", kind = "request", from = "client",
+   [0x03] = {name = "authenticateContinue", kind = "request", from = "client", spoken = true,
              replies = {authenticateChallenge = true, authenticateOK = true}},
    [0x04] = {name = "sync", kind = "request", from = "client", spoken = true,
              replies = {syncPage = true}},
@@ -42,9 +42,9 @@ local TYPES = {
              replies = {messagePage = true}},
    [0x19] = {name = "messageAcknowledge", kind = "request", from = "client", spoken = true,
              replies = {messageAcknowledgeOK = true}},
-   [0x1a] = {name = "passwordSet", kind = "request", from = "client",
+   [0x1a] = {name = "passwordSet", kind = "request", from = "client", spoken = true,
              replies = {passwordSetOK = true}},
-   [0x1b] = {name = "signOut", kind = "request", from = "client",
+   [0x1b] = {name = "signOut", kind = "request", from = "client", spoken = true,
              replies = {signOutOK = true}},
    [0x1c] = {name = "lastSeenSet", kind = "request", from = "client", spoken = true,
              replies = {lastSeenSetOK = true}},
@@ -80,7 +80,7 @@ local TYPES = {
    [0x43] = {name = "goAway", kind = "push", from = "server", spoken = true},
    [0x81] = {name = "helloOK", kind = "reply", from = "server", spoken = true},
    [0x82] = {name = "authenticateOK", kind = "reply", from = "server", spoken = true},
-   [0x83] = {name = "authenticateChallenge", kind = "reply", from = "server"},
+   [0x83] = {name = "authenticateChallenge", kind = "reply", from = "server", spoken = true},
    [0x84] = {name = "syncPage", kind = "reply", from = "server", spoken = true},
    [0x85] = {name = "pong", kind = "reply", from = "both", spoken = true},
    [0x90] = {name = "profileSetOK", kind = "reply", from = "server", spoken = true},
@@ -93,8 +93,8 @@ local TYPES = {
    [0x97] = {name = "messageSendOK", kind = "reply", from = "server", spoken = true},
    [0x98] = {name = "messagePage", kind = "reply", from = "server", spoken = true},
    [0x99] = {name = "messageAcknowledgeOK", kind = "reply", from = "server", spoken = true},
-   [0x9a] = {name = "passwordSetOK", kind = "reply", from = "server"},
-   [0x9b] = {name = "signOutOK", kind = "reply", from = "server"},
+   [0x9a] = {name = "passwordSetOK", kind = "reply", from = "server", spoken = true},
+   [0x9b] = {name = "signOutOK", kind = "reply", from = "server", spoken = true},
    [0x9c] = {name = "lastSeenSetOK", kind = "reply", from = "server", spoken = true},
    [0x9d] = {name = "lastSeenGetOK", kind = "reply", from = "server", spoken = true},
    [0xb0] = {name = "adminAccountCreateOK", kind = "reply", from = "server"},
@@ -229,6 +229,10 @@ local PRESENCE_SCOPES = {
    [0] = "changes",
    [1] = "everything",
 }
+local SIGN_OUT_SCOPES = {
+   [2] = "others",
+   [3] = "all",
+}
 local ROSTER_ANSWERS = {
    [1] = "approve",
    [2] = "refuse",
@@ -273,8 +277,10 @@ local GO_AWAY_REASONS = {
    [255] = "unknown",
 }
 local EXTENSIONS = {
-   authenticate = {[1] = "wish"},
+   authenticate = {[1] = "wish", [2] = "ticketWanted"},
    authenticateOK = {[1] = "ticket", [2] = "serverFinal"},
+   passwordSetOK = {[1] = "ticket"},
+   signOutOK = {[1] = "ticket"},
    syncPage = {[1] = "explanation"},
 }
 local LIMITS = {
@@ -286,6 +292,8 @@ local LIMITS = {
    tokenBytesMax = 32,
    ticketBytesMax = 255,
    scramBytesMax = 768,
+   saltBytesMax = 64,
+   iterationsMax = 10000000,
    pingBytesMax = 8,
    nameBytesMax = 64,
    fieldBytesMax = 8192,
@@ -347,6 +355,11 @@ local f = {
    ticket_expires = ProtoField.absolute_time("tidemark.ticket.expires", "Expires", base.UTC),
    ticket_tag = ProtoField.bytes("tidemark.ticket.tag", "Tag"),
    scram = ProtoField.bytes("tidemark.scram", "SCRAM message"),
+   iterations = ProtoField.uint32("tidemark.password.iterations", "Iterations"),
+   salt = ProtoField.bytes("tidemark.password.salt", "Salt"),
+   stored_key = ProtoField.bytes("tidemark.password.stored_key", "StoredKey"),
+   server_key = ProtoField.bytes("tidemark.password.server_key", "ServerKey"),
+   sign_out = ProtoField.uint8("tidemark.sign_out.scope", "Scope", base.DEC, SIGN_OUT_SCOPES),
    user = ProtoField.uint64("tidemark.user", "User"),
    name = ProtoField.string("tidemark.name", "Name"),
 
@@ -738,7 +751,7 @@ function messages.helloOK(body, tree)
 end
 
 local function ticket(tree, tvb, data)
-   local parts = tree:add(tvb(data, 35), "Ticket of layout 1")
+   local parts = tree:add(tvb(data, 35), "Ticket of layout " .. tvb(data, 1):uint())
    parts:add_le(f.ticket_key, tvb(data + 1, 2))
    parts:add_le(f.ticket_user, tvb(data + 3, 8))
    parts:add(f.ticket_issued, tvb(data + 11, 4), NSTime.new(tvb(data + 11, 4):le_uint(), 0))
@@ -753,9 +766,24 @@ function messages.authenticate(body, tree)
    if method == "scram" then return "scram, " .. body:block(tree, f.scram, LIMITS.scramBytesMax) .. " bytes" end
    local length, data = body:block(tree, f.ticket, LIMITS.ticketBytesMax)
    local whose = ""
-   if length == 35 and body.tvb(data, 1):uint() == 1 then whose = ticket(tree, body.tvb, data) end
+   local layout = length == 35 and body.tvb(data, 1):uint()
+   if layout == 1 or layout == 2 then whose = ticket(tree, body.tvb, data) end
    return "ticket" .. whose
 end
+
+local function scram(body, tree) return "scram, " .. body:block(tree, f.scram, LIMITS.scramBytesMax) .. " bytes" end
+messages.authenticateContinue, messages.authenticateChallenge = scram, scram
+
+function messages.passwordSet(body, tree)
+   local from = body.at
+   local iterations = body:number(tree, f.iterations, LIMITS.iterationsMax)
+   if iterations == 0 then fault("value", from) end
+   body:block(tree, f.salt, LIMITS.saltBytesMax)
+   for _, key in ipairs({f.stored_key, f.server_key}) do tree:add(key, body:range(body:take(32))) end
+   return iterations .. " iterations"
+end
+
+function messages.signOut(body, tree) return body:named(tree, f.sign_out, SIGN_OUT_SCOPES) end
 
 function messages.authenticateOK(body, tree) return "user " .. body:user(tree) end
 
@@ -805,7 +833,7 @@ local function acknowledged(body, tree)
    return value == 0 and "nothing changed" or "stamp " .. stamp
 end
 for _, name in ipairs({"profileSetOK", "rosterRemoveOK", "rosterAnnotateOK", "rosterAnswerOK", "blockSetOK",
-                       "messageSendOK", "lastSeenSetOK"}) do
+                       "messageSendOK", "lastSeenSetOK", "passwordSetOK", "signOutOK"}) do
    messages[name] = acknowledged
 end
 

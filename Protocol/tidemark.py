@@ -391,6 +391,8 @@ ERROR_CODE = U8.means(*names("errors", nameless=range(256)))
 DECODE = record(rule=U8.means(*names("decodeRules")), offset=at_most("bodyBytesMax"))
 WAIT, DETAIL = at_most(U32_MAX), text(at_most("detailBytesMax"))
 
+KEY = Codec(lambda body: body.take(32), bytes).means(*HEX)
+
 MESSAGES = {
     "hello": record(
         _mark=MARK.means(lambda mark: {}, lambda hello: b"TM"), versionMin=U8,
@@ -403,6 +405,8 @@ MESSAGES = {
     "authenticate": record(
         method=U8.means(*names("authenticationMethods")), _credentials=lambda message: CREDENTIALS[message["method"]]),
     "authenticateOK": record(user=USER),
+    "authenticateContinue": record(data=data(at_most("scramBytesMax"))),
+    "authenticateChallenge": record(data=data(at_most("scramBytesMax"))),
     "sync": record(options=options("syncOptions"), pageBytes=at_most("pageBytesMax"), token=data(TOKEN_LENGTH)),
     "syncPage": record(**page(SUMMARY)),
     "ping": record(payload=PAYLOAD),
@@ -427,6 +431,12 @@ MESSAGES = {
     "messagePage": record(**MESSAGE_PAGE),
     "messageAcknowledge": record(token=MADE_TOKEN),
     "messageAcknowledgeOK": record(waitingMessages=MESSAGES_MAX),
+    "passwordSet": record(
+        iterations=at_most("iterationsMax").must("value", bool), salt=data(at_most("saltBytesMax")),
+        storedKey=KEY, serverKey=KEY),
+    "passwordSetOK": record(stamp=STAMP),
+    "signOut": record(scope=U8.means(*names("signOutScopes"))),
+    "signOutOK": record(stamp=STAMP),
     "lastSeenSet": record(isShown=FLAG),
     "lastSeenSetOK": record(stamp=STAMP),
     "lastSeenGet": record(user=USER),
@@ -529,8 +539,8 @@ def digest(items, with_stamps):
     return sum(mix(term ^ stamp) if with_stamps else term for term, stamp in terms) & U64_MAX
 
 
-def ticket(key_bytes, key, user, issued, expires):
-    content = struct.pack("<BHQII", 1, key, user, issued, expires)
+def ticket(key_bytes, key, user, issued, expires, renewable=False):
+    content = struct.pack("<BHQII", 2 if renewable else 1, key, user, issued, expires)
     return content + hmac.new(key_bytes, content, hashlib.sha256).digest()[:16]
 
 

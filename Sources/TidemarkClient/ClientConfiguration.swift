@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import TidemarkRecording
+import TidemarkSCRAM
 import TidemarkWire
 
 /// How a connection behaves. The defaults suit an app on a terminal of any kind.
@@ -18,6 +19,12 @@ public struct ClientConfiguration: Sendable {
     /// How the user wants to be seen on this device from the first moment on; nil: online. `TidemarkConnection.setPresence`
     /// changes it.
     public var presence: PresenceSet.Wish?
+    /// Ask for a newer ticket where the one logged in with is not good for long: see `TidemarkConnection.ticket`. After a login
+    /// by password one is always asked for.
+    public var wantsTicket = false
+    /// How many iterations a server may ask for. Fewer make a password easy to find for whoever pretends to be the server, more
+    /// keep this machine busy.
+    public var passwordIterations = ClientExchange.iterationsAllowed
     /// The server sends no body of 2 to this power bytes or more: `Limits.frameLog2Min` to `Limits.frameLog2Max`.
     public var frameLog2 = Limits.frameLog2Max
     /// Takes down what every connection sends and receives. Whoever made it finishes it, once they are closed.

@@ -10,6 +10,7 @@ extension ClientError: CustomStringConvertible {
             "the server asked this client to leave (\(goAway.reason.words)\(goAway.detail.isEmpty ? "" : ": \(goAway.detail)"))"
                 + "; connect again in \(goAway.reconnectAfterMS) ms"
         case .connection(let trouble): trouble.description
+        case .password(let error): "the login by password failed: \(error)"
         case .protocolViolation(let violation): "the server broke the protocol: \(violation)"
         case .timeout(let operation, let limit): "no answer to \(operation) within \(limit); is the server overloaded?"
         case .diverged(let divergence): "the address book differs from the server's after a full sync: \(divergence)"

@@ -1,3 +1,4 @@
+import TidemarkSCRAM
 import TidemarkWire
 
 /// What went wrong between this client and the server. `AddressBook` has errors of its own: `BookError`.
@@ -7,6 +8,9 @@ public enum ClientError: Error, Equatable, Sendable {
     /// The server asked this client to leave, and closed: connect again after `GoAway.reconnectAfterMS`.
     case goingAway(GoAway)
     case connection(ConnectionTrouble)
+    /// The server asked for what this client does not do, or could not prove that it knows the password. Whatever it sent is not to
+    /// be trusted; nothing of it was kept.
+    case password(ScramError)
     /// The server broke a rule of the protocol; the connection is closed.
     case protocolViolation(ProtocolViolation)
     /// No answer in the configured time. What was asked may still have been done.

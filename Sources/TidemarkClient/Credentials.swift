@@ -1,3 +1,4 @@
+import TidemarkSCRAM
 import TidemarkWire
 
 /// How a client says who it is.
@@ -6,6 +7,9 @@ public enum Credentials: Equatable, Sendable {
     case ticket([UInt8])
     /// Taken at its word: on Unix sockets only.
     case trusted(UserReference)
+    /// The account's name and its password, which the server never sees (SCRAM-SHA-256). Logging in takes two round trips and
+    /// some tenths of a second of this machine's time; `TidemarkConnection.ticket` is for the next time.
+    case password(name: String, Password)
 
     /// A ticket in its text form: base64url without padding, as the server's `ticket` command prints it, or
     /// hexadecimal. Surrounding white space is passed over. Nil for what is neither.
@@ -22,16 +26,11 @@ public enum Credentials: Equatable, Sendable {
         switch self {
         case .ticket(let bytes): Ticket(bytes).map { .id($0.user) }
         case .trusted(let user): user
+        case .password(let name, _): .name(name)
         }
     }
 
-    /// With how to be seen from the first moment on; nil: online.
-    func message(wish: PresenceSet.Wish?) -> Message {
-        switch self {
-        case .ticket(let bytes): .authenticate(Authenticate(.ticket(bytes), wish: wish))
-        case .trusted(let user): .authenticate(Authenticate(.trusted(user), wish: wish))
-        }
-    }
+    var isPassword: Bool { if case .password = self { true } else { false } }
 }
 
 /// Tickets as text: base64url (RFC 4648, section 5) without padding.
@@ -53,9 +52,10 @@ public enum TicketText {
     }
 
     /// Hexadecimal where every letter is a hexadecimal digit and the length is that of a whole number of bytes that
-    /// starts with the ticket's layout byte; else base64url. A ticket's base64url begins with "AQ", so the two differ.
+    /// starts with a ticket's layout byte; else base64url. A ticket's base64url begins with "AQ" or "Ag", so the two differ.
     static func decode(_ text: [UInt8]) -> [UInt8]? {
-        if text.count % 2 == 0, text.starts(with: [0x30, 0x31]), let bytes = hexadecimal(text) { return bytes }
+        let isLayout = text.starts(with: [0x30, 0x31]) || text.starts(with: [0x30, 0x32])
+        if text.count % 2 == 0, isLayout, let bytes = hexadecimal(text) { return bytes }
         return base64url(text)
     }
 

@@ -43,6 +43,8 @@ public enum Change: Equatable, Sendable {
     case messagesAcknowledged(reader: UserID, through: Stamp, gone: Stamp)
     /// Whether others are told when the user was last seen, and when that was.
     case lastSeenSet(user: UserID, LastSeen)
+    /// How the user may come in.
+    case accessSet(user: UserID, Access)
     /// Its roster goes with it, and leaves each owner who has it as a contact a tombstone. The id is never used again.
     case accountDeleted(user: UserID)
     /// Forgets the owner's tombstones up to a stamp, which becomes the horizon, and gives their numbers free: a token
@@ -81,6 +83,7 @@ extension Change {
         case messagesAcknowledged = 13
         case lastSeenSet = 14
         case blockSetSeen = 15
+        case accessSet = 16
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -144,6 +147,12 @@ extension Change {
             writer.u8(Tag.lastSeenSet.rawValue)
             writer.varint(user)
             writer.varint(UInt64(seen.rawValue))
+        case .accessSet(let user, let access):
+            writer.u8(Tag.accessSet.rawValue)
+            writer.varint(user)
+            writer.u8((access.isDisabled ? 1 : 0) | (access.verifier == nil ? 0 : 2))
+            writer.varint(UInt64(access.revokedSeconds))
+            access.verifier?.encode(into: &writer)
         case .accountDeleted(let user):
             writer.u8(Tag.accountDeleted.rawValue)
             writer.varint(user)
@@ -231,6 +240,17 @@ extension Change {
             self = .lastSeenSet(
                 user: try reader.varint(),
                 LastSeen(rawValue: UInt32(try reader.count(upTo: Int(UInt32.max))))
+            )
+        case .accessSet:
+            let user = try reader.varint()
+            let at = reader.offset
+            let marks = try reader.u8()
+            guard marks & ~3 == 0 else { throw DecodeError(.value, offset: at) }
+            let revoked = UInt32(try reader.count(upTo: Int(UInt32.max)))
+            let verifier = marks & 2 == 2 ? try PasswordVerifier(decoding: &reader) : nil
+            self = .accessSet(
+                user: user,
+                Access(isDisabled: marks & 1 == 1, revokedSeconds: revoked, verifier: verifier)
             )
         case .accountDeleted:
             self = .accountDeleted(user: try reader.varint())

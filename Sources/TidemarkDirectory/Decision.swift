@@ -11,6 +11,9 @@ public enum WriteReply: Equatable, Sendable {
     case messageSend
     case messageAcknowledge(waiting: Int)
     case lastSeenSet
+    /// With the ticket that takes the place of those that are good no more.
+    case passwordSet(ticket: [UInt8]?)
+    case signOut(SignOut.Scope, ticket: [UInt8]?)
     /// A refusal that rests on a change in flight: a crash could still undo what it says.
     case refused(ErrorMessage)
 
@@ -27,6 +30,8 @@ public enum WriteReply: Equatable, Sendable {
         case .messageAcknowledge(let waiting):
             .messageAcknowledgeOK(MessageAcknowledgeOK(waiting: UInt32(clamping: waiting)))
         case .lastSeenSet: .lastSeenSetOK(WriteOK(stamp: stamp))
+        case .passwordSet(let ticket): .passwordSetOK(CredentialsOK(stamp: stamp, ticket: ticket))
+        case .signOut(_, let ticket): .signOutOK(CredentialsOK(stamp: stamp, ticket: ticket))
         case .refused(let error): .error(error)
         }
     }

@@ -52,6 +52,8 @@ extension Directory {
             acknowledgeMessages(of: reader, through: through, gone: gone)
         case .lastSeenSet(let user, let seen):
             lastSeen[Int(find(user)!)] = seen
+        case .accessSet(let user, let access):
+            if let user = findOwn(user) { setAccess(user, access) }
         case .tombstonesCollected(let owner, let through):
             // Decided before the owner's deletion was applied, perhaps.
             if map.shard(of: owner) == shard, let owner = find(owner) { collect(owner, through: through) }
@@ -293,6 +295,7 @@ extension Directory {
         forgetAsides(of: index)
         forgetMessages(of: index)
         lastSeen[account] = .hidden
+        access[index] = nil
         awaitedNames[index] = nil
         replaceProfile(account, sharing: place) { _ in Profile(name: "", fields: []) }
         if accounts[account].isOwn { dismantling.add(index) }

@@ -241,7 +241,7 @@ extension Directory {
         switch change {
         case .accountCreated(let user, let name):
             return user != 0 && find(user) == nil && !isNameTaken(name)
-        case .accountDeleted(let user), .lastSeenSet(let user, _):
+        case .accountDeleted(let user), .lastSeenSet(let user, _), .accessSet(let user, _):
             return find(user) != nil
         case .profileChanged(let user, let fields):
             guard let index = find(user) else { return false }

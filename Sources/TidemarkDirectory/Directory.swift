@@ -84,6 +84,8 @@ public struct Directory: ~Copyable {
     var waitingBits = RawList<UInt64>()
     /// By account index.
     var lastSeen = RawList<LastSeen>()
+    /// Of this shard's users, by account index, where it is another than `Access.initial`.
+    var access: [UInt32: Access] = [:]
     /// Rosters of deleted accounts, of which something is still to be undone; see `maintain`.
     var dismantling = Dismantling()
 

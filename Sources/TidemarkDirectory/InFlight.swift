@@ -92,6 +92,7 @@ public struct InFlight: ~Copyable {
     var deletions: Set<UserID> = []
     var messages: MessagesInFlight
     var lastSeen: [UserID: PendingLastSeen] = [:]
+    var access: [UserID: PendingAccess] = [:]
     let policy: RosterPolicy
 
     static let vacantPassedMax = 64
@@ -103,15 +104,12 @@ public struct InFlight: ~Copyable {
 
     public var isEmpty: Bool {
         profiles.isEmpty && entries.isEmpty && blocks.isEmpty && deletions.isEmpty && messages.isEmpty
-            && lastSeen.isEmpty
+            && lastSeen.isEmpty && access.isEmpty
     }
 
     /// Decides a write of `user`, and counts a change as in flight.
     public mutating func decide(_ write: Write, by user: AccountIndex, in directory: borrowing Directory) -> Decision {
-        let isGoing = deletions.contains(directory.id(of: user))
-        if isGoing || directory.isDeleted(user) {
-            return Self.refusal(ErrorMessage(.notAllowed, detail: "the account is deleted"), rests: isGoing)
-        }
+        if let refusal = refusal(of: user, in: directory) { return refusal }
         return switch write {
         case .profileSet(let request): decide(request, by: user, in: directory)
         case .rosterAdd(let request): decide(request, by: user, in: directory)
@@ -119,10 +117,19 @@ public struct InFlight: ~Copyable {
         case .rosterAnnotate(let request): decide(request, by: user, in: directory)
         case .rosterAnswer, .messageSend:
             preconditionFailure("the shard of whom it is about decides: `decide(_:from:in:)`")
+        case .passwordSet, .signOut:
+            preconditionFailure("decided by the time of day as well: `decide(_:by:nowSeconds:in:)`")
         case .blockSet(let request): decide(request, by: user, in: directory)
         case .messageAcknowledge(let request): decide(request, by: user, in: directory)
         case .lastSeenSet(let request): decide(request, by: user, in: directory)
         }
+    }
+
+    /// Of all that the user may want to write; nil where the account is there.
+    func refusal(of user: AccountIndex, in directory: borrowing Directory) -> Decision? {
+        let isGoing = deletions.contains(directory.id(of: user))
+        guard isGoing || directory.isDeleted(user) else { return nil }
+        return Self.refusal(ErrorMessage(.notAllowed, detail: "the account is deleted"), rests: isGoing)
     }
 
     /// To be called for each change of this shard as it is applied.
@@ -136,6 +143,8 @@ public struct InFlight: ~Copyable {
             guard let place = lastSeen.index(forKey: user) else { return }
             lastSeen.values[place].outstanding -= 1
             if lastSeen.values[place].outstanding == 0 { lastSeen.remove(at: place) }
+        case .accessSet(let user, _):
+            settleAccess(of: user)
         case .accountDeleted(let user):
             deletions.remove(user)
         case .profileChanged(let user, _):

@@ -8,6 +8,7 @@ import Synchronization
 import TidemarkDirectory
 import TidemarkEventLoop
 import TidemarkStore
+import TidemarkTickets
 import TidemarkWire
 
 public enum ServerError: Error, CustomStringConvertible {
@@ -44,6 +45,7 @@ public final class Server: Sendable {
     private let draining: DrainFlag
     private let shards: [ShardThread]
     private let failure: Failure
+    private let keyring: Keyring
 
     /// Opens, loads and listens; returns once clients can connect. `progress` is told, on the calling thread, how far
     /// loading has come.
@@ -79,6 +81,7 @@ public final class Server: Sendable {
         counters = Counters(shards: map.count)
         draining = DrainFlag()
         failure = Failure()
+        keyring = Keyring(configuration.ticketKeys)
         let admission = Admission(
             connectionsMax: configuration.connectionsMax,
             perAddressMax: configuration.connectionsPerAddressMax
@@ -88,6 +91,8 @@ public final class Server: Sendable {
             counters: counters,
             draining: draining,
             admission: admission,
+            keyring: keyring,
+            secret: store.secret,
             log: log
         )
         do {
@@ -172,6 +177,9 @@ public final class Server: Sendable {
         for shard in shards { shard.finish() }
         if let error = failure.first { throw error }
     }
+
+    /// From now on tickets are checked and signed with these keys; sessions stay as they are.
+    public func replaceTicketKeys(with keys: TicketKeys) { keyring.replace(with: keys) }
 
     /// Says that the clock is right, after a jump ahead of more than a day: old tombstones are collected again.
     public func confirmClock() { changeLog.confirmClock() }

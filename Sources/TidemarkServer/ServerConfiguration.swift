@@ -52,6 +52,17 @@ public struct ServerConfiguration: Sendable {
     public var dataDirectory: String
     /// The keys that tickets are checked with. Empty: no tickets are taken.
     public var ticketKeys: TicketKeys
+    /// Which tickets the server gives to those who have logged in by password.
+    public var ticketPolicy = TicketPolicy(
+        lifetimeSeconds: defaultTicketHours * 3_600,
+        renewalSeconds: defaultPasswordDays * 86_400
+    )
+    public static let defaultTicketHours: UInt32 = 24
+    public static let defaultPasswordDays: UInt32 = 30
+    /// How many iterations a name without a password is said to have: those of the passwords that are set, for it to look
+    /// like one.
+    public var passwordIterations = defaultPasswordIterations
+    public static let defaultPasswordIterations = 100_000
     /// Listen beyond this machine although nothing is encrypted yet.
     public var allowsInsecure = false
 

@@ -2,8 +2,12 @@
 //
 //      ┌──────────┐ hello  ┌──────────────────┐ authenticate ┌────────────────┐ succeeded ┌───────┐
 //      │ greeting ├───────▶│ unauthenticated  ├─────────────▶│ authenticating ├──────────▶│ ready │
-//      └────┬─────┘        └────────┬─────────┘              └───────┬────────┘           └───┬───┘
-//           └──── a broken rule ────┴────────── failed ──────────────┴──── a broken rule ─────┘
+//      └────┬─────┘        └────────┬─────────┘              └───┬─────────┬──┘           └───┬───┘
+//           │                       │           challenged ▼     │         │ failed           │
+//           │                       │              ┌─────────────┴┐        │                  │
+//           │                       │              │  exchanging  │ ◀─▶ authenticateContinue  │
+//           │                       │              └──────┬───────┘        │                  │
+//           └──── a broken rule ────┴─────────────────────┴────────────────┴──────────────────┘
 //                                              │
 //                                          ┌───▼───┐
 //                                          │ ended │  the error goes out, then the connection closes
@@ -18,14 +22,23 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
     /// Take a user at its word: Unix sockets only.
     public var allowsTrusted: Bool
     public var allowsTickets: Bool
+    /// Take a password, by SCRAM-SHA-256.
+    public var allowsPasswords: Bool
     /// Told in the hello; 0 for never.
     public var idleSeconds: UInt32
     /// Whoever connects here is the administrator, from the hello on.
     public var isAdministrator: Bool
 
-    public init(allowsTrusted: Bool, allowsTickets: Bool, idleSeconds: UInt32, isAdministrator: Bool = false) {
+    public init(
+        allowsTrusted: Bool,
+        allowsTickets: Bool,
+        allowsPasswords: Bool = false,
+        idleSeconds: UInt32,
+        isAdministrator: Bool = false
+    ) {
         self.allowsTrusted = allowsTrusted
         self.allowsTickets = allowsTickets
+        self.allowsPasswords = allowsPasswords
         self.idleSeconds = idleSeconds
         self.isAdministrator = isAdministrator
     }
@@ -40,8 +53,10 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
 
     var features: Features {
         if isAdministrator { return [] }
-        let offered: Features = [.push, .consent, .messages, .lastSeen]
-        return allowsTrusted ? offered.union(.trusted) : offered
+        var offered: Features = [.push, .consent, .messages, .lastSeen]
+        if allowsTrusted { offered.insert(.trusted) }
+        if allowsPasswords { offered.insert(.scram) }
+        return offered
     }
 }
 
@@ -52,8 +67,10 @@ public enum SessionAction: Equatable, Sendable {
     case reply(Message)
     /// Send this: the session is the administrator's now, and has as long as it likes.
     case welcomeAdministrator(Message)
-    /// Check the credentials, then call `authenticated` or `authenticationFailed`. No frame in between.
+    /// Check the credentials, then call `authenticated`, `challenged` or `authenticationFailed`. No frame in between.
     case authenticate(Authenticate)
+    /// The same for what the client answers to a challenge.
+    case authenticateContinue(ScramStep)
     case sync(Sync)
     case write(Write)
     case setPresence(PresenceSet.Wish)
@@ -69,6 +86,8 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
         case greeting
         case unauthenticated
         case authenticating
+        /// It has been challenged.
+        case exchanging
         case ready
         /// The administrator's, who needs no authentication and is no user.
         case administering
@@ -78,6 +97,8 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
     public internal(set) var state: State = .greeting
     public private(set) var deviceClass: DeviceClass = .unspecified
     public private(set) var device: UInt64 = 0
+    /// Its client has proved just now who it is, and not by a ticket: only so may it change how it does.
+    public private(set) var isProved = false
     /// Bodies sent to this client are shorter than 2 to this power.
     public internal(set) var frameLog2: UInt8 = Limits.frameLog2Min
 
@@ -185,6 +206,14 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             return .write(.messageAcknowledge(try MessageAcknowledge(decoding: &reader)))
         case (.ready, .lastSeenSet):
             return .write(.lastSeenSet(try LastSeenSet(decoding: &reader)))
+        case (.ready, .passwordSet):
+            let set = try PasswordSet(decoding: &reader)
+            guard isProved else {
+                return .fail(ErrorMessage(.notAllowed, detail: "log in with the password first, not with a ticket"))
+            }
+            return .write(.passwordSet(set))
+        case (.ready, .signOut):
+            return .write(.signOut(try SignOut(decoding: &reader)))
         case (.ready, .lastSeenGet):
             return .lastSeen(try LastSeenGet(decoding: &reader))
         case (.ready, .messageFetch):
@@ -196,23 +225,29 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
         case (.ready, .adminBackup):
             _ = try AdminBackup(decoding: &reader)
             return .fail(ErrorMessage(.notAllowed, detail: "\(type) is for the administrator, on its own socket"))
-        case (.ready, .ping), (.administering, .ping), (.unauthenticated, .ping):
+        case (.ready, .ping), (.administering, .ping), (.unauthenticated, .ping), (.exchanging, .ping):
             return .reply(.pong(try Ping(decoding: &reader)))
         case (.greeting, .hello):
             return greet(try Hello(decoding: &reader), policy)
         case (.unauthenticated, .authenticate):
             return authenticate(try Authenticate(decoding: &reader), policy)
+        case (.exchanging, .authenticateContinue):
+            let step = try ScramStep(decoding: &reader)
+            state = .authenticating
+            return .authenticateContinue(step)
         case (.greeting, _):
             return end(ErrorMessage(.notAuthenticated, detail: "say hello, then authenticate"))
         case (_, .hello):
             return end(ErrorMessage(.unexpectedMessage, detail: "hello is said once"))
-        case (.unauthenticated, _):
+        case (.unauthenticated, .authenticateContinue), (.exchanging, .authenticate):
+            return end(ErrorMessage(.unexpectedMessage, detail: "a challenge is answered, and nothing else"))
+        case (.unauthenticated, _), (.exchanging, _):
             return end(ErrorMessage(.notAuthenticated, detail: "authenticate first"))
-        case (.administering, .authenticate):
+        case (.administering, .authenticate), (.administering, .authenticateContinue):
             return end(ErrorMessage(.methodNotAllowed, detail: "this socket is the administrator's: hello is enough"))
         case (.administering, _) where !type.isAdministration:
             return end(ErrorMessage(.notAuthenticated, detail: "the administrator has no user to do this for"))
-        case (_, .authenticate):
+        case (_, .authenticate), (_, .authenticateContinue):
             return end(ErrorMessage(.unexpectedMessage, detail: "this session is authenticated already"))
         default:
             return .fail(ErrorMessage(.notSupported, detail: "\(type) is not supported by this server yet"))
@@ -249,21 +284,33 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             switch message.credentials {
             case .ticket: policy.allowsTickets
             case .trusted: policy.allowsTrusted
-            case .scram: false
+            case .scram: policy.allowsPasswords
             }
         guard isAllowed else {
             return end(ErrorMessage(.methodNotAllowed, detail: "this listener does not offer this method"))
         }
+        if case .ticket = message.credentials { isProved = false } else { isProved = true }
         state = .authenticating
         return .authenticate(message)
     }
 
     // MARK: what became of the credentials
 
-    public mutating func authenticated(as user: UserID) -> SessionAction {
+    /// With what else the client is told.
+    public mutating func authenticated(
+        as user: UserID,
+        ticket: [UInt8]? = nil,
+        serverFinal: [UInt8]? = nil
+    ) -> SessionAction {
         precondition(state == .authenticating)
         state = .ready
-        return .reply(.authenticateOK(AuthenticateOK(user: user)))
+        return .reply(.authenticateOK(AuthenticateOK(user: user, ticket: ticket, serverFinal: serverFinal)))
+    }
+
+    public mutating func challenged(_ challenge: [UInt8]) -> SessionAction {
+        precondition(state == .authenticating)
+        state = .exchanging
+        return .reply(.authenticateChallenge(ScramStep(data: challenge)))
     }
 
     public mutating func authenticationFailed(_ error: ErrorMessage) -> SessionAction {

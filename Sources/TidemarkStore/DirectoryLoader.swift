@@ -122,6 +122,14 @@ enum DirectoryLoader {
                     )
                 }
             }
+        case .access(let rows):
+            for (user, access) in rows {
+                guard directories[directories.map.shard(of: user)].load(access: access, of: user) else {
+                    throw StateReader.Inconsistency(
+                        description: "it is known how account \(user) comes in, but it is not there"
+                    )
+                }
+            }
         case .rosters(let rosters):
             for roster in rosters {
                 let shard = directories.map.shard(of: roster.owner)
@@ -148,7 +156,7 @@ extension StateChunk {
     fileprivate var accountCount: Int {
         switch self {
         case .accounts(let accounts): accounts.count
-        case .deleted, .asides, .mailboxes, .lastSeen: 0
+        case .deleted, .asides, .mailboxes, .lastSeen, .access: 0
         case .rosters(let rosters): rosters.count
         }
     }

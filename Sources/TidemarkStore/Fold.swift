@@ -1,6 +1,6 @@
 //  A batch on its way into the state tables, some rows a step, each step part of a transaction:
 //
-//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ asides ─▶ messages ─▶ last seen ─▶ collections ─▶ `folded` moves
+//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ asides ─▶ messages ─▶ last seen ─▶ access ─▶ collections ─▶ …
 //
 //  Between steps the tables hold some of the batch's rows and not others. That is no harm: the log has all of them until
 //  `folded` has moved, and what is in the log goes over what is in the tables when the state is loaded. Writing a row
@@ -13,7 +13,8 @@ import TidemarkWire
 /// A value: where a transaction fails, the fold is as it was before.
 struct Fold {
     private enum Phase: Int {
-        case deletions, accounts, fields, entries, shown, asides, messages, drops, lastSeen, collections, end, done
+        case deletions, accounts, fields, entries, shown, asides, messages, drops, lastSeen, access, collections, end,
+            done
     }
 
     let last: Stamp
@@ -28,6 +29,7 @@ struct Fold {
     private let messages: [(key: FoldBatch.Pair, value: Directory.StoredMessage)]
     private let drops: [(reader: UserID, drop: FoldBatch.Drop)]
     private let lastSeen: [(user: UserID, seen: LastSeen)]
+    private let access: [(user: UserID, access: Access)]
     private let collections: [(owner: UserID, through: Stamp)]
 
     private var phase = Phase.deletions
@@ -57,6 +59,8 @@ struct Fold {
         drops = batch.drops.filter { batch.deletions[$0.key] == nil }.map { ($0.key, $0.value) }
             .sorted { $0.reader < $1.reader }
         lastSeen = batch.lastSeen.filter { batch.deletions[$0.key] == nil }.map { ($0.key, $0.value) }
+            .sorted { $0.user < $1.user }
+        access = batch.access.filter { batch.deletions[$0.key] == nil }.map { ($0.key, $0.value) }
             .sorted { $0.user < $1.user }
         collections = batch.collections.map { ($0.key, $0.value) }.sorted { $0.owner < $1.owner }
     }
@@ -96,6 +100,9 @@ struct Fold {
                 rows += try drop(statements)
             case .lastSeen where next < lastSeen.count:
                 try statements.set(lastSeen[next].seen, of: lastSeen[next].user)
+                (rows, next) = (rows + 1, next + 1)
+            case .access where next < access.count:
+                try statements.set(access[next].access, of: access[next].user)
                 (rows, next) = (rows + 1, next + 1)
             case .collections where next < collections.count:
                 // After the entries: what came back since has a later stamp.

@@ -79,6 +79,7 @@ struct FoldBatch {
     /// By reader.
     private(set) var drops: [UserID: Drop] = [:]
     private(set) var lastSeen: [UserID: LastSeen] = [:]
+    private(set) var access: [UserID: Access] = [:]
     private(set) var deletions: [UserID: Stamp] = [:]
     private(set) var collections: [UserID: Stamp] = [:]
 
@@ -155,6 +156,8 @@ struct FoldBatch {
             drop(reader, through: through, gone: gone)
         case .lastSeenSet(let user, let seen):
             lastSeen[user] = seen
+        case .accessSet(let user, let set):
+            access[user] = set
         case .accountDeleted(let user):
             deletions[user] = stamp
         case .tombstonesCollected(let owner, let through):

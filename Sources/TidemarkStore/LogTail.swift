@@ -80,7 +80,9 @@ struct LogTail: Sendable {
         func isUser(_ id: UserID) -> Bool { id > 0 && id <= Limits.userMax }
         return switch change {
         case .accountCreated(let user, let name): isUser(user) && Text.isAccountName(name)
-        case .accountDeleted(let user), .profileChanged(let user, _), .lastSeenSet(let user, _): isUser(user)
+        case .accountDeleted(let user), .profileChanged(let user, _), .lastSeenSet(let user, _),
+            .accessSet(let user, _):
+            isUser(user)
         case .entrySet(let owner, let contact, let number, _, _): isUser(owner) && isUser(contact) && number > 0
         case .namedEntrySet(let owner, let name, let number, _):
             isUser(owner) && number > 0 && Text.isAccountName(name)

@@ -50,12 +50,15 @@ final class PreparedStatement {
         }
     }
 
-    /// Binds bytes twice, and runs.
-    func run(blobs first: (parameter: Int32, bytes: [UInt8]), _ second: (parameter: Int32, bytes: [UInt8])) throws {
+    /// Binds bytes to several, and runs.
+    func run(blobs: (parameter: Int32, bytes: [UInt8])...) throws { try run(blobs[...]) }
+
+    private func run(_ blobs: ArraySlice<(parameter: Int32, bytes: [UInt8])>) throws {
+        guard let first = blobs.first else { return try run() }
         try first.bytes.withUnsafeBufferPointer { bytes in
             let start = bytes.baseAddress ?? UnsafePointer(Self.empty)
             sqlite3_bind_blob(statement, first.parameter, start, Int32(bytes.count), nil)
-            try run(second.parameter, blob: second.bytes)
+            try run(blobs.dropFirst())
         }
     }
 

@@ -27,11 +27,11 @@ extension StoreReader {
         ),
         // kept
         RowRule(
-            finding: "is not one row with a user's id and times",
+            finding: "is not one row with a user's id, times and a secret",
             rows: """
                 SELECT 'kept' FROM (SELECT 1) WHERE (SELECT count(*) FROM kept) <> 1
                     OR EXISTS (SELECT 1 FROM kept
-                        WHERE typeof(newestUser) <> 'integer' OR newestUser < 0
+                        WHERE typeof(secret) <> 'blob' OR length(secret) <> \(Schema.secretBytes) OR typeof(newestUser) <> 'integer' OR newestUser < 0
                             OR typeof(clockJump) NOT IN ('integer', 'null') OR clockJump < 0
                             OR typeof(clockBelieved) <> 'integer' OR clockBelieved < 0)
                 """
@@ -160,6 +160,24 @@ extension StoreReader {
         RowRule(
             finding: "has a time when it was last seen, but is not there",
             rows: "SELECT 'account ' || user FROM lastSeen WHERE user NOT IN (SELECT id FROM account)"
+        ),
+        // access
+        RowRule(
+            finding: "its marks, its time or its password is not valid",
+            rows: """
+                SELECT 'access of account ' || user FROM access
+                WHERE user < 1 OR typeof(disabled) <> 'integer' OR disabled NOT IN (0, 1)
+                    OR typeof(revoked) <> 'integer' OR revoked NOT BETWEEN 0 AND \(UInt32.max)
+                    OR typeof(iterations) NOT IN ('integer', 'null')
+                    OR (iterations IS NOT NULL AND (iterations NOT BETWEEN 1 AND \(Limits.iterationsMax)
+                        OR typeof(salt) <> 'blob' OR length(salt) > \(Limits.saltBytesMax)
+                        OR typeof(storedKey) <> 'blob' OR length(storedKey) <> \(PasswordVerifier.keyBytes)
+                        OR typeof(serverKey) <> 'blob' OR length(serverKey) <> \(PasswordVerifier.keyBytes)))
+                """
+        ),
+        RowRule(
+            finding: "has access, but is not there",
+            rows: "SELECT 'account ' || user FROM access WHERE user NOT IN (SELECT id FROM account)"
         ),
         // all of them
         RowRule(

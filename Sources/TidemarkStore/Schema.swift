@@ -1,12 +1,14 @@
 // The tables, and what stands in them. State tables hold what the log said up to `folded`; what its rows after that say
 // goes over them on start.
 
+import Foundation
 import GRDB
 
 enum Schema {
-    static let version = 7
+    static let version = 8
     /// "TDMK", so that `file` and a wrong path can be told apart.
     static let applicationID: Int32 = 0x5444_4D4B
+    static let secretBytes = 32
 
     static let tables = """
         CREATE TABLE epoch(
@@ -62,6 +64,7 @@ enum Schema {
         \(message)
         \(lastSeen)
         \(kept)
+        \(access)
         """
 
     private static let aside = """
@@ -98,6 +101,19 @@ enum Schema {
             user INTEGER PRIMARY KEY,
             at INTEGER NOT NULL                  -- seconds since 1970; 1 for not seen to go since it is known
         );
+        """
+
+    private static let access = """
+        CREATE TABLE access(                     -- how users may come in; without a row, by tickets that others issue
+            user INTEGER PRIMARY KEY,
+            disabled INTEGER NOT NULL,           -- not at all, for now
+            revoked INTEGER NOT NULL,            -- not with tickets issued up to then, in seconds since 1970
+            iterations INTEGER,                  -- of the password, as SCRAM-SHA-256 has it; NULL for no password, the others too
+            salt BLOB,
+            storedKey BLOB,
+            serverKey BLOB
+        );
+        ALTER TABLE kept ADD COLUMN secret BLOB; -- what names without a password are answered is made with it
         """
 
     private static let kept = """
@@ -171,6 +187,7 @@ enum Schema {
         """,
         message,
         lastSeen,
+        access,
     ]
 
     /// Makes the tables in an empty file, and brings those of an older version up to this one. In one transaction.
@@ -183,6 +200,8 @@ enum Schema {
         } else {
             for step in steps[(found - 1)...] { try db.execute(sql: step) }
         }
+        let secret = Data((0..<secretBytes).map { _ in UInt8.random(in: 0...255) })
+        try db.execute(sql: "UPDATE kept SET secret = ? WHERE secret IS NULL", arguments: [secret])
         try db.execute(sql: "PRAGMA user_version = \(version)")
     }
 }

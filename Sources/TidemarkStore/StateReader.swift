@@ -41,6 +41,8 @@ enum StateChunk: Sendable {
     case mailboxes([Mailbox])
     /// Of who lets it be known when it was last seen.
     case lastSeen([UserID: LastSeen])
+    /// Of who has another than the initial one.
+    case access([(user: UserID, access: Access)])
     case rosters([Roster])
 }
 
@@ -63,6 +65,7 @@ struct StateReader {
         try reader.readAsides(emit)
         try reader.readMessages(emit)
         try emit(.lastSeen(try reader.lastSeen()))
+        try reader.readAccess(emit)
         try reader.readRosters(emit)
     }
 
@@ -208,6 +211,53 @@ struct StateReader {
             seen[user] = later.isShown ? later : nil
         }
         return seen
+    }
+
+    // MARK: access
+
+    private func readAccess(_ emit: (StateChunk) throws -> Void) throws {
+        var chunk: [(user: UserID, access: Access)] = []
+        let statement = try PreparedStatement(
+            db,
+            "SELECT user, disabled, revoked, iterations, salt, storedKey, serverKey FROM access"
+        )
+        while try statement.step() {
+            let (user, access) = try accessRow(statement)
+            guard tail.batch.deletions[user] == nil, tail.batch.access[user] == nil else { continue }
+            chunk.append((user, access))
+            if chunk.count >= Self.chunkRows {
+                try emit(.access(chunk))
+                chunk.removeAll(keepingCapacity: true)
+            }
+        }
+        for (user, access) in tail.batch.access where tail.batch.deletions[user] == nil { chunk.append((user, access)) }
+        try emit(.access(chunk))
+    }
+
+    private func accessRow(_ row: PreparedStatement) throws -> (UserID, Access) {
+        guard let user = row.integer(0), user > 0 else {
+            throw Inconsistency(description: "a row of access is no user's")
+        }
+        func invalid(_ what: String) -> Inconsistency {
+            Inconsistency(description: "access of account \(user): its \(what) not valid")
+        }
+        guard let disabled = row.integer(1), disabled & ~1 == 0,
+            let revoked = row.integer(2).flatMap({ UInt32(exactly: $0) })
+        else { throw invalid("marks or time are") }
+        var access = Access(isDisabled: disabled == 1, revokedSeconds: revoked)
+        guard !row.isNull(3) else { return (UserID(user), access) }
+        guard let iterations = row.integer(3), (1...Int64(Limits.iterationsMax)).contains(iterations),
+            let salt = row.blob(4), salt.count <= Limits.saltBytesMax,
+            let storedKey = row.blob(5), storedKey.count == PasswordVerifier.keyBytes,
+            let serverKey = row.blob(6), serverKey.count == PasswordVerifier.keyBytes
+        else { throw invalid("password is") }
+        access.verifier = PasswordVerifier(
+            iterations: UInt32(iterations),
+            salt: Array(salt),
+            storedKey: Array(storedKey),
+            serverKey: Array(serverKey)
+        )
+        return (UserID(user), access)
     }
 
     // MARK: rosters

@@ -28,6 +28,8 @@ final class StateStatements {
     private let deleteMailbox: PreparedStatement
     private let setLastSeen: PreparedStatement
     private let deleteLastSeen: PreparedStatement
+    private let setAccess: PreparedStatement
+    private let deleteAccess: PreparedStatement
     private let deleteSomeEntries: PreparedStatement
     private let deleteFields: PreparedStatement
     private let deleteAccountRow: PreparedStatement
@@ -136,6 +138,17 @@ final class StateStatements {
             "INSERT INTO lastSeen (user, at) VALUES (?, ?) ON CONFLICT DO UPDATE SET at = excluded.at"
         )
         deleteLastSeen = try PreparedStatement(db, "DELETE FROM lastSeen WHERE user = ?")
+        setAccess = try PreparedStatement(
+            db,
+            """
+            INSERT INTO access (user, disabled, revoked, iterations, salt, storedKey, serverKey)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET disabled = excluded.disabled, revoked = excluded.revoked,
+                iterations = excluded.iterations, salt = excluded.salt, storedKey = excluded.storedKey,
+                serverKey = excluded.serverKey
+            """
+        )
+        deleteAccess = try PreparedStatement(db, "DELETE FROM access WHERE user = ?")
         deleteSomeEntries = try PreparedStatement(
             db,
             """
@@ -298,6 +311,22 @@ final class StateStatements {
         try setLastSeen.run()
     }
 
+    func set(_ access: Access, of user: UserID) throws {
+        guard access != .initial else {
+            deleteAccess.bind(1, user)
+            return try deleteAccess.run()
+        }
+        setAccess.bind(1, user)
+        setAccess.bind(2, access.isDisabled ? 1 : 0 as Int64)
+        setAccess.bind(3, Int64(access.revokedSeconds))
+        guard let verifier = access.verifier else {
+            for column in 4...7 { setAccess.bindNull(Int32(column)) }
+            return try setAccess.run()
+        }
+        setAccess.bind(4, Int64(verifier.iterations))
+        try setAccess.run(blobs: (5, verifier.salt), (6, verifier.storedKey), (7, verifier.serverKey))
+    }
+
     /// Returns how many went.
     func deleteEntries(of owner: UserID, max: Int) throws -> Int {
         deleteSomeEntries.bind(1, owner)
@@ -314,6 +343,7 @@ final class StateStatements {
         deleteMailbox.bind(1, user)
         try deleteMailbox.run()
         try set(LastSeen.hidden, of: user)
+        try set(Access.initial, of: user)
         deleteAccountRow.bind(1, user)
         try deleteAccountRow.run()
         insertDeleted.bind(1, user)

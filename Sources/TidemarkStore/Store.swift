@@ -16,6 +16,8 @@ import TidemarkWire
 
 public final class Store {
     public let path: String
+    /// Of this store alone, random, and kept as long as it: for what has to look random and stay the same.
+    public let secret: [UInt8]
     /// Of this opening, and of those before it.
     public let epochs: EpochHistory
     let database: DatabaseQueue
@@ -47,11 +49,14 @@ public final class Store {
         let database = try Self.openDatabase(path)
         do {
             let tail: LogTail
-            (epochs, tail, statements, logRows, clock) = try database.write { db in
+            (epochs, tail, statements, logRows, clock, secret) = try database.write { db in
                 try Schema.create(db)
                 let tail = try LogTail(db)
                 let epochs = try Self.beginEpoch(epoch, after: tail.newest, db)
-                return (epochs, tail, try StateStatements(db), try LogRows(tail, db), try Self.clock(db))
+                return (
+                    epochs, tail, try StateStatements(db), try LogRows(tail, db), try Self.clock(db),
+                    try Self.secret(db)
+                )
             }
             checkpoint = Checkpoint(database)
             // What an earlier process could not sync may be in the cache of the system and not on the disk: written to the
@@ -117,6 +122,14 @@ public final class Store {
             let believed = row[1] as? Int64, believed >= 0, row[0] == nil || (row[0] as? Int64).map({ $0 >= 0 }) == true
         else { throw StateReader.Inconsistency(description: "'kept' is not one row with times") }
         return ClockWatch.Record(jump: (row[0] as? Int64).map { UInt64($0) }, believed: UInt64(believed))
+    }
+
+    private static func secret(_ db: GRDB.Database) throws -> [UInt8] {
+        guard let secret = try Data.fetchOne(db, sql: "SELECT secret FROM kept"), secret.count == Schema.secretBytes
+        else {
+            throw StateReader.Inconsistency(description: "'kept' is not one row with a secret")
+        }
+        return Array(secret)
     }
 
     private static func write(_ clock: ClockWatch.Record, _ db: GRDB.Database) throws {

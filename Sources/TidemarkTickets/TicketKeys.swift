@@ -65,26 +65,48 @@ public struct TicketKeys: Sendable {
 
     /// A ticket for the user, or nil when there is no key.
     public func issue(user: UserID, nowSeconds: UInt64, lifetimeSeconds: UInt32) -> [UInt8]? {
+        issue(
+            user: user,
+            issuedSeconds: UInt32(clamping: nowSeconds),
+            expiresSeconds: UInt32(clamping: nowSeconds + UInt64(lifetimeSeconds)),
+            isRenewable: false
+        )
+    }
+
+    func issue(user: UserID, issuedSeconds: UInt32, expiresSeconds: UInt32, isRenewable: Bool) -> [UInt8]? {
         guard let signing, let key = keys[signing] else { return nil }
         let ticket = Ticket(
             key: signing,
             user: user,
-            issuedSeconds: UInt32(clamping: nowSeconds),
-            expiresSeconds: UInt32(clamping: nowSeconds + UInt64(lifetimeSeconds))
+            issuedSeconds: issuedSeconds,
+            expiresSeconds: expiresSeconds,
+            isRenewable: isRenewable
         )
         return ticket.signed + Self.tag(of: ticket.signed, key)
     }
 
-    /// Who the ticket says the client is, if the server may believe it.
-    public func user(of bytes: [UInt8], nowSeconds: UInt64) -> Result<UserID, ErrorMessage> {
+    /// By how much the clocks of whoever signs and whoever checks may differ, in seconds.
+    public static let clockSkewSeconds: UInt64 = 60
+
+    /// What the ticket says, if the server may believe it.
+    public func ticket(_ bytes: [UInt8], nowSeconds: UInt64) -> Result<Ticket, ErrorMessage> {
         guard let ticket = Ticket(bytes), let key = keys[ticket.key],
             Self.equal(bytes[Ticket.signedBytes...], Self.tag(of: Array(bytes[..<Ticket.signedBytes]), key)[...])
         else { return .failure(ErrorMessage(.credentialsInvalid, detail: "the ticket is not valid")) }
-        guard nowSeconds < UInt64(ticket.expiresSeconds) else {
-            return .failure(ErrorMessage(.ticketExpired, detail: "the ticket has expired; get a new one"))
+        guard nowSeconds < UInt64(ticket.expiresSeconds) + Self.clockSkewSeconds else { return .failure(Self.expired) }
+        guard UInt64(ticket.issuedSeconds) <= nowSeconds + Self.clockSkewSeconds else {
+            return .failure(
+                ErrorMessage(
+                    .credentialsInvalid,
+                    detail: "the ticket is of a later time; set the clock of who issues them"
+                )
+            )
         }
-        return .success(ticket.user)
+        return .success(ticket)
     }
+
+    /// Of a ticket that was good once.
+    public static let expired = ErrorMessage(.ticketExpired, detail: "the ticket has expired; get a new one")
 
     private static func tag(of signed: [UInt8], _ key: SymmetricKey) -> [UInt8] {
         Array(HMAC<SHA256>.authenticationCode(for: signed, using: key).prefix(Ticket.tagBytes))

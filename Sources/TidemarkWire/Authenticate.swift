@@ -18,12 +18,16 @@ public struct Authenticate: Equatable, Sendable {
     public var credentials: Credentials
     /// How the session wants to be seen from its first moment on: extension 1. Nil: online.
     public var wish: PresenceSet.Wish?
+    /// It is to be given a ticket, for the next time: extension 2.
+    public var wantsTicket: Bool
 
     private static let wishTag: UInt64 = 1
+    private static let ticketTag: UInt64 = 2
 
-    public init(_ credentials: Credentials, wish: PresenceSet.Wish? = nil) {
+    public init(_ credentials: Credentials, wish: PresenceSet.Wish? = nil, wantsTicket: Bool = false) {
         self.credentials = credentials
         self.wish = wish
+        self.wantsTicket = wantsTicket
     }
 
     public static func ticket(_ bytes: [UInt8]) -> Authenticate { Authenticate(.ticket(bytes)) }
@@ -37,12 +41,13 @@ public struct Authenticate: Equatable, Sendable {
         case .trusted: credentials = .trusted(try UserReference(decoding: &reader))
         case .scram: credentials = .scram(Array(try reader.block(upTo: Limits.scramBytesMax)))
         }
-        var wish: PresenceSet.Wish?
+        var (wish, wantsTicket): (PresenceSet.Wish?, Bool) = (nil, false)
         try reader.extensions { tag, bytes in
             // Another than these is as if it were not there, as the whole extension is to those who do not know it.
             if tag == Self.wishTag, bytes.count == 1 { wish = PresenceSet.Wish(rawValue: bytes[0]) }
+            if tag == Self.ticketTag { wantsTicket = true }
         }
-        self.wish = wish
+        (self.wish, self.wantsTicket) = (wish, wantsTicket)
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -60,6 +65,10 @@ public struct Authenticate: Equatable, Sendable {
         if let wish {
             writer.varint(Self.wishTag)
             writer.block([wish.rawValue])
+        }
+        if wantsTicket {
+            writer.varint(Self.ticketTag)
+            writer.block([])
         }
     }
 }
@@ -96,38 +105,74 @@ public enum UserReference: Equatable, Sendable {
 public struct AuthenticateOK: Equatable, Sendable {
     /// Who the session is.
     public var user: UserID
+    /// For the next time, where the client has asked for one: extension 1.
+    public var ticket: [UInt8]?
+    /// Of a login by password, by which the client knows that the server knows it: extension 2.
+    public var serverFinal: [UInt8]?
 
-    public init(user: UserID) { self.user = user }
+    private static let ticketTag: UInt64 = 1
+    private static let serverFinalTag: UInt64 = 2
+
+    public init(user: UserID, ticket: [UInt8]? = nil, serverFinal: [UInt8]? = nil) {
+        self.user = user
+        self.ticket = ticket
+        self.serverFinal = serverFinal
+    }
 
     public init(decoding reader: inout ByteReader) throws(DecodeError) {
         user = try reader.varint()
         guard user != 0 else { throw DecodeError(.value, offset: 0) }
-        try reader.finish()
+        var (ticket, serverFinal): ([UInt8]?, [UInt8]?) = (nil, nil)
+        try reader.extensions { tag, bytes in
+            if tag == Self.ticketTag { ticket = Array(bytes) }
+            if tag == Self.serverFinalTag { serverFinal = Array(bytes) }
+        }
+        (self.ticket, self.serverFinal) = (ticket, serverFinal)
     }
 
-    public func encode(into writer: inout ByteWriter) { writer.varint(user) }
+    public func encode(into writer: inout ByteWriter) {
+        writer.varint(user)
+        if let ticket {
+            writer.varint(Self.ticketTag)
+            writer.block(ticket)
+        }
+        if let serverFinal {
+            writer.varint(Self.serverFinalTag)
+            writer.block(serverFinal)
+        }
+    }
 }
 
 //  A ticket, 35 bytes, little-endian:
 //
-//      01 | key id u16 | user u64 | issued u32 | expires u32 | tag, 16 bytes
+//      layout u8 | key id u16 | user u64 | issued u32 | expires u32 | tag, 16 bytes
 //
-//  The tag is the first half of HMAC-SHA256(key, all bytes before it); RFC 2104, section 5, on truncation.
-//  Times are seconds since the Unix epoch.
+//  Layout 1, and 2 where a server may give another one for it. The tag is the first half of HMAC-SHA256(key, all bytes before
+//  it); RFC 2104, section 5, on truncation. Times are seconds since the Unix epoch.
 
 /// What a ticket says. Whether it is true is for whoever holds the key.
 public struct Ticket: Equatable, Sendable {
     public static let signedBytes = 19
     public static let tagBytes = 16
     public static let encodedBytes = signedBytes + tagBytes
-    static let layout: UInt8 = 1
+    private static let layout: UInt8 = 1
+    private static let renewableLayout: UInt8 = 2
 
     public var key: UInt16
     public var user: UserID
     public var issuedSeconds: UInt32
     public var expiresSeconds: UInt32
+    /// Whoever logs in with it may be given another that is good for longer, issued when this one was.
+    public var isRenewable: Bool
 
-    public init(key: UInt16, user: UserID, issuedSeconds: UInt32, expiresSeconds: UInt32) {
+    public init(
+        key: UInt16,
+        user: UserID,
+        issuedSeconds: UInt32,
+        expiresSeconds: UInt32,
+        isRenewable: Bool = false
+    ) {
+        self.isRenewable = isRenewable
         self.key = key
         self.user = user
         self.issuedSeconds = issuedSeconds
@@ -136,7 +181,9 @@ public struct Ticket: Equatable, Sendable {
 
     /// Nil for bytes that are no ticket of this layout. Does not look at the tag.
     public init?(_ bytes: [UInt8]) {
-        guard bytes.count == Self.encodedBytes, bytes[0] == Self.layout else { return nil }
+        guard bytes.count == Self.encodedBytes, [Self.layout, Self.renewableLayout].contains(bytes[0]) else {
+            return nil
+        }
         let fields: (UInt16, UInt64, UInt32, UInt32)? = bytes.withUnsafeBytes { raw in
             var reader = ByteReader(raw)
             guard (try? reader.u8()) != nil, let key = try? reader.u16(), let user = try? reader.u64(),
@@ -145,13 +192,19 @@ public struct Ticket: Equatable, Sendable {
             return (key, user, issued, expires)
         }
         guard let fields, fields.1 != 0 else { return nil }
-        self.init(key: fields.0, user: fields.1, issuedSeconds: fields.2, expiresSeconds: fields.3)
+        self.init(
+            key: fields.0,
+            user: fields.1,
+            issuedSeconds: fields.2,
+            expiresSeconds: fields.3,
+            isRenewable: bytes[0] == Self.renewableLayout
+        )
     }
 
     /// The bytes that the tag is made over.
     public var signed: [UInt8] {
         var writer = ByteWriter(capacity: Self.encodedBytes)
-        writer.u8(Self.layout)
+        writer.u8(isRenewable ? Self.renewableLayout : Self.layout)
         writer.u16(key)
         writer.u64(user)
         writer.u32(issuedSeconds)

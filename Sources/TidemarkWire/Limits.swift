@@ -24,6 +24,9 @@ public enum Limits {
     public static let ticketBytesMax = 255
     /// One SCRAM message, which fits a body before authentication.
     public static let scramBytesMax = 768
+    /// Of what a server keeps of a password.
+    public static let saltBytesMax = 64
+    public static let iterationsMax = 10_000_000
     public static let pingBytesMax = 8
 
     /// An account's name, UTF-8.

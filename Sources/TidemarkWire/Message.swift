@@ -5,6 +5,8 @@ public enum Message: Equatable, Sendable {
     case helloOK(HelloOK)
     case authenticate(Authenticate)
     case authenticateOK(AuthenticateOK)
+    case authenticateContinue(ScramStep)
+    case authenticateChallenge(ScramStep)
     case sync(Sync)
     case syncPage(SyncPage)
     case ping(Ping)
@@ -29,6 +31,10 @@ public enum Message: Equatable, Sendable {
     case messagePage(MessagePage)
     case messageAcknowledge(MessageAcknowledge)
     case messageAcknowledgeOK(MessageAcknowledgeOK)
+    case passwordSet(PasswordSet)
+    case passwordSetOK(CredentialsOK)
+    case signOut(SignOut)
+    case signOutOK(CredentialsOK)
     case lastSeenSet(LastSeenSet)
     case lastSeenSetOK(WriteOK)
     case lastSeenGet(LastSeenGet)
@@ -47,6 +53,8 @@ public enum Message: Equatable, Sendable {
         case .helloOK: .helloOK
         case .authenticate: .authenticate
         case .authenticateOK: .authenticateOK
+        case .authenticateContinue: .authenticateContinue
+        case .authenticateChallenge: .authenticateChallenge
         case .sync: .sync
         case .syncPage: .syncPage
         case .ping: .ping
@@ -71,6 +79,10 @@ public enum Message: Equatable, Sendable {
         case .messagePage: .messagePage
         case .messageAcknowledge: .messageAcknowledge
         case .messageAcknowledgeOK: .messageAcknowledgeOK
+        case .passwordSet: .passwordSet
+        case .passwordSetOK: .passwordSetOK
+        case .signOut: .signOut
+        case .signOutOK: .signOutOK
         case .lastSeenSet: .lastSeenSet
         case .lastSeenSetOK: .lastSeenSetOK
         case .lastSeenGet: .lastSeenGet
@@ -93,6 +105,8 @@ public enum Message: Equatable, Sendable {
         case .helloOK: self = .helloOK(try HelloOK(decoding: &reader))
         case .authenticate: self = .authenticate(try Authenticate(decoding: &reader))
         case .authenticateOK: self = .authenticateOK(try AuthenticateOK(decoding: &reader))
+        case .authenticateContinue: self = .authenticateContinue(try ScramStep(decoding: &reader))
+        case .authenticateChallenge: self = .authenticateChallenge(try ScramStep(decoding: &reader))
         case .sync: self = .sync(try Sync(decoding: &reader))
         case .syncPage: self = .syncPage(try SyncPage(decoding: &reader))
         case .ping: self = .ping(try Ping(decoding: &reader))
@@ -119,6 +133,10 @@ public enum Message: Equatable, Sendable {
         case .messagePage: self = .messagePage(try MessagePage(decoding: &reader))
         case .messageAcknowledge: self = .messageAcknowledge(try MessageAcknowledge(decoding: &reader))
         case .messageAcknowledgeOK: self = .messageAcknowledgeOK(try MessageAcknowledgeOK(decoding: &reader))
+        case .passwordSet: self = .passwordSet(try PasswordSet(decoding: &reader))
+        case .passwordSetOK: self = .passwordSetOK(try CredentialsOK(decoding: &reader))
+        case .signOut: self = .signOut(try SignOut(decoding: &reader))
+        case .signOutOK: self = .signOutOK(try CredentialsOK(decoding: &reader))
         case .lastSeenSet: self = .lastSeenSet(try LastSeenSet(decoding: &reader))
         case .lastSeenSetOK: self = .lastSeenSetOK(try WriteOK(decoding: &reader))
         case .lastSeenGet: self = .lastSeenGet(try LastSeenGet(decoding: &reader))
@@ -140,6 +158,7 @@ public enum Message: Equatable, Sendable {
         case .helloOK(let message): message.encode(into: &writer)
         case .authenticate(let message): message.encode(into: &writer)
         case .authenticateOK(let message): message.encode(into: &writer)
+        case .authenticateContinue(let message), .authenticateChallenge(let message): message.encode(into: &writer)
         case .sync(let message): message.encode(into: &writer)
         case .syncPage(let message): message.encode(into: &writer)
         case .ping(let message), .pong(let message): message.encode(into: &writer)
@@ -161,6 +180,9 @@ public enum Message: Equatable, Sendable {
         case .messagePage(let message): message.encode(into: &writer)
         case .messageAcknowledge(let message): message.encode(into: &writer)
         case .messageAcknowledgeOK(let message): message.encode(into: &writer)
+        case .passwordSet(let message): message.encode(into: &writer)
+        case .passwordSetOK(let message), .signOutOK(let message): message.encode(into: &writer)
+        case .signOut(let message): message.encode(into: &writer)
         case .lastSeenSet(let message): message.encode(into: &writer)
         case .lastSeenGet(let message): message.encode(into: &writer)
         case .lastSeenGetOK(let message): message.encode(into: &writer)

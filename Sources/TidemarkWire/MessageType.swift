@@ -82,18 +82,27 @@ public enum MessageType: UInt8, CaseIterable, Sendable {
         rawValue < 0x40 ? MessageType(rawValue: rawValue | 0x80) : nil
     }
 
+    /// Whether it can answer such a request, errors aside.
+    public func answers(_ request: MessageType) -> Bool {
+        switch request {
+        case .authenticate, .authenticateContinue: self == .authenticateOK || self == .authenticateChallenge
+        default: self == request.reply
+        }
+    }
+
     /// Whether it is a request of the administrator's.
     public var isAdministration: Bool { (0x30...0x3B).contains(rawValue) }
 
     /// Whether version 1 of this code speaks it; the others are laid out in Protocol/SPEC.md and answered `notSupported`.
     public var isImplemented: Bool {
         switch self {
-        case .hello, .helloOK, .authenticate, .authenticateOK, .sync, .syncPage, .ping, .pong,
+        case .hello, .helloOK, .authenticate, .authenticateOK, .authenticateContinue, .authenticateChallenge, .sync,
+            .syncPage, .ping, .pong,
             .profileSet, .profileSetOK, .rosterAdd, .rosterAddOK, .rosterRemove, .rosterRemoveOK,
             .rosterAnnotate, .rosterAnnotateOK, .rosterAnswer, .rosterAnswerOK, .blockSet, .blockSetOK,
             .presenceSet, .presenceSetOK, .messageSend, .messageSendOK, .messageFetch, .messagePage,
             .messageAcknowledge, .messageAcknowledgeOK, .lastSeenSet, .lastSeenSetOK, .lastSeenGet,
-            .lastSeenGetOK, .adminBackup, .adminBackupOK,
+            .lastSeenGetOK, .passwordSet, .passwordSetOK, .signOut, .signOutOK, .adminBackup, .adminBackupOK,
             .pushDelta, .pushPresence, .pushMessages, .goAway, .error:
             true
         default:

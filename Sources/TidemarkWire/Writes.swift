@@ -12,6 +12,8 @@ public enum Write: Equatable, Sendable {
     case messageSend(MessageSend)
     case messageAcknowledge(MessageAcknowledge)
     case lastSeenSet(LastSeenSet)
+    case passwordSet(PasswordSet)
+    case signOut(SignOut)
 }
 
 /// Changes the session's own profile: the named fields, and no others.

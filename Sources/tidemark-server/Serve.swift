@@ -21,7 +21,7 @@ struct Serve: AsyncParsableCommand {
             TIDEMARK_KEY_FILE, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_LOOPS, \
             TIDEMARK_CONNECTIONS_MAX, TIDEMARK_CONNECTIONS_PER_ADDRESS, TIDEMARK_IDLE_SECONDS, \
             TIDEMARK_GRACE_SECONDS, TIDEMARK_DEVICES_PER_USER, TIDEMARK_FULL_SYNC_MB, TIDEMARK_ROSTER_POLICY, TIDEMARK_MESSAGES_PER_USER, \
-            TIDEMARK_MESSAGE_KB_PER_USER, TIDEMARK_MESSAGE_DAYS, TIDEMARK_POPULAR_FOLLOWERS, TIDEMARK_TOMBSTONE_DAYS, TIDEMARK_CONFIG), else from the \
+            TIDEMARK_MESSAGE_KB_PER_USER, TIDEMARK_MESSAGE_DAYS, TIDEMARK_TICKET_HOURS, TIDEMARK_PASSWORD_DAYS, TIDEMARK_POPULAR_FOLLOWERS, TIDEMARK_TOMBSTONE_DAYS, TIDEMARK_CONFIG), else from the \
             file of --config; --show-config says what it comes to.
 
             A recording is a pcap file of all connections, above any encryption, with made-up packet headers. \
@@ -32,6 +32,9 @@ struct Serve: AsyncParsableCommand {
 
             The first SIGTERM or SIGINT drains: what was accepted is answered and on disk when it exits with 0. A second \
             one ends it at once (143, 130); what was acknowledged is on disk all the same.
+
+            SIGHUP reads the key file anew: to change keys, put a new one in front of the old ones there, send SIGHUP to each \
+            server, and take the old ones out once their last ticket has expired.
 
             \(ExitStatus.help)
             """
@@ -221,6 +224,28 @@ struct Serve: AsyncParsableCommand {
     )
     var messageDays: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            A ticket that a login by password is given is good for so long (default: \
+            \(ServerConfiguration.defaultTicketHours); 1 to 8760). Its client is given another before that.
+            """,
+            valueName: "hours"
+        )
+    )
+    var ticketHours: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Until so long after it was given, when it is due again (default: \(ServerConfiguration.defaultPasswordDays); 0 to \
+            3650; 0: when the first ticket expires).
+            """,
+            valueName: "days"
+        )
+    )
+    var passwordDays: Int?
+
     @Flag(
         help: """
             The clock is right, although it is more than a day ahead of the newest change: collect what is old by it. For \
@@ -253,6 +278,8 @@ struct Serve: AsyncParsableCommand {
         if let messagesPerUser { flags[.messagesPerUser] = .int(messagesPerUser) }
         if let messageKBPerUser { flags[.messageKBPerUser] = .int(messageKBPerUser) }
         if let messageDays { flags[.messageDays] = .int(messageDays) }
+        if let ticketHours { flags[.ticketHours] = .int(ticketHours) }
+        if let passwordDays { flags[.passwordDays] = .int(passwordDays) }
         let settings = try ServeSettings(try await place.settings(flags))
         if showConfig {
             print(settings.table)

@@ -26,6 +26,8 @@ struct ServeSettings {
     var messagesPerUser: Setting<Int>
     var messageKBPerUser: Setting<Int>
     var messageDays: Setting<Int>
+    var ticketHours: Setting<Int>
+    var passwordDays: Setting<Int>
 
     init(_ settings: Settings) throws {
         data = try settings.dataDirectory()
@@ -100,6 +102,16 @@ struct ServeSettings {
             in: 1...36_500,
             default: ServerConfiguration.defaultMessageDays
         )
+        ticketHours = try settings.number(
+            .ticketHours,
+            in: 1...8_760,
+            default: Int(ServerConfiguration.defaultTicketHours)
+        )
+        passwordDays = try settings.number(
+            .passwordDays,
+            in: 0...3_650,
+            default: Int(ServerConfiguration.defaultPasswordDays)
+        )
         unix = try settings.text(.unix).map { Setting(value: .unix(path: $0.value), origin: $0.origin) }
         if let given = try settings.texts(.listen) {
             listen = Setting(value: [], origin: given.origin)
@@ -159,6 +171,8 @@ struct ServeSettings {
             row(.messagesPerUser, messagesPerUser.value, messagesPerUser.origin),
             row(.messageKBPerUser, messageKBPerUser.value, messageKBPerUser.origin),
             row(.messageDays, messageDays.value, messageDays.origin),
+            row(.ticketHours, ticketHours.value, ticketHours.origin),
+            row(.passwordDays, passwordDays.value, passwordDays.origin),
         ].joined(separator: "\n")
     }
 }

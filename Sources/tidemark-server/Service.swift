@@ -4,11 +4,13 @@ import Logging
 import TidemarkDirectory
 import TidemarkRecording
 import TidemarkServer
+import TidemarkTickets
 
 /// A server from its start to its end, with what is around it: the log, the signals.
 struct Service {
     private enum Event: Sendable {
         case signal(Int32)
+        case hangUp
         case failure(any Error)
     }
 
@@ -35,7 +37,8 @@ struct Service {
         } again: { [log] number in
             log.warning("\(name(of: number)) again: ended at once; all that was acknowledged is on disk")
         }
-        defer { withExtendedLifetime(signals) {} }
+        let hangUp = HangUpSignal { tell.yield(.hangUp) }
+        defer { withExtendedLifetime((signals, hangUp)) {} }
 
         var configuration = ServerConfiguration(
             listen: settings.addresses,
@@ -59,6 +62,10 @@ struct Service {
             count: settings.messagesPerUser.value,
             bytes: settings.messageKBPerUser.value << 10
         )
+        configuration.ticketPolicy = TicketPolicy(
+            lifetimeSeconds: UInt32(settings.ticketHours.value * 3_600),
+            renewalSeconds: UInt32(settings.passwordDays.value * 86_400)
+        )
         configuration.messageRetention = .seconds(settings.messageDays.value * 86_400)
         defer { configuration.recorder?.finish() }
 
@@ -70,6 +77,9 @@ struct Service {
         announce(server)
         for await event in events {
             switch event {
+            case .hangUp:
+                reload(server)
+                continue
             case .signal(let number):
                 log.info("\(name(of: number)): draining; a second one ends at once")
                 try server.stop()
@@ -80,6 +90,17 @@ struct Service {
                 throw ExitCode(ExitStatus.failure.code)
             }
             return
+        }
+    }
+
+    /// What the server was started with stays where there is something wrong with what it finds.
+    private func reload(_ server: Server) {
+        do {
+            let keys = try KeyFile(setting: settings.keyFile).load { log.warning("\($0)") }
+            server.replaceTicketKeys(with: keys)
+            log.info("SIGHUP: read the key file \(settings.keyFile.value) anew")
+        } catch {
+            log.error("SIGHUP: the keys stay as they were: \(error)")
         }
     }
 

@@ -30,6 +30,8 @@ enum Key: String, CaseIterable {
     case messagesPerUser = "messages-per-user"
     case messageKBPerUser = "message-kb-per-user"
     case messageDays = "message-days"
+    case ticketHours = "ticket-hours"
+    case passwordDays = "password-days"
 }
 
 struct ConfigurationError: Error, CustomStringConvertible {

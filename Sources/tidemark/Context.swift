@@ -6,14 +6,14 @@ import TidemarkWire
 struct Context {
     /// The name under which the login is, or will be, remembered; nil where nothing was said.
     var accountName: String?
-    private var remembered: Account?
+    private let given: Credentials?
     private let options: ConnectionOptions
     private let environment = ProcessInfo.processInfo.environment
 
     init(_ options: ConnectionOptions) throws {
         self.options = options
         let accounts = try Accounts.read()
-        let given = try Context.givenCredentials(options, environment)
+        given = try Context.givenCredentials(options, environment)
         if let name = options.account {
             accountName = name
             guard accounts.accounts[name] != nil || given != nil else {
@@ -33,7 +33,11 @@ struct Context {
         } else {
             accountName = accounts.last
         }
-        remembered = accountName.flatMap { accounts.accounts[$0] }
+    }
+
+    /// As it is now: another ticket may have taken the place of the one at the start.
+    private var remembered: Account? {
+        accountName.flatMap { name in (try? Accounts.read())?.accounts[name] }
     }
 
     func server() throws -> ServerAddress {
@@ -47,12 +51,12 @@ struct Context {
     }
 
     func credentials() throws -> Credentials {
-        if let given = try Context.givenCredentials(options, environment) { return given }
+        if let given { return given }
         if let text = remembered?.ticket { return try Context.ticket(text, from: Place.accountsFile) }
         if let name = remembered?.trustedUser { return .trusted(.name(name)) }
         throw Failure(
             .notConfigured,
-            "no credentials; use --ticket, --ticket-file, --trusted-user, TIDEMARK_TICKET, or `tidemark login` once"
+            "no credentials; use --user, --ticket, --ticket-file, --trusted-user, TIDEMARK_TICKET, or `tidemark login` once"
         )
     }
 
@@ -101,11 +105,49 @@ struct Context {
         configuration.deviceClass = .computer
         configuration.device = presence == nil ? 0 : remembered?.device ?? 0
         configuration.presence = presence ?? .invisible
+        // One that is not renewable is all that its issuer wants this client to have.
+        if given == nil, case .ticket(let bytes) = try credentials() {
+            configuration.wantsTicket = Ticket(bytes)?.isRenewable == true
+        }
         return configuration
     }
 
-    /// Writes down what this login was made of.
-    func remember(_ book: AddressBook) throws {
+    /// A connection for the length of one command, without a sync.
+    func open<Value>(_ body: (TidemarkConnection) async throws -> Value) async throws -> Value {
+        let connection = try await TidemarkConnection.open(
+            try server(),
+            as: try credentials(),
+            configuration: try configuration()
+        )
+        do {
+            let value = try await body(connection)
+            await connection.close()
+            return value
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
+    /// Takes down a ticket that the server has given in place of the one that is remembered, if any is.
+    func keep(_ ticket: [UInt8]?) throws {
+        guard let ticket else { return }
+        try change { if $0.ticket != nil { $0.ticket = TicketText.encode(ticket) } }
+    }
+
+    func forgetTicket() throws { try change { $0.ticket = nil } }
+
+    private func change(_ edit: (inout Account) -> Void) throws {
+        var accounts = try Accounts.read()
+        guard let accountName, var account = accounts.accounts[accountName] else { return }
+        edit(&account)
+        guard account != accounts.accounts[accountName] else { return }
+        accounts.accounts[accountName] = account
+        try accounts.write()
+    }
+
+    /// Writes down what this login was made of, with the ticket that it was given.
+    func remember(_ book: AddressBook, ticket: [UInt8]?) throws {
         guard let accountName else { return }
         var accounts = try Accounts.read()
         var account = Account(
@@ -114,7 +156,8 @@ struct Context {
             device: remembered?.device ?? UInt64.random(in: 1...UInt64.max)
         )
         switch try credentials() {
-        case .ticket(let bytes): account.ticket = TicketText.encode(bytes)
+        case .ticket(let bytes): account.ticket = TicketText.encode(ticket ?? bytes)
+        case .password: account.ticket = ticket.map(TicketText.encode)
         case .trusted(.name(let name)): account.trustedUser = name
         case .trusted(.id): break
         }
@@ -133,6 +176,13 @@ struct Context {
                 throw Failure(.usage, "the ticket's file \(file) cannot be read")
             }
             return try ticket(text, from: file)
+        }
+        if let name = options.user {
+            guard Text.isAccountName(name) else { throw Failure(.usage, "'\(name)' is no account's name") }
+            let password =
+                try options.passwordFile.map { try PasswordInput.read(file: $0) }
+                ?? PasswordInput.ask("Password of \(name): ")
+            return .password(name: name, password)
         }
         if let name = options.trustedUser {
             guard Text.isAccountName(name) else { throw Failure(.usage, "'\(name)' is no account's name") }

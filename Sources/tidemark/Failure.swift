@@ -49,6 +49,7 @@ struct Failure: Error {
         case .server(let message): status(of: message)
         case .goingAway: .tryLater
         case .connection, .timeout: .unreachable
+        case .password: .notAllowed
         case .protocolViolation, .diverged: .badData
         }
     }

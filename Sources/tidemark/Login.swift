@@ -7,9 +7,11 @@ struct Login: AsyncParsableCommand {
         discussion: """
             The first login of an account fetches all contacts. Server, ticket and the address book's place are kept in \
             $XDG_CONFIG_HOME/tidemark/accounts.json (else ~/.config/tidemark), readable by you alone; address books lie \
-            in $XDG_DATA_HOME/tidemark (else ~/.local/share/tidemark). Without credentials the last login is repeated.
+            in $XDG_DATA_HOME/tidemark (else ~/.local/share/tidemark). A password is not kept: the server gives a ticket for it, \
+            and a newer one from time to time. Without credentials the last login is repeated.
 
             EXAMPLE
+              tidemark login --server chat.example.net:8433 --user alice
               tidemark login --server chat.example.net:8433 --ticket-file my.ticket
               tidemark login --server unix:/run/tidemark.sock --trusted-user alice --account work
 
@@ -33,8 +35,10 @@ struct Login: AsyncParsableCommand {
         let context = try Context(options)
         let book = try context.book(ifMissing: .make)
         let settings = try await syncOptions.settings(for: book)
-        let report = try await Session.run(context, book: book, settings) { $0.report }
-        try context.remember(book)
+        let (report, ticket) = try await Session.run(context, book: book, settings) {
+            ($0.report, $0.connection.ticket)
+        }
+        try context.remember(book, ticket: ticket)
         Output.report(report, json: output.json, account: context.accountName)
     }
 }

@@ -14,6 +14,19 @@ struct ConnectionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A file that holds a ticket.", valueName: "file"))
     var ticketFile: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The account to log in to with its password, which is asked for. `login` keeps a ticket, and no password.",
+            valueName: "name"
+        )
+    )
+    var user: String?
+
+    @Option(
+        help: ArgumentHelp("A file whose first line is the password of --user; - for the input.", valueName: "file")
+    )
+    var passwordFile: String?
+
     @Option(help: ArgumentHelp("The user to be, taken at its word; on Unix sockets only.", valueName: "name"))
     var trustedUser: String?
 
@@ -38,9 +51,10 @@ struct ConnectionOptions: ParsableArguments {
     var record: String?
 
     func validate() throws {
-        if [ticket, ticketFile, trustedUser].compactMap({ $0 }).count > 1 {
-            throw ValidationError("name one of --ticket, --ticket-file and --trusted-user")
+        if [ticket, ticketFile, trustedUser, user].compactMap({ $0 }).count > 1 {
+            throw ValidationError("name one of --ticket, --ticket-file, --user and --trusted-user")
         }
+        if passwordFile != nil, user == nil { throw ValidationError("--password-file holds the password of --user") }
         guard timeout > 0, timeout <= 3600 else { throw ValidationError("--timeout takes up to 3600 seconds") }
     }
 }

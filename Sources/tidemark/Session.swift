@@ -31,6 +31,7 @@ struct Session {
             configuration: try context.configuration()
         )
         do {
+            try context.keep(connection.ticket)
             let value = try await body(Session(connection: connection, book: book, report: report))
             await connection.close()
             return value

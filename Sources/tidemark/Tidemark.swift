@@ -9,7 +9,7 @@ struct Tidemark: AsyncParsableCommand {
             changed.
 
             EXAMPLE
-              tidemark login --server unix:/run/tidemark.sock --trusted-user alice
+              tidemark login --server chat.example.net:8433 --user alice
               tidemark sync
               tidemark contacts
 
@@ -28,7 +28,7 @@ struct Tidemark: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Login.self, SyncCommand.self, Contacts.self, Profile.self, ContactCommand.self, MessageCommand.self,
-            Presence.self, Watch.self,
+            Presence.self, Watch.self, PasswordCommand.self, SignOutCommand.self,
         ]
     )
 }

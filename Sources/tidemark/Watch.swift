@@ -96,6 +96,7 @@ private struct Watcher {
             configuration: try context.configuration(presence: presence)
         )
         do {
+            try context.keep(connection.ticket)
             guard connection.server.features.contains(.push) else {
                 throw Failure(.refused, "this server tells nothing unasked; use `tidemark sync`")
             }
@@ -131,7 +132,7 @@ private struct Watcher {
         case .diverged:
             // A fault in the client or the server: a full sync each time would only add load to it.
             return .seconds(60) * Double.random(in: 1...2)
-        case .protocolViolation:
+        case .protocolViolation, .password:
             return nil
         }
     }

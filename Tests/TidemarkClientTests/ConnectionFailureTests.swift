@@ -106,8 +106,8 @@ private let ticket = Credentials.ticket([1, 2, 3])
         ),
         Garbage(
             testDescription: "a message that is laid out",
-            bytes: [0, 0, 0, 0x83, 0, 0],
-            violation: .unknownType(0x83)
+            bytes: [0, 0, 0, 0xBB, 0, 0],
+            violation: .unknownType(0xBB)
         ),
         Garbage(
             testDescription: "a body that ends early",

@@ -467,6 +467,8 @@ import TidemarkWire
         for command in [
             ["login"], ["sync"], ["contacts"], ["profile", "set"], ["contact", "add"], ["contact", "approve"],
             ["contact", "refuse"], ["contact", "block"], ["contact", "unblock"], ["presence", "set"], ["watch"],
+            ["password"],
+            ["sign-out"],
         ] {
             let outcome = try await program.run(list: command + ["--help"])
             #expect(outcome.status == 0 && outcome.output.contains("EXAMPLE"), "\(command)")

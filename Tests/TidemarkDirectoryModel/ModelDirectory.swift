@@ -39,6 +39,8 @@ struct ModelDirectory {
     var acknowledged: [UserID: Stamp] = [:]
     /// Of who lets it be known.
     var lastSeen: [UserID: LastSeen] = [:]
+    /// Of who has another than the initial one.
+    var access: [UserID: Access] = [:]
     var published: Stamp = 0
 
     mutating func apply(_ change: Change, at stamp: Stamp) {
@@ -92,7 +94,7 @@ struct ModelDirectory {
             }
         case .accountDeleted(let user):
             (names[user], created[user], fields[user], entries[user], asides[user]) = (nil, nil, nil, nil, nil)
-            (messages[user], acknowledged[user], lastSeen[user]) = (nil, nil, nil)
+            (messages[user], acknowledged[user], lastSeen[user], access[user]) = (nil, nil, nil, nil)
             for owner in entries.keys where entries[owner]![user]?.annotations != nil {
                 entries[owner]![user] = Entry(number: entries[owner]![user]!.number, stamp: stamp)
             }
@@ -104,6 +106,8 @@ struct ModelDirectory {
             messages[reader]?.removeAll { $0.stamp <= gone || !$0.content.isHeard && $0.stamp <= acknowledged[reader]! }
         case .lastSeenSet(let user, let seen):
             lastSeen[user] = seen.isShown ? seen : nil
+        case .accessSet(let user, let set):
+            access[user] = set
         case .tombstonesCollected(let owner, let through):
             entries[owner] = entries[owner]?.filter { $0.value.annotations != nil || $0.value.stamp > through }
             asides[owner] = asides[owner]?.filter { $0.value.kind != .gone || $0.value.stamp > through }

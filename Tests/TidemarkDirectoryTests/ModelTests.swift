@@ -136,9 +136,22 @@ extension Directory {
             if isNext(shape.consent) { return consent(owner) }
             if isNext(shape.messages) { return message(owner) }
             if isNext(shape.lastSeen) {
+                if random.chance(50) { return .accessSet(user: owner, access()) }
                 return .lastSeenSet(user: owner, LastSeen(rawValue: UInt32(random.below(5))))
             }
             return entry(owner)
+        }
+
+        private mutating func access() -> Access {
+            let keys = [UInt8](repeating: UInt8(random.below(256)), count: PasswordVerifier.keyBytes)
+            let iterations = UInt32(1 + random.below(Limits.iterationsMax))
+            let salt = [UInt8](repeating: 1, count: random.below(Limits.saltBytesMax + 1))
+            return Access(
+                isDisabled: random.chance(20),
+                revokedSeconds: UInt32(random.below(3)),
+                verifier: random.chance(50)
+                    ? PasswordVerifier(iterations: iterations, salt: salt, storedKey: keys, serverKey: keys) : nil
+            )
         }
 
         private func removal(_ owner: UserID, _ contact: UserID) -> Change {
@@ -357,6 +370,7 @@ extension Directory {
             let told = directory.lastSeen(known, toldTo: owner)
             #expect(told == model.lastSeen(user, toldTo: owner), replay)
         }
+        #expect(directory.access(owner) == model.access[owner] ?? .initial, replay)
         let token = page.token.withUnsafeBytes { SyncToken($0) }
         #expect(token == SyncToken(settledAt: expected == .upToDate ? from : watermark, epoch: 9), replay)
         if expected == .upToDate { #expect(outcome.slotsRead == 0) }

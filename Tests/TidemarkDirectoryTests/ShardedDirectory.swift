@@ -70,6 +70,12 @@ struct ShardedDirectory {
         return (try MessagePage(decoding: &reader), outcome)
     }
 
+    mutating func access(_ user: UserID) -> Access {
+        let shard = directories.map.shard(of: user)
+        advance(shard)
+        return directories[shard].access(of: directories[shard].index(of: user)!)
+    }
+
     mutating func lastSeen(_ user: UserID, toldTo owner: UserID) -> LastSeenGetOK? {
         let shard = directories.map.shard(of: owner)
         advance(shard)
@@ -155,7 +161,7 @@ extension Change {
     var owner: UserID {
         switch self {
         case .accountCreated(let user, _), .accountDeleted(let user), .profileChanged(let user, _),
-            .lastSeenSet(let user, _):
+            .lastSeenSet(let user, _), .accessSet(let user, _):
             user
         case .entrySet(let owner, _, _, _, _), .namedEntrySet(let owner, _, _, _), .entryRemoved(let owner, _, _),
             .blockSet(let owner, _, _, _, _), .blockRemoved(let owner, _), .tombstonesCollected(let owner, _):

@@ -64,7 +64,7 @@ import TidemarkWire
         ),
         Case(
             name: "an expired ticket",
-            bytes: { hello + Message.authenticate(.ticket($0.ticket(1, lifetimeSeconds: 0))).frame(request: 2) },
+            bytes: { hello + Message.authenticate(.ticket($0.expiredTicket(1))).frame(request: 2) },
             code: .ticketExpired
         ),
         Case(
@@ -190,7 +190,7 @@ import TidemarkWire
         let server = try TestServer(World.accounts(1))
         let peer = RawClient(port: server.port)
         peer.send([.hello(Hello()), .authenticate(.ticket(server.ticket(1)))])
-        peer.send([0, 0, 0, MessageType.signOut.rawValue, 3, 0])
+        peer.send([0, 0, 0, MessageType.adminExport.rawValue, 3, 0])
         _ = try peer.message()
         _ = try peer.message()
         let error = try peer.error()

@@ -84,7 +84,7 @@ import TidemarkWire
         #expect(ticket.status == 0)
         let bytes = try #require(decode(ticket.output))
         #expect(
-            try TicketKeys(file: keys).user(of: bytes, nowSeconds: UInt64(Date.now.timeIntervalSince1970))
+            try TicketKeys(file: keys).ticket(bytes, nowSeconds: UInt64(Date.now.timeIntervalSince1970)).map(\.user)
                 == .success(2)
         )
         #expect(try Program.run("check", "--data", data).status == 0)
@@ -97,6 +97,20 @@ import TidemarkWire
         service.signal(SIGTERM)
         #expect(service.ended() == 0)
         #expect(service.log.contains("stopped; all that was acknowledged is on disk"))
+    }
+
+    @Test func `told to by SIGHUP, it reads its keys anew, and keeps them where they cannot be read`() throws {
+        let keys = try directory.file("keys", TicketKeys.newFile())
+        let service = try Service("--listen", "127.0.0.1:0", "--data", data, "--key-file", keys)
+        #expect(service.waits(for: "loaded in"))
+        _ = try directory.file("keys", "2 \(String(repeating: "0a", count: 32))\n")
+        service.signal(SIGHUP)
+        #expect(service.waits(for: "SIGHUP: read the key file \(keys) anew"))
+        _ = try directory.file("keys", "nonsense\n")
+        service.signal(SIGHUP)
+        #expect(service.waits(for: "SIGHUP: the keys stay as they were: \(keys):1: not a key"))
+        service.signal(SIGTERM)
+        #expect(service.ended() == 0)
     }
 
     @Test func `interrupted, it drains as well`() throws {

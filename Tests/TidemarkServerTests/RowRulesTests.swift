@@ -33,9 +33,9 @@ import TidemarkWire
     @Test(arguments: [
         ("DELETE FROM folded", "folded: is not one stamp"),
         ("UPDATE folded SET stamp = 'x'", "folded: is not one stamp"),
-        ("DELETE FROM kept", "kept: is not one row with a user's id and times"),
-        ("UPDATE kept SET newestUser = 'x'", "kept: is not one row with a user's id and times"),
-        ("UPDATE kept SET clockJump = -1", "kept: is not one row with a user's id and times"),
+        ("DELETE FROM kept", "kept: is not one row with a user's id, times and a secret"),
+        ("UPDATE kept SET newestUser = 'x'", "kept: is not one row with a user's id, times and a secret"),
+        ("UPDATE kept SET clockJump = -1", "kept: is not one row with a user's id, times and a secret"),
         ("UPDATE folded SET stamp = 5", "account 1: its name, id or stamp is not valid"),
         ("UPDATE account SET name = '' WHERE id = 2", "account 2: its name, id or stamp is not valid"),
         ("UPDATE account SET created = 0 WHERE id = 2", "account 2: its name, id or stamp is not valid"),
@@ -110,6 +110,23 @@ import TidemarkWire
         ("INSERT INTO mailbox VALUES (1, 0)", "mailbox of account 1: its acknowledged stamp is not valid"),
         ("INSERT INTO lastSeen VALUES (1, 0)", "last seen of account 1: its time is not valid"),
         ("INSERT INTO lastSeen VALUES (77, 1)", "account 77: has a time when it was last seen, but is not there"),
+        (
+            "INSERT INTO access VALUES (1, 2, 0, NULL, NULL, NULL, NULL)",
+            "access of account 1: its marks, its time or its password is not valid"
+        ),
+        (
+            "INSERT INTO access VALUES (1, 0, 0, 4096, x'00', zeroblob(32), zeroblob(31))",
+            "access of account 1: its marks, its time or its password is not valid"
+        ),
+        (
+            "INSERT INTO access VALUES (1, 0, 0, 0, x'00', zeroblob(32), zeroblob(32))",
+            "access of account 1: its marks, its time or its password is not valid"
+        ),
+        (
+            "INSERT INTO access VALUES (77, 1, 0, NULL, NULL, NULL, NULL)",
+            "account 77: has access, but is not there"
+        ),
+        ("UPDATE kept SET secret = x'00'", "kept: is not one row with a user's id, times and a secret"),
         ("INSERT INTO log VALUES (2000000, 1999999, x'00')", "log row 2000000: its stamps or bytes are not valid"),
         ("INSERT INTO log VALUES (2000000, 2000000, x'FF')", "log row 2000000 is unreadable at byte 0"),
         (
@@ -125,7 +142,7 @@ import TidemarkWire
             "log row 2000001: begins before the row before it ends, or before what is folded"
         ),
         ("UPDATE epoch SET last = 1 << 50", "epoch 1: its number or its end is not valid"),
-        ("PRAGMA user_version = 9", "schema 9; this program knows 7"),
+        ("PRAGMA user_version = 9", "schema 9; this program knows 8"),
         ("PRAGMA application_id = 0", "it is not one of Tidemark's: application id 0"),
         ("DROP TABLE entry", "SQLite: no such table: entry"),
     ])

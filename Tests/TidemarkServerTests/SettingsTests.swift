@@ -32,6 +32,8 @@ import TidemarkServer
                 messages-per-user = 1000   (default)
                 message-kb-per-user = 1024   (default)
                 message-days = 30   (default)
+                ticket-hours = 24   (default)
+                password-days = 30   (default)
 
                 """
         )
@@ -48,7 +50,8 @@ import TidemarkServer
              "loops": 3, "connections-max": 9, "idle-seconds": 0, "grace-seconds": 5,
              "devices-per-user": 2, "full-sync-mb": 9, "roster-policy": "open",
              "popular-followers": 7, "tombstone-days": 30,
-             "messages-per-user": 5, "message-kb-per-user": 60, "message-days": 8}
+             "messages-per-user": 5, "message-kb-per-user": 60, "message-days": 8,
+             "ticket-hours": 2, "password-days": 0}
             """
         )
         let environment = [
@@ -88,6 +91,8 @@ import TidemarkServer
                 messages-per-user = 5   (\(file): "messages-per-user")
                 message-kb-per-user = 60   (\(file): "message-kb-per-user")
                 message-days = 8   (\(file): "message-days")
+                ticket-hours = 2   (\(file): "ticket-hours")
+                password-days = 0   (\(file): "password-days")
 
                 """
         )
@@ -107,7 +112,8 @@ import TidemarkServer
             "{\"lisen\": []}",
             ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level, record, "
                 + "loops, connections-max, connections-per-address, idle-seconds, grace-seconds, devices-per-user, full-sync-mb, "
-                + "roster-policy, popular-followers, tombstone-days, messages-per-user, message-kb-per-user, message-days"
+                + "roster-policy, popular-followers, tombstone-days, messages-per-user, message-kb-per-user, message-days, "
+                + "ticket-hours, password-days"
         ),
         (
             "{\"roster-policy\": \"closed\"}",

@@ -45,7 +45,7 @@ import TidemarkWire
         let action = dialogue.frame(type.rawValue)
         switch type {
         case .hello: #expect(action.code == .unexpectedMessage)
-        case .authenticate: #expect(action.code == .methodNotAllowed)
+        case .authenticate, .authenticateContinue: #expect(action.code == .methodNotAllowed)
         case .ping: #expect(action == .reply(.pong(Ping())))
         case .pong: #expect(action == .passOver)
         case _ where type.reply == nil: #expect(action.code == .unexpectedMessage)

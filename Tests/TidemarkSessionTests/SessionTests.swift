@@ -91,6 +91,62 @@ extension SessionAction {
         }
     }
 
+    /// A session in which a challenge is to be answered.
+    private func challenged() -> Dialogue {
+        let policy = SessionPolicy(allowsTrusted: true, allowsTickets: true, allowsPasswords: true, idleSeconds: 0)
+        var dialogue = Dialogue(policy: policy)
+        _ = dialogue.say(.hello(Hello()))
+        let first = Authenticate.scram([1, 2])
+        #expect(dialogue.say(.authenticate(first)) == .authenticate(first))
+        let challenge = ScramStep(data: [3])
+        #expect(dialogue.session.challenged([3]) == .reply(.authenticateChallenge(challenge)))
+        return dialogue
+    }
+
+    @Test("challenges, and authenticates by the answer") func exchange() {
+        var dialogue = challenged()
+        #expect(dialogue.session.bodyBytesMax == Limits.unauthenticatedBodyBytesMax)
+        #expect(dialogue.say(.ping(Ping())) == .reply(.pong(Ping())))
+        let step = ScramStep(data: [4])
+        #expect(dialogue.say(.authenticateContinue(step)) == .authenticateContinue(step))
+        let welcome = AuthenticateOK(user: 9, ticket: [5], serverFinal: [6])
+        #expect(
+            dialogue.session.authenticated(as: 9, ticket: [5], serverFinal: [6]) == .reply(.authenticateOK(welcome))
+        )
+        #expect(dialogue.session.state == .ready)
+    }
+
+    @Test("behind a challenge comes its answer, and nothing else", arguments: MessageType.allCases)
+    func exchanging(type: MessageType) {
+        guard type.reply != nil, type != .ping, type != .authenticateContinue else { return }
+        var dialogue = challenged()
+        let isOutOfOrder = type == .hello || type == .authenticate
+        #expect(dialogue.frame(type.rawValue).code == (isOutOfOrder ? .unexpectedMessage : .notAuthenticated))
+        #expect(dialogue.session.state == .ended)
+    }
+
+    @Test("a password is set by whoever has proved to be its user, and not by whoever has a ticket") func passwords() {
+        let keys = [UInt8](repeating: 1, count: PasswordVerifier.keyBytes)
+        let set = PasswordSet(PasswordVerifier(iterations: 1, salt: [], storedKey: keys, serverKey: keys))
+        for credentials in [Authenticate.trusted(.id(1)), .scram([1]), .ticket([1])] {
+            let policy = SessionPolicy(allowsTrusted: true, allowsTickets: true, allowsPasswords: true, idleSeconds: 0)
+            var dialogue = Dialogue(policy: policy)
+            _ = dialogue.say(.hello(Hello()))
+            _ = dialogue.say(.authenticate(credentials))
+            _ = dialogue.session.authenticated(as: 1)
+            let action = dialogue.say(.passwordSet(set))
+            if case .ticket = credentials.credentials {
+                #expect(action.code == .notAllowed)
+                // The body goes before the right.
+                #expect(dialogue.frame(MessageType.passwordSet.rawValue, [0]).code == .badFrame)
+            } else {
+                #expect(action == .write(.passwordSet(set)))
+            }
+        }
+        var dialogue = Dialogue.ready()
+        #expect(dialogue.say(.signOut(SignOut(scope: .all))) == .write(.signOut(SignOut(scope: .all))))
+    }
+
     @Test("no common version") func versions() {
         var dialogue = Dialogue()
         #expect(dialogue.say(.hello(Hello(versionMin: 2, versionMax: 3))).code == .unsupportedVersion)
@@ -112,6 +168,7 @@ extension SessionAction {
         switch type {
         case .hello: #expect(code == .unexpectedMessage)
         case .authenticate: #expect(code == .badFrame)
+        case .authenticateContinue: #expect(code == .unexpectedMessage)
         case .ping: #expect(code == nil)
         default: #expect(code == .notAuthenticated)
         }
@@ -122,7 +179,7 @@ extension SessionAction {
         var dialogue = Dialogue.ready()
         let action = dialogue.frame(type.rawValue)
         switch type {
-        case .hello, .authenticate: #expect(action.code == .unexpectedMessage)
+        case .hello, .authenticate, .authenticateContinue: #expect(action.code == .unexpectedMessage)
         case .ping: #expect(action == .reply(.pong(Ping())))
         case .pong: #expect(action == .passOver)
         case _ where type.reply == nil: #expect(action.code == .unexpectedMessage)

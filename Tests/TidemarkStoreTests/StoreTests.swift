@@ -91,6 +91,9 @@ extension Directory {
                 seen += " \(lastSeen(of: other, toldTo: index).map { $0.isShown ? "\($0.at)" : "-" } ?? "")"
             }
             pages.append(Array(seen.utf8))
+            var access = ByteWriter()
+            Change.accessSet(user: id(of: index), self.access(of: index)).encode(into: &access)
+            pages.append(access.array)
         }
         return pages
     }
@@ -181,6 +184,7 @@ struct ChangeSource {
             }
             return .tombstonesCollected(owner: owner, through: published)
         case 10..<13:
+            guard random.chance(50) else { return .accessSet(user: owner, access()) }
             return .lastSeenSet(user: owner, LastSeen(rawValue: UInt32(random.below(5))))
         case 13..<40:
             let value = random.chance(50) ? Array("v\(random.below(100))".utf8) : nil
@@ -251,6 +255,17 @@ struct ChangeSource {
             entries[owner]![Limits.pendingUser(Int(known.number))] = Entry(number: known.number, removed: round)
             return .entryRemoved(owner: owner, contact: contact, pendingNumber: known.number)
         }
+    }
+
+    private mutating func access() -> Access {
+        let keys = [UInt8](repeating: UInt8(random.below(256)), count: PasswordVerifier.keyBytes)
+        let salt = [UInt8](repeating: 1, count: random.below(Limits.saltBytesMax + 1))
+        return Access(
+            isDisabled: random.chance(20),
+            revokedSeconds: UInt32(random.below(3)),
+            verifier: random.chance(50)
+                ? PasswordVerifier(iterations: 4_096, salt: salt, storedKey: keys, serverKey: keys) : nil
+        )
     }
 
     /// What was made so far has been applied: what is made next says what is there.
@@ -477,7 +492,7 @@ struct ChangeSource {
         try again.close()
     }
 
-    @Test("a file of every released schema is brought up to this one", arguments: [1, 2, 3, 4, 5, 6])
+    @Test("a file of every released schema is brought up to this one", arguments: 1...7)
     func migration(version: Int) throws {
         let directory = try TestDirectory()
         try directory.sql {

@@ -12,6 +12,7 @@ struct LimitsTests {
         ("frameLog2Max", Int(Limits.frameLog2Max)), ("tokenBytesMax", Limits.tokenBytesMax),
         ("explanationBytesMax", Limits.explanationBytesMax),
         ("ticketBytesMax", Limits.ticketBytesMax), ("scramBytesMax", Limits.scramBytesMax),
+        ("saltBytesMax", Limits.saltBytesMax), ("iterationsMax", Limits.iterationsMax),
         ("pingBytesMax", Limits.pingBytesMax),
         ("nameBytesMax", Limits.nameBytesMax), ("fieldBytesMax", Limits.fieldBytesMax),
         ("profileFieldsMax", Limits.profileFieldsMax), ("profileBytesMax", Limits.profileBytesMax),

@@ -28,6 +28,7 @@ extension JSONValue {
             case .trusted(let user): members = ["method": .string("trusted"), "user": .reference(user)]
             case .scram(let bytes): members = ["method": .string("scram"), "data": .hex(bytes)]
             }
+        case .authenticateContinue(let m), .authenticateChallenge(let m): members = ["data": .hex(m.data)]
         case .authenticateOK(let m): members = ["user": .u64(m.user)]
         case .sync(let m):
             members = [
@@ -73,6 +74,13 @@ extension JSONValue {
         case .messagePage(let m): members = Self.members(of: m)
         case .messageAcknowledge(let m): members = ["token": .hex(m.token)]
         case .messageAcknowledgeOK(let m): members = ["waitingMessages": .number(Int(m.waiting))]
+        case .passwordSet(let m):
+            members = [
+                "iterations": .number(Int(m.verifier.iterations)), "salt": .hex(m.verifier.salt),
+                "storedKey": .hex(m.verifier.storedKey), "serverKey": .hex(m.verifier.serverKey),
+            ]
+        case .passwordSetOK(let m), .signOutOK(let m): members = ["stamp": .u64(m.stamp)]
+        case .signOut(let m): members = ["scope": .name(m.scope)]
         case .lastSeenSet(let m): members = ["isShown": .bool(m.isShown)]
         case .lastSeenGet(let m): members = ["user": .u64(m.user)]
         case .lastSeenGetOK(let m): members = ["isShown": .bool(m.isShown), "at": .number(Int(m.at))]

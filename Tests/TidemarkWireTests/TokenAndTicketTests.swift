@@ -83,6 +83,8 @@ struct TokenAndTicketTests {
             #expect(ticket.user == (try vector.u64("user")), "\(name)")
             #expect(Int(ticket.issuedSeconds) == (try vector.number("issuedSeconds")), "\(name)")
             #expect(Int(ticket.expiresSeconds) == (try vector.number("expiresSeconds")), "\(name)")
+            let isRenewable = vector["isRenewable"] == .bool(true)
+            #expect(ticket.isRenewable == isRenewable, "\(name)")
             #expect(ticket.signed == Array(bytes.prefix(Ticket.signedBytes)), "\(name)")
         }
         let shown = try #require(try ValidVector.all().first { $0.name == "authenticate-ticket" }?.frames.first)
@@ -93,7 +95,9 @@ struct TokenAndTicketTests {
     func ticketsRefused() {
         let good = [1] + [UInt8](repeating: 1, count: 34)
         #expect(Ticket(good) != nil)
-        #expect(Ticket([2] + good.dropFirst()) == nil)
+        #expect(Ticket([2] + good.dropFirst())?.isRenewable == true)
+        #expect(Ticket([3] + good.dropFirst()) == nil)
+        #expect(Ticket([0] + good.dropFirst()) == nil)
         #expect(Ticket(Array(good.dropLast())) == nil)
         #expect(Ticket(good + [0]) == nil)
         #expect(Ticket([]) == nil)

@@ -138,8 +138,14 @@ extension Message {
             page.explanation = nil
             return .syncPage(page)
         case .authenticate(var message):
-            message.wish = nil
+            (message.wish, message.wantsTicket) = (nil, false)
             return .authenticate(message)
+        case .authenticateOK(let message):
+            return .authenticateOK(AuthenticateOK(user: message.user))
+        case .passwordSetOK(let message):
+            return .passwordSetOK(CredentialsOK(stamp: message.stamp))
+        case .signOutOK(let message):
+            return .signOutOK(CredentialsOK(stamp: message.stamp))
         default:
             return self
         }

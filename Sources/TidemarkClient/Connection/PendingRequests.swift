@@ -6,7 +6,7 @@ import TidemarkWire
 /// never be taken for another's. Number 0 is the server's, for what it says unasked.
 struct PendingRequests {
     private struct Request {
-        var reply: MessageType
+        var type: MessageType
         var slot: OneShot<Message>
     }
 
@@ -17,17 +17,17 @@ struct PendingRequests {
 
     /// - Throws: `ClientError.connection(.tooManyRequests)`.
     mutating func add(_ type: MessageType) throws(ClientError) -> (number: UInt16, slot: OneShot<Message>) {
-        guard let reply = type.reply else { preconditionFailure("\(type) is no request") }
+        precondition(type.reply != nil, "\(type) is no request")
         guard requests.count < Int(UInt16.max) else { throw .connection(.tooManyRequests) }
         repeat { lastNumber &+= 1 } while lastNumber == 0 || requests[lastNumber] != nil
         let slot = OneShot<Message>()
-        requests[lastNumber] = Request(reply: reply, slot: slot)
+        requests[lastNumber] = Request(type: type, slot: slot)
         return (lastNumber, slot)
     }
 
     /// Where a reply of this type goes, which then waits no more. Errors answer any request.
     mutating func take(_ number: UInt16, for type: MessageType) -> OneShot<Message>? {
-        guard let request = requests[number], type == request.reply || type == .error else { return nil }
+        guard let request = requests[number], type.answers(request.type) || type == .error else { return nil }
         requests[number] = nil
         return request.slot
     }

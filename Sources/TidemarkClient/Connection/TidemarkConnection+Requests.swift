@@ -153,6 +153,6 @@ extension TidemarkConnection {
             // Cancelled.
         }
     }
-
-    func mismatched() -> Never { preconditionFailure("the link matches answers with requests") }
 }
+
+func mismatched() -> Never { preconditionFailure("the link matches answers with requests") }

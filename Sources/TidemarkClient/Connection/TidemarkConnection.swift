@@ -18,12 +18,16 @@ public final class TidemarkConnection: Sendable {
     public let user: UserID
     /// What the server said in its hello.
     public let server: HelloOK
+    /// For the next login, where the server has given one: keep it, where nobody else reads it. A later one, given for a new
+    /// password or for signing out, is what these return.
+    public let ticket: [UInt8]?
 
     let link: Link
     let configuration: ClientConfiguration
 
-    init(user: UserID, server: HelloOK, link: Link, configuration: ClientConfiguration) {
+    init(user: UserID, server: HelloOK, ticket: [UInt8]?, link: Link, configuration: ClientConfiguration) {
         self.user = user
+        self.ticket = ticket
         self.server = server
         self.link = link
         self.configuration = configuration

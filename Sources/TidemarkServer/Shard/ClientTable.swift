@@ -95,10 +95,16 @@ struct Client: BitwiseCopyable {
         set { self[9] = newValue }
     }
 
-    /// Another connection of the same device has taken over.
-    var isReplaced: Bool {
+    /// Another connection of the same device has taken over, or its user has signed it out: it does not come back.
+    var isDisplaced: Bool {
         get { self[10] }
         set { self[10] = newValue }
+    }
+
+    /// It has asked for a ticket for the next time.
+    var wantsTicket: Bool {
+        get { self[11] }
+        set { self[11] = newValue }
     }
 
     var presence: SessionPresence { SessionPresence(wish, on: session.deviceClass) }

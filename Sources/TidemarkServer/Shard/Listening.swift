@@ -59,6 +59,7 @@ extension ListenerKind {
         return SessionPolicy(
             allowsTrusted: self == .unix,
             allowsTickets: !configuration.ticketKeys.isEmpty,
+            allowsPasswords: true,
             idleSeconds: UInt32(configuration.idleTimeout.components.seconds)
         )
     }

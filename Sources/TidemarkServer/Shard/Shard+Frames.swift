@@ -193,6 +193,8 @@ extension Shard {
             backUp(backup, id, request)
         case .authenticate(let credentials):
             authenticate(credentials, id, request)
+        case .authenticateContinue(let step):
+            authenticateContinue(step, id, request)
         case .write(let write):
             decide(write, id, request)
         case .setPresence(let wish):

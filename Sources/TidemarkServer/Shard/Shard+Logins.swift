@@ -3,9 +3,18 @@
 import Logging
 import TidemarkDirectory
 import TidemarkEventLoop
+import TidemarkSCRAM
 import TidemarkSession
 import TidemarkTickets
 import TidemarkWire
+
+/// What is to be done with a connection, on the shard of whoever it says it is.
+enum Errand: Sendable {
+    /// Its user is known: by a ticket, or by its word.
+    case enter(AccountIndex, Ticket?)
+    /// Its user is to prove that it knows a password.
+    case challenge(ClientFirst)
+}
 
 extension Shard {
     mutating func authenticate(
@@ -14,12 +23,13 @@ extension Shard {
         _ request: UInt16
     ) {
         clients[Int(id.slot)].wish = message.wish ?? .online
-        switch user(of: message.credentials) {
-        case .success(let user):
-            let home = team.map.shard(of: directory.id(of: user))
-            guard home != index else { return enter(id, as: user, request) }
+        clients[Int(id.slot)].wantsTicket = message.wantsTicket
+        switch errand(of: message.credentials) {
+        case .success(let errand):
+            let home = shard(of: errand)
+            guard home != index else { return run(errand, id, request) }
             clients[Int(id.slot)].isDeparting = true
-            departures[id.slot] = Departure(shard: home, user: user, request: request)
+            departures[id.slot] = Departure(shard: home, errand: errand, request: request)
             sendAnswers(id)
             loop.detach(id)
         case .failure(let error):
@@ -27,10 +37,54 @@ extension Shard {
         }
     }
 
+    private func shard(of errand: Errand) -> Int {
+        switch errand {
+        case .enter(let user, _): team.map.shard(of: directory.id(of: user))
+        case .challenge(let first): shard(of: first)
+        }
+    }
+
+    mutating func run(_ errand: Errand, _ id: ConnectionID, _ request: UInt16) {
+        switch errand {
+        case .challenge(let first):
+            challenge(first, id, request)
+        case .enter(let user, let ticket):
+            guard let refusal = whyNot(user, ticket) else { return enter(id, as: user, ticket, nil, request) }
+            perform(clients[Int(id.slot)].session.authenticationFailed(refusal), id, request: request)
+        }
+    }
+
+    /// What keeps somebody out who is who it says it is; nil for nothing.
+    func whyNot(_ user: AccountIndex, _ ticket: Ticket?) -> ErrorMessage? {
+        if directory.isDeleted(user) { return Self.noSuchAccount }
+        let access = inFlight.access(of: user, in: directory)
+        if access.isDisabled {
+            return ErrorMessage(
+                .accountDisabled,
+                detail: "this account is closed for now; ask whoever runs the service"
+            )
+        }
+        if let ticket, ticket.issuedSeconds <= access.revokedSeconds { return TicketKeys.expired }
+        return nil
+    }
+
     /// The user, who is this shard's, has a session from now on.
-    mutating func enter(_ id: ConnectionID, as user: AccountIndex, _ request: UInt16) {
+    mutating func enter(
+        _ id: ConnectionID,
+        as user: AccountIndex,
+        _ ticket: Ticket?,
+        _ serverFinal: [UInt8]?,
+        _ request: UInt16
+    ) {
         let slot = Int(id.slot)
-        let action = clients[slot].session.authenticated(as: directory.id(of: user))
+        // Who is taken at its word has the socket to come back to.
+        let isGivenTicket = clients[slot].wantsTicket && (ticket != nil || serverFinal != nil)
+        let action = clients[slot].session
+            .authenticated(
+                as: directory.id(of: user),
+                ticket: isGivenTicket ? newTicket(for: user, replacing: ticket) : nil,
+                serverFinal: serverFinal
+            )
         log.debug(
             "authenticated",
             metadata: ["peer": "\(peer(id))", "connection": "\(name(id))", "user": "\(directory.id(of: user))"]
@@ -55,7 +109,7 @@ extension Shard {
             let client = clients[Int(slot)]
             if let other = clients.id(Int(slot)), !client.isClosing, !client.hasFarewell {
                 if device != 0, client.session.device == device {
-                    replace(other, "another connection of this device has taken over")
+                    displace(other, .replaced, "another connection of this device has taken over")
                 } else {
                     others += 1
                     let silence = milliseconds &- client.heardAt
@@ -67,30 +121,40 @@ extension Shard {
             slot = client.nextSession
         }
         if others >= configuration.devicesMax, let silent {
-            replace(silent, "this user has more devices than the server takes, and this one was silent for longest")
+            displace(
+                silent,
+                .replaced,
+                "this user has more devices than the server takes, and this one was silent for longest"
+            )
         }
     }
 
-    private mutating func replace(_ id: ConnectionID, _ detail: String) {
-        clients[Int(id.slot)].isReplaced = true
-        close(id, saying: .goAway(GoAway(reason: .replaced, reconnectAfterMS: 0, detail: detail)), 0)
+    mutating func displace(_ id: ConnectionID, _ reason: GoAway.Reason, _ detail: String) {
+        clients[Int(id.slot)].isDisplaced = true
+        close(id, saying: .goAway(GoAway(reason: reason, reconnectAfterMS: 0, detail: detail)), 0)
     }
 
-    func user(of credentials: Authenticate.Credentials) -> Result<AccountIndex, ErrorMessage> {
+    private static let noSuchAccount = ErrorMessage(.credentialsInvalid, detail: "no such account")
+
+    private mutating func errand(of credentials: Authenticate.Credentials) -> Result<Errand, ErrorMessage> {
         let found: AccountIndex?
+        var known: Ticket?
         switch credentials {
         case .ticket(let bytes):
-            switch configuration.ticketKeys.user(of: bytes, nowSeconds: configuration.clock() / 1_000_000) {
-            case .success(let user): found = directory.index(of: user)
+            switch keys.current().ticket(bytes, nowSeconds: nowSeconds) {
+            case .success(let ticket): (found, known) = (directory.index(of: ticket.user), ticket)
             case .failure(let error): return .failure(error)
             }
         case .trusted(.id(let user)): found = directory.index(of: user)
         case .trusted(.name(let name)): found = directory.index(named: name)
-        case .scram: found = nil
+        case .scram(let message):
+            do throws(ScramError) {
+                return .success(.challenge(try ClientFirst(message)))
+            } catch {
+                return .failure(ErrorMessage(.credentialsInvalid, detail: "\(error)"))
+            }
         }
-        guard let found else {
-            return .failure(ErrorMessage(.credentialsInvalid, detail: "no such account"))
-        }
-        return .success(found)
+        guard let found else { return .failure(Self.noSuchAccount) }
+        return .success(.enter(found, known))
     }
 }

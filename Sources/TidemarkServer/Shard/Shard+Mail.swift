@@ -7,9 +7,9 @@ import TidemarkSession
 import TidemarkWire
 
 /// Where a connection goes, and what is to be done for it there first.
-struct Departure: BitwiseCopyable {
+struct Departure {
     var shard: Int
-    var user: AccountIndex
+    var errand: Errand
     /// Of the authentication.
     var request: UInt16
 }
@@ -28,9 +28,10 @@ extension Shard {
             connection: connection,
             session: client.session,
             wish: client.wish,
+            wantsTicket: client.wantsTicket,
             listenerKind: client.listenerKind,
             network: client.network,
-            user: departure.user,
+            errand: departure.errand,
             request: departure.request,
             recorded: recording?.leave(id)
         )
@@ -43,7 +44,7 @@ extension Shard {
     mutating func read(_ mail: ShardMailbox.Mail) {
         for (user, seen) in mail.presence { directory.setPresence(of: user, to: seen) }
         for arrival in mail.arrivals {
-            if let id = attach(arrival) { enter(id, as: arrival.user, arrival.request) }
+            if let id = attach(arrival) { run(arrival.errand, id, arrival.request) }
         }
         for write in mail.writes { decide(write) }
         for reply in mail.replies { tell(reply) }
@@ -56,6 +57,7 @@ extension Shard {
             var client = Client(id, listenerKind: arrival.listenerKind, heardAt: milliseconds)
             client.session = arrival.session
             client.wish = arrival.wish
+            client.wantsTicket = arrival.wantsTicket
             (client.isAdmitted, client.network) = (true, arrival.network)
             clients.add(id, client)
             if let recorded = arrival.recorded { recording?.arrive(id, recorded) }
@@ -75,7 +77,8 @@ extension Shard {
     /// The session is over. Unless its client said before that it is not to be seen, it may come back: its user is seen as before
     /// for a while.
     mutating func lose(_ client: Client, of user: AccountIndex) {
-        guard configuration.presenceGrace > .zero, !client.isReplaced, client.wish != .invisible, !draining.isSet else {
+        guard configuration.presenceGrace > .zero, !client.isDisplaced, client.wish != .invisible, !draining.isSet
+        else {
             return movePresence(of: user, from: client.presence, to: nil)
         }
         let end = loop.now + configuration.presenceGrace

@@ -28,6 +28,10 @@ extension Shard {
         if let error = reasonToWait { return fail(id, request: request, error) }
         let user = clients[Int(id.slot)].user!
         switch write {
+        case .passwordSet(let set):
+            perform(decide(set, by: user), write, id, request)
+        case .signOut(let signOut):
+            perform(decide(signOut, by: user), write, id, request)
         case .rosterAnswer(let answer):
             ask(.answer(answer), about: answer.user, from: user, write, id, request)
         case .messageSend(let message):
@@ -80,7 +84,7 @@ extension Shard {
             acknowledgeLater(id, request, reply)
             submissions.append(Submission(change: nil, origin: index))
         case .change(let change, let reply):
-            acknowledgeLater(id, request, reply)
+            acknowledgeLater(id, request, reply, by: clients[Int(id.slot)].user)
             submissions.append(Submission(change: change, origin: index))
             counters.countWrite()
         case .later:
@@ -117,9 +121,14 @@ extension Shard {
         }
     }
 
-    mutating func acknowledgeLater(_ id: ConnectionID, _ request: UInt16, _ reply: WriteReply) {
+    mutating func acknowledgeLater(
+        _ id: ConnectionID,
+        _ request: UInt16,
+        _ reply: WriteReply,
+        by user: AccountIndex? = nil
+    ) {
         clients[Int(id.slot)].writesOpen += 1
-        acknowledgements.append(Acknowledgement(connection: id, request: request, reply: reply))
+        acknowledgements.append(Acknowledgement(connection: id, user: user, request: request, reply: reply))
     }
 
     // MARK: what is asked by the users of another shard
@@ -198,9 +207,21 @@ extension Shard {
             return team.mailboxes[shard]
                 .put(ForwardedReply(message: message, connection: connection, request: due.request))
         }
-        guard let connection = due.connection, clients.has(connection) else { return }
-        send(due.reply.message(stamp: stamp), connection, due.request)
-        closeWrite(connection)
+        if let connection = due.connection, clients.has(connection) {
+            send(due.reply.message(stamp: stamp), connection, due.request)
+            closeWrite(connection)
+        }
+        if let user = due.user { signOut(user, after: due) }
+    }
+
+    /// Also where the one who asked is gone by now.
+    private mutating func signOut(_ user: AccountIndex, after due: Acknowledgement) {
+        switch due.reply {
+        case .passwordSet: signOut(user, except: due.connection, "the password is another now; log in with it")
+        case .signOut(.others, _): signOut(user, except: due.connection, "signed out on another device")
+        case .signOut(.all, _): signOut(user, except: nil, "signed out on all devices")
+        default: break
+        }
     }
 
     /// One that was counted as open has been answered.

@@ -7,14 +7,16 @@
 //
 //  Reads are answered here, from memory. Nothing here waits for the disk.
 //
-//  +Frames has frames and connections, +Live what is told unasked, +Logins who is who, +Writes the way to the log and back, +LastSeen what it is told of who leaves, +Mail what passes between
+//  +Frames has frames and connections, +Live what is told unasked, +Logins and +Passwords who is who, +Writes the way to the log and back, +LastSeen what it is told of who leaves, +Mail what passes between
 //  shards, +Administration, +Retention and +Draining what they say.
 
 import Logging
 import TidemarkDirectory
 import TidemarkEventLoop
+import TidemarkSCRAM
 import TidemarkSession
 import TidemarkStore
+import TidemarkTickets
 import TidemarkWire
 
 struct Shard: ~Copyable {
@@ -30,6 +32,8 @@ struct Shard: ~Copyable {
         var connection: ConnectionID?
         /// Another shard's, whose connection it is; nil for this one's.
         var shard: Int?
+        /// Whose change it is.
+        var user: AccountIndex?
         var request: UInt16 = 0
         var reply = WriteReply.profileSet
     }
@@ -67,6 +71,10 @@ struct Shard: ~Copyable {
     /// By slot, of clients that say they have one.
     var farewells: [UInt32: Farewell] = [:]
     var departures: [UInt32: Departure] = [:]
+    /// By slot, of clients that have been challenged.
+    var exchanges: [UInt32: PasswordExchange] = [:]
+    let mocks: MockVerifiers
+    var keys: Keyring.Copy
     let listening: Listening
     /// By kind of listener.
     let policies: [SessionPolicy]
@@ -104,6 +112,9 @@ struct Shard: ~Copyable {
         var counters: Counters
         var draining: DrainFlag
         var admission: Admission
+        var keyring: Keyring
+        /// The store's: of it the answers to names without a password are made.
+        var secret: [UInt8]
         var log: Logger
     }
 
@@ -127,6 +138,8 @@ struct Shard: ~Copyable {
             messages: common.configuration.messageBounds
         )
         admission = common.admission
+        keys = Keyring.Copy(common.keyring)
+        mocks = MockVerifiers(secret: common.secret, iterations: common.configuration.passwordIterations)
         log = common.log
         self.listening = listening
         policies = [ListenerKind.tcp, .unix, .administrator].map { [configuration = common.configuration] in
@@ -341,6 +354,7 @@ struct Shard: ~Copyable {
         if client.isRefused { refusedCount -= 1 }
         if client.hasFarewell { farewells[id.slot] = nil }
         if client.isDeparting { departures[id.slot] = nil }
+        if !exchanges.isEmpty { exchanges[id.slot] = nil }
         clients[slot] = Client.nobody
     }
 }

@@ -24,14 +24,15 @@ final class ShardTeam: Sendable {
     }
 }
 
-/// A connection whose user is known, on its way to that user's shard.
+/// A connection that has said who it is, on its way to that user's shard.
 struct Arrival: Sendable {
     var connection: DetachedConnection
     var session: Session
     var wish: PresenceSet.Wish
+    var wantsTicket: Bool
     var listenerKind: ListenerKind
     var network: PeerNetwork?
-    var user: AccountIndex
+    var errand: Errand
     /// Of the authentication, which is still to be answered.
     var request: UInt16
     var recorded: ShardRecording.Slot?

@@ -110,7 +110,7 @@ struct LineTests {
             ("admin-backup-ok", "adminBackupOK #2 stamp 2025-11-22T08:26:49.000000Z, 1,236,992 bytes"),
             ("admin-backup-ok-nothing", "adminBackupOK #2 nothing yet, 4,096 bytes"),
             ("ping-payload", "ping #9 0001020304fdfeff"),
-            ("laid-out-type", "passwordSet #6 4 bytes (laid out, not spoken by version 1)"),
+            ("laid-out-type", "adminExport #6 4 bytes (laid out, not spoken by version 1)"),
             ("unknown-type-ignorable", "type 0x7e #0 3 bytes (unknown, ignorable)"),
         ]
     )

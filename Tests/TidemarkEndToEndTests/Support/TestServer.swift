@@ -97,6 +97,8 @@ final class TestServer: Sendable {
     /// After the clock was advanced by more than a day.
     func confirmClock() { running.withLock { $0!.confirmClock() } }
 
+    func replaceTicketKeys(with keys: TicketKeys) { running.withLock { $0!.replaceTicketKeys(with: keys) } }
+
     var counters: Counters.Snapshot { running.withLock { $0!.counters.snapshot } }
     /// While some come and go this is about right.
     var openConnections: Int {
@@ -116,6 +118,11 @@ final class TestServer: Sendable {
 
     func ticket(_ user: UserID, lifetimeSeconds: UInt32 = 3600) -> [UInt8] {
         keys.issue(user: user, nowSeconds: clock.microseconds() / 1_000_000, lifetimeSeconds: lifetimeSeconds)!
+    }
+
+    /// One that was good until a minute and a half ago.
+    func expiredTicket(_ user: UserID) -> [UInt8] {
+        keys.issue(user: user, nowSeconds: clock.microseconds() / 1_000_000 - 100, lifetimeSeconds: 10)!
     }
 
     /// Logs in over TCP with a ticket, syncs the book, and leaves the connection open.

@@ -124,6 +124,8 @@ final class SimulatedServer {
             counters: counters,
             draining: DrainFlag(),
             admission: Admission(connectionsMax: 1_024, perAddressMax: 1_024),
+            keyring: Keyring(configuration.ticketKeys),
+            secret: store.secret,
             log: log
         )
         let changeLog = ChangeLog(

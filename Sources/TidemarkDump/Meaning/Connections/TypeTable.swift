@@ -80,7 +80,7 @@ extension MessageType {
     fileprivate var bearsSecrets: Bool {
         switch self {
         case .authenticate, .authenticateOK, .authenticateContinue, .authenticateChallenge, .passwordSet,
-            .adminPasswordSet, .adminActFor, .adminActForOK:
+            .passwordSetOK, .signOutOK, .adminPasswordSet, .adminActFor, .adminActForOK:
             true
         default: false
         }

@@ -19,6 +19,7 @@ extension LineBuffer {
         case .hello: hello(facts)
         case .helloOK: helloOK(facts)
         case .authenticate: authenticate(facts, showsSecrets: showsSecrets)
+        case .authenticateContinue, .authenticateChallenge: step(facts, showsSecrets: showsSecrets)
         case .authenticateOK: number(" user ", facts[.user])
         case .ping, .pong:
             guard let payload = facts.bytes(.payload), payload.count > 0 else { return }
@@ -26,8 +27,12 @@ extension LineBuffer {
             hex(payload)
         case .profileSet: profileSet(facts)
         case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK, .messageSendOK,
-            .lastSeenSetOK:
+            .lastSeenSetOK, .passwordSetOK, .signOutOK:
             stamp(facts)
+        case .passwordSet:
+            number(" ", facts[.iterations])
+            if facts[.iterations] != nil { text(" iterations") }
+        case .signOut: name(" ", .signOutScope, facts[.scope])
         case .rosterAdd:
             userReference(facts)
             annotations(facts)
@@ -196,12 +201,18 @@ extension LineBuffer {
         name(" ", .method, facts[.method])
         if let ticket = facts.bytes(.ticket) {
             self.ticket(ticket, showsSecrets: showsSecrets)
-        } else if let data = facts.bytes(.data) {
-            byte(UInt8(ascii: " "))
-            if showsSecrets { quoted(data) } else { text("…") }
+        } else if facts.bytes(.data) != nil {
+            step(facts, showsSecrets: showsSecrets)
         } else if facts[.id] != nil || facts[.name] != nil {
             userReference(facts)
         }
+    }
+
+    /// Of a SCRAM exchange, which is text.
+    private mutating func step(_ facts: borrowing Facts, showsSecrets: Bool) {
+        guard let data = facts.bytes(.data) else { return }
+        byte(UInt8(ascii: " "))
+        if showsSecrets { quoted(data) } else { text("…") }
     }
 
     private mutating func ticket(_ bytes: UnsafeRawBufferPointer, showsSecrets: Bool) {

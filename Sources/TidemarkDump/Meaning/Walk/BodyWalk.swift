@@ -16,6 +16,9 @@ extension BodyVisitor where Self: ~Copyable {
             try user(.user, &reader)
             // A new ticket, the proof of the server.
             return try extensions(&reader, areSecret: true)
+        case .authenticateContinue, .authenticateChallenge:
+            let data = try reader.block(upTo: Limits.scramBytesMax)
+            value(.data, .secret(data), ByteRange(0, reader.offset))
         case .sync: try sync(&reader)
         case .syncPage: try page(&reader, isPush: false)
         case .pushDelta:
@@ -74,6 +77,15 @@ extension BodyVisitor where Self: ~Copyable {
         case .lastSeenGetOK:
             try mark(.isShown, &reader)
             try number(.at, upTo: Int(UInt32.max), &reader)
+        case .passwordSet: try verifier(&reader)
+        case .passwordSetOK, .signOutOK:
+            try stamp(.stamp, &reader)
+            // A new ticket.
+            return try extensions(&reader, areSecret: true)
+        case .signOut:
+            let scope = try reader.u8()
+            guard SignOut.Scope(rawValue: scope) != nil else { throw DecodeError(.value, offset: 0) }
+            value(.scope, .named(.signOutScope, scope), ByteRange(0, 1))
         case .adminBackup: try text(.path, upTo: Limits.pathBytesMax, &reader)
         case .adminBackupOK:
             try stamp(.stamp, &reader)
@@ -134,6 +146,22 @@ extension BodyVisitor where Self: ~Copyable {
         case .scram:
             let data = try reader.block(upTo: Limits.scramBytesMax)
             value(.data, .secret(data), ByteRange(1, reader.offset))
+        }
+    }
+
+    /// As good as the password to whoever wants to try which it is.
+    private mutating func verifier(_ reader: inout ByteReader) throws(DecodeError) {
+        let begin = reader.offset
+        let iterations = try reader.count(upTo: Limits.iterationsMax)
+        guard iterations > 0 else { throw DecodeError(.value, offset: begin) }
+        value(.iterations, .number(UInt64(iterations)), ByteRange(begin, reader.offset))
+        let at = reader.offset
+        let salt = try reader.block(upTo: Limits.saltBytesMax)
+        value(.salt, .secret(salt), ByteRange(at, reader.offset))
+        for name in [FieldName.storedKey, .serverKey] {
+            let at = reader.offset
+            let key = try reader.bytes(PasswordVerifier.keyBytes)
+            value(name, .secret(key), ByteRange(at, reader.offset))
         }
     }
 

@@ -7,7 +7,7 @@ enum FieldName: UInt8, CaseIterable {
         favourite, pending, alias, groups, fields, privateFields, text, bytes, removed, summary, digest, presence,
         state, waitingMessages, payload, unchangedSince, contact, id, wish, code, closes, retryAfterMS, decode,
         rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form, path, from, scope, isBlocked, note,
-        left, messages, content, devices, isShown, at
+        left, messages, content, devices, isShown, at, iterations, salt, storedKey, serverKey
 
     var text: StaticString {
         switch self {
@@ -78,6 +78,10 @@ enum FieldName: UInt8, CaseIterable {
         case .devices: "devices"
         case .isShown: "isShown"
         case .at: "at"
+        case .iterations: "iterations"
+        case .salt: "salt"
+        case .storedKey: "storedKey"
+        case .serverKey: "serverKey"
         }
     }
 

@@ -4,7 +4,7 @@
 /// A list of the registry of which a value is one.
 enum Vocabulary: CaseIterable {
     case deviceClass, method, answer, reason, kind, state, wish, errorCode, rule, goAwayReason, presenceForm,
-        presenceScope, rosterAnswer
+        presenceScope, rosterAnswer, signOutScope
 
     /// Nil for a number without a name, where the list has no entry for those.
     func text(_ number: UInt8) -> StaticString? {
@@ -22,6 +22,15 @@ enum Vocabulary: CaseIterable {
         case .presenceForm: Self.presenceForm(number)
         case .presenceScope: Self.presenceScope(number)
         case .rosterAnswer: Self.rosterAnswer(number)
+        case .signOutScope: Self.signOutScope(number)
+        }
+    }
+
+    private static func signOutScope(_ number: UInt8) -> StaticString? {
+        switch number {
+        case 2: "others"
+        case 3: "all"
+        default: nil
         }
     }
 

@@ -34,3 +34,16 @@ final class StopSignals {
         }
     }
 }
+
+/// SIGHUP, as often as it comes.
+final class HangUpSignal {
+    private let source: any DispatchSourceSignal
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        // The source is told all the same.
+        signal(SIGHUP, SIG_IGN)
+        source = DispatchSource.makeSignalSource(signal: SIGHUP)
+        source.setEventHandler(handler: body)
+        source.resume()
+    }
+}

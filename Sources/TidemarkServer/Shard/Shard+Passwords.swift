@@ -1,0 +1,93 @@
+// Logging in by password, and what ends when somebody has another one: sessions, and the tickets from before.
+
+import Logging
+import TidemarkDirectory
+import TidemarkEventLoop
+import TidemarkSCRAM
+import TidemarkSession
+import TidemarkTickets
+import TidemarkWire
+
+/// A challenge that is to be answered.
+struct PasswordExchange {
+    var exchange: ServerExchange
+    /// Nil where there is no such account: nobody's answer is right.
+    var user: AccountIndex?
+}
+
+extension Shard {
+    /// The shard that answers for a name, which is its user's; somebody's who is not there is always the same one too.
+    func shard(of first: ClientFirst) -> Int {
+        if let user = directory.index(named: first.name) { return team.map.shard(of: directory.id(of: user)) }
+        var hasher = Hasher()
+        hasher.combine(first.name)
+        return team.map.shard(of: UInt64(bitPattern: Int64(hasher.finalize())))
+    }
+
+    /// What an account without a password is asked, and a name without an account, is of the same form and takes as long.
+    mutating func challenge(_ first: ClientFirst, _ id: ConnectionID, _ request: UInt16) {
+        let user = directory.index(named: first.name)
+        let mock = mocks.verifier(for: first.name)
+        let verifier = user.flatMap { directory.access(of: $0).verifier }
+        let exchange = ServerExchange(first, verifier ?? mock, nonce: ServerExchange.newNonce())
+        exchanges[id.slot] = PasswordExchange(exchange: exchange, user: verifier == nil ? nil : user)
+        perform(clients[Int(id.slot)].session.challenged(exchange.serverFirst), id, request: request)
+    }
+
+    mutating func authenticateContinue(_ step: ScramStep, _ id: ConnectionID, _ request: UInt16) {
+        guard let open = exchanges.removeValue(forKey: id.slot) else { preconditionFailure("it was challenged") }
+        let refusal: ErrorMessage
+        do throws(ScramError) {
+            let serverFinal = try open.exchange.finish(step.data)
+            guard let user = open.user else { throw .wrongPassword }
+            guard let error = whyNot(user, nil) else { return enter(id, as: user, nil, serverFinal, request) }
+            refusal = error
+        } catch {
+            refusal = ErrorMessage(.credentialsInvalid, detail: "\(error)")
+        }
+        perform(clients[Int(id.slot)].session.authenticationFailed(refusal), id, request: request)
+    }
+
+    // MARK: tickets
+
+    var nowSeconds: UInt64 { configuration.clock() / 1_000_000 }
+
+    /// What a client that has just come in by `ticket`, or else by its password, is given for the next time.
+    mutating func newTicket(for user: AccountIndex, replacing ticket: Ticket?) -> [UInt8]? {
+        let policy = configuration.ticketPolicy
+        guard let ticket else {
+            return policy.ticket(
+                for: directory.id(of: user),
+                nowSeconds: nowSeconds,
+                after: inFlight.access(of: user, in: directory).revokedSeconds,
+                signedWith: keys.current()
+            )
+        }
+        return policy.ticket(replacing: ticket, nowSeconds: nowSeconds, signedWith: keys.current())
+    }
+
+    // MARK: writes
+
+    /// With a ticket for the one who asks, which outlives those that it has revoked.
+    mutating func decide(_ set: PasswordSet, by user: AccountIndex) -> Decision {
+        let decision = inFlight.decide(set, by: user, nowSeconds: UInt32(clamping: nowSeconds), in: directory)
+        guard case .change(let change, _) = decision else { return decision }
+        return .change(change, .passwordSet(ticket: newTicket(for: user, replacing: nil)))
+    }
+
+    mutating func decide(_ signOut: SignOut, by user: AccountIndex) -> Decision {
+        let decision = inFlight.decide(signOut, by: user, nowSeconds: UInt32(clamping: nowSeconds), in: directory)
+        guard case .change(let change, _) = decision, signOut.scope == .others else { return decision }
+        return .change(change, .signOut(.others, ticket: newTicket(for: user, replacing: nil)))
+    }
+
+    /// Ends the user's sessions, but for one that may stay.
+    mutating func signOut(_ user: AccountIndex, except kept: ConnectionID?, _ detail: String) {
+        var slot = sessions.first(of: user)
+        while slot != SessionChains.end {
+            let next = clients[Int(slot)].nextSession
+            if let id = clients.id(Int(slot)), id != kept { displace(id, .signedOut, detail) }
+            slot = next
+        }
+    }
+}

@@ -15,6 +15,7 @@ let package = Package(
         .library(name: "TidemarkEventLoop", targets: ["TidemarkEventLoop"]),
         // For the project's own benchmarks; it may change with any version.
         .library(name: "_TidemarkDirectory", targets: ["TidemarkDirectory", "TidemarkRandom"]),
+        .library(name: "_TidemarkTLS", targets: ["TidemarkTLS"]),
         .executable(name: "tidemark-server", targets: ["tidemark-server"]),
         .executable(name: "tidemark", targets: ["tidemark"]),
         .executable(name: "tidemark-load", targets: ["tidemark-load"]),
@@ -26,6 +27,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -52,7 +54,13 @@ let package = Package(
         // MARK: the server, on Linux
 
         .target(name: "CTidemarkLinux", linkerSettings: [.linkedLibrary("uring")]),
-        .target(name: "TidemarkEventLoop", dependencies: ["CTidemarkLinux", "CPrefetch"], swiftSettings: strict),
+        .target(name: "CTidemarkTLS", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+        .target(name: "TidemarkTLS", dependencies: ["CTidemarkTLS"], swiftSettings: strict),
+        .target(
+            name: "TidemarkEventLoop",
+            dependencies: ["CTidemarkLinux", "CPrefetch", "TidemarkTLS"],
+            swiftSettings: strict
+        ),
         .target(
             name: "TidemarkStore",
             dependencies: [
@@ -72,7 +80,7 @@ let package = Package(
             name: "TidemarkServer",
             dependencies: [
                 "TidemarkRandom", "TidemarkWire", "TidemarkDirectory", "TidemarkSession", "TidemarkRecording",
-                "TidemarkTickets", "TidemarkSCRAM", "TidemarkEventLoop", "TidemarkStore", "CPrefetch",
+                "TidemarkTickets", "TidemarkSCRAM", "TidemarkTLS", "TidemarkEventLoop", "TidemarkStore", "CPrefetch",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
@@ -86,6 +94,7 @@ let package = Package(
                 "TidemarkWire", "TidemarkSCRAM", "TidemarkRecording",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: strict
@@ -113,8 +122,8 @@ let package = Package(
         .executableTarget(
             name: "tidemark-server",
             dependencies: [
-                "TidemarkServer", "TidemarkStore", "TidemarkRecording", "TidemarkTickets", "TidemarkEventLoop",
-                "TidemarkWire",
+                "TidemarkServer", "TidemarkStore", "TidemarkRecording", "TidemarkTickets", "TidemarkTLS",
+                "TidemarkEventLoop", "TidemarkWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -184,7 +193,7 @@ let package = Package(
         .testTarget(name: "TidemarkSessionTests", dependencies: ["TidemarkSession"], swiftSettings: strict),
         .testTarget(
             name: "TidemarkEventLoopTests",
-            dependencies: ["TidemarkEventLoop", "TidemarkRandom"],
+            dependencies: ["TidemarkEventLoop", "TidemarkTLS", "TidemarkRandom", "TidemarkTesting"],
             swiftSettings: strict
         ),
         .testTarget(
@@ -236,7 +245,8 @@ let package = Package(
         .testTarget(
             name: "TidemarkEndToEndTests",
             dependencies: [
-                "TidemarkServer", "TidemarkTickets", "TidemarkSCRAM", "TidemarkRecording", "TidemarkClient",
+                "TidemarkServer", "TidemarkTickets", "TidemarkSCRAM", "TidemarkTLS", "TidemarkRecording",
+                "TidemarkClient",
                 "TidemarkStore",
                 "TidemarkDirectory", "TidemarkWire", "TidemarkTesting",
                 .product(name: "GRDB", package: "GRDB.swift"),

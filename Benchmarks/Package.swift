@@ -14,6 +14,7 @@ let package = Package(
         .executable(name: "event-loop-echo", targets: ["EventLoopEcho"]),
         .executable(name: "tidemark-bench", targets: ["tidemark-bench"]),
         .executable(name: "tidemark-bench-echo", targets: ["echo"]),
+        .executable(name: "tidemark-bench-tls-echo", targets: ["tls-echo"]),
         .executable(name: "tidemark-bench-raw-load", targets: ["raw-load"]),
         .executable(name: "tidemark-bench-fan-out", targets: ["fan-out"]),
         .library(name: "tidemark-bench-count", type: .dynamic, targets: ["CAllocationCount"]),
@@ -26,6 +27,10 @@ let package = Package(
         // MARK: servers to compare: the limit, in C, and the same on our loop
 
         .executableTarget(name: "echo", linkerSettings: [.linkedLibrary("uring")]),
+        .executableTarget(
+            name: "tls-echo",
+            linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("ssl"), .linkedLibrary("crypto")]
+        ),
         .executableTarget(name: "fan-out", linkerSettings: [.linkedLibrary("uring")]),
         .executableTarget(
             name: "EventLoopEcho",
@@ -43,7 +48,11 @@ let package = Package(
         .target(name: "CClosedLoop"),
         // Preloaded into a server, so linked by nobody.
         .target(name: "CAllocationCount"),
-        .target(name: "ClosedLoop", dependencies: ["CClosedLoop"], swiftSettings: strict),
+        .target(
+            name: "ClosedLoop",
+            dependencies: ["CClosedLoop", .product(name: "_TidemarkTLS", package: "Tidemark")],
+            swiftSettings: strict
+        ),
         .executableTarget(name: "closed-loop", dependencies: ["ClosedLoop"], swiftSettings: strict),
         .testTarget(
             name: "ClosedLoopTests",

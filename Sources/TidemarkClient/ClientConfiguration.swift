@@ -29,6 +29,8 @@ public struct ClientConfiguration: Sendable {
     public var frameLog2 = Limits.frameLog2Max
     /// Takes down what every connection sends and receives. Whoever made it finishes it, once they are closed.
     public var recorder: Recorder?
+    /// Whom to believe, by TLS, who a server is: a PEM file of certificates; nil for those that the system has.
+    public var authorityFile: String?
     /// The event loops that do the input and output. Never shut down by this library.
     public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 

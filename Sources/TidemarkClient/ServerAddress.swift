@@ -2,6 +2,8 @@
 public enum ServerAddress: Hashable, Sendable {
     /// `host` is a name, an IPv4 address, or an IPv6 address without brackets.
     case tcp(host: String, port: Int)
+    /// The same, by TLS: the server's certificate has to have that name or address.
+    case tls(host: String, port: Int)
     case unix(path: String)
 
     /// Why a text is no address.
@@ -24,15 +26,23 @@ public enum ServerAddress: Hashable, Sendable {
         static let unixPathBytesMax = 107
     #endif
 
-    /// From `host:port`, `[ipv6]:port`, `unix:/path` or `/path`.
+    /// From `tls:host:port`, `tcp:host:port`, `unix:/path` or `/path`; an IPv6 address stands in brackets. `host:port` alone is
+    /// by TLS, unless the host is this machine.
     public init(parsing text: String) throws(Mistake) {
         if text.isEmpty { throw .empty }
         if text.hasPrefix("/") {
             self = .unix(path: try Self.path(text))
         } else if text.hasPrefix("unix:") {
             self = .unix(path: try Self.path(String(text.dropFirst("unix:".count))))
+        } else if text.hasPrefix("tls:") {
+            let (host, port) = try Self.hostAndPort(String(text.dropFirst("tls:".count)))
+            self = .tls(host: host, port: port)
+        } else if text.hasPrefix("tcp:") {
+            let (host, port) = try Self.hostAndPort(String(text.dropFirst("tcp:".count)))
+            self = .tcp(host: host, port: port)
         } else {
-            self = try Self.hostAndPort(text)
+            let (host, port) = try Self.hostAndPort(text)
+            self = Self.isLoopback(host) ? .tcp(host: host, port: port) : .tls(host: host, port: port)
         }
     }
 
@@ -44,7 +54,11 @@ public enum ServerAddress: Hashable, Sendable {
         return path
     }
 
-    private static func hostAndPort(_ text: String) throws(Mistake) -> ServerAddress {
+    private static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+    }
+
+    private static func hostAndPort(_ text: String) throws(Mistake) -> (host: String, port: Int) {
         let host: Substring
         let rest: Substring
         if text.hasPrefix("["), let close = text.firstIndex(of: "]") {
@@ -63,7 +77,7 @@ public enum ServerAddress: Hashable, Sendable {
         guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = Int(digits),
             (1...65_535).contains(port)
         else { throw .port(String(digits)) }
-        return .tcp(host: String(host), port: port)
+        return (String(host), port)
     }
 }
 
@@ -71,9 +85,16 @@ extension ServerAddress: CustomStringConvertible {
     /// In a form that `init(parsing:)` reads.
     public var description: String {
         switch self {
-        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .tcp(let host, let port): Self.isLoopback(host) ? Self.text(host, port) : "tcp:" + Self.text(host, port)
+        case .tls(let host, let port): Self.isLoopback(host) ? "tls:" + Self.text(host, port) : Self.text(host, port)
         case .unix(let path): "unix:\(path)"
         }
+    }
+}
+
+extension ServerAddress {
+    private static func text(_ host: String, _ port: Int) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }
 

@@ -62,6 +62,11 @@ struct Connection: BitwiseCopyable {
         /// The caller knows that it can be.
         static let detachReported = Flags(rawValue: 1 << 21)
 
+        /// TLS is between the kernel and the caller.
+        static let encrypted = Flags(rawValue: 1 << 22)
+        /// It has said that nothing follows.
+        static let endSealed = Flags(rawValue: 1 << 23)
+
         /// No more events but `closed`, and no more calls have an effect.
         static let closing: Flags = [.flushing, .aborting, .finished]
         static let requests: Flags = [.receiving, .sendInFlight, .connectInFlight]
@@ -156,6 +161,10 @@ struct ConnectionSlab: ~Copyable {
         connection.pointee.failure = 0
         free[freeCount] = slot
         freeCount += 1
+    }
+
+    func forEachOwned(_ body: (UInt32) -> Void) {
+        for slot in 0..<everUsed where connections[slot].generation & 1 == 1 { body(UInt32(slot)) }
     }
 
     /// The descriptors that are still open, for the end of the loop.

@@ -63,6 +63,8 @@ public enum CloseReason: Hashable, Sendable {
     case reset
     /// A flushing close was not over after `closeTimeout`.
     case timedOut
+    /// TLS broke: what OpenSSL says of it.
+    case encryption(String)
     /// Another error of the socket: an `errno` value.
     case failed(Int32)
 }

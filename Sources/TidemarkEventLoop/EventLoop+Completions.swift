@@ -65,6 +65,10 @@ extension EventLoop {
         }
         switch -completion.result {
         case 0:
+            // Without a word in TLS it is not the peer who has ended the stream, or not on purpose.
+            if connection.pointee.has(.encrypted), !connection.pointee.has(.ended), !connection.pointee.has(.closing) {
+                return abort(slot, code: ECONNRESET)
+            }
             connection.pointee.flags.insert(.ended)
             if connection.pointee.has(.detaching) { return endIfLast(slot) }
             return reportEnd(slot)
@@ -92,12 +96,24 @@ extension EventLoop {
         }
         let id = ConnectionID(slot: slot, generation: connection.pointee.generation)
         let bytes = buffers.contents(of: buffer, count: count)
-        if connection.pointee.tail.isEmpty, !connection.pointee.has(.paused) {
-            handedOut = HandedOut(id: id, buffer: buffer, count: count)
-            return .received(id, bytes)
+        if connection.pointee.has(.encrypted) {
+            decipher(bytes, connection, slot)
+            buffers.giveBack(buffer)
+            if connection.pointee.has(.closing) {
+                touch(slot)
+                return endIfLast(slot)
+            }
+            // Told once its bytes have been.
+            if connection.pointee.has(.ended) { makeReady(slot) }
+            if connection.pointee.tail.isEmpty { return nil }
+        } else {
+            if connection.pointee.tail.isEmpty, !connection.pointee.has(.paused) {
+                handedOut = HandedOut(id: id, buffer: buffer, count: count)
+                return .received(id, bytes)
+            }
+            append(bytes, toTailOf: connection)
+            buffers.giveBack(buffer)
         }
-        append(bytes, toTailOf: connection)
-        buffers.giveBack(buffer)
         // Paused, or to be reported in its turn: then with this.
         if connection.pointee.has(.paused) || connection.pointee.has(.reportTail) {
             if !wantsInput(connection) { touch(slot) }
@@ -186,7 +202,7 @@ extension EventLoop {
         }
         let left = connection.pointee.outputBytes
         if left == 0 { blocks.give(&connection.pointee.filling) }
-        if left > 0 || connection.pointee.has(.endingOutput) { touch(slot) }
+        if left > 0 || connection.pointee.has(.endingOutput) || hasSealed(slot, connection) { touch(slot) }
         if connection.pointee.has(.detaching) { return endIfLast(slot) }
         guard connection.pointee.has(.aboveHighWater), left <= outputLowWater else { return nil }
         connection.pointee.flags.remove(.aboveHighWater)
@@ -221,6 +237,8 @@ extension EventLoop {
             } else {
                 switch connection.failure {
                 case 0: .requested
+                case EPROTO where connection.has(.encrypted):
+                    .encryption(encryptionFailures.removeValue(forKey: slot) ?? "unknown")
                 case ECONNRESET, EPIPE, ECONNABORTED, ENOTCONN: .reset
                 case let code: .failed(code)
                 }

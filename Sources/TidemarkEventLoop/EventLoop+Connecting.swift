@@ -10,11 +10,13 @@ import Glibc
 extension EventLoop {
     /// Begins a TCP connection to a numeric IPv4 or IPv6 address. It is reported as `.connected`, or as
     /// `.closed(_, .failed(errno))` if the peer cannot be reached; how long the kernel tries can be minutes, so set a
-    /// deadline. With `source`, a numeric address of this machine, it comes from there: each has its own 28,000 ports.
+    /// deadline. With `source`, a numeric address of this machine, it comes from there: each has its own 28,000 ports. With
+    /// `encryption` what is sent waits until the handshake is over.
     public mutating func connect(
         tcp host: String,
         port: UInt16,
-        from source: String? = nil
+        from source: String? = nil,
+        encryption: TLSPeer? = nil
     ) throws(EventLoopError) -> ConnectionID {
         var address = sockaddr_storage()
         let bytes = tidemark_parse_address(host, port, &address)
@@ -28,7 +30,12 @@ extension EventLoop {
             throw .socket(subject: subject, error)
         }
         if let source { try bind(descriptor, to: source) }
-        return try add(descriptor, address, bytes)
+        let id = try add(descriptor, address, bytes)
+        if let encryption, !encrypt(id, to: encryption) {
+            close(id, flushing: false)
+            throw .socket(subject: subject, SystemError(operation: "TLS", code: ENOMEM))
+        }
+        return id
     }
 
     /// Begins a connection to the Unix socket at `path`; as `connect(tcp:port:from:)` otherwise.
@@ -115,6 +122,7 @@ extension EventLoop {
         blocks.give(&connection.pointee.tail)
         connection.pointee.flags.remove(.connecting)
         if connection.pointee.has(.closing) { return endIfLast(slot) }
+        if connection.pointee.has(.encrypted) { greet(slot) }
         return .connected(ConnectionID(slot: slot, generation: generation))
     }
 }

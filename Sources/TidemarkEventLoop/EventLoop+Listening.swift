@@ -2,6 +2,7 @@
 
 import CTidemarkLinux
 import Glibc
+import TidemarkTLS
 
 extension EventLoop {
     /// How a port is shared with other loops; the kernel spreads the connections over them (SO_REUSEPORT).
@@ -15,15 +16,18 @@ extension EventLoop {
         case another
     }
 
-    /// Listens on a numeric IPv4 or IPv6 address; "::" serves both families. Port 0: one that is free, see `port(of:)`.
+    /// Listens on a numeric IPv4 or IPv6 address; "::" serves both families. Port 0: one that is free, see `port(of:)`. With
+    /// `encryption`, for TLS alone.
     public mutating func listen(
         tcp host: String,
         port: UInt16,
-        sharingPort: PortSharing = .none
+        sharingPort: PortSharing = .none,
+        encryption: TLSServerContext? = nil
     ) throws(EventLoopError) -> ListenerID {
         try checkListenerCount()
         if sharingPort == .first { try Listener.checkFree(host: host, port: port) }
-        return add(try Listener.open(host: host, port: port, sharingPort: sharingPort != .none), path: nil)
+        let descriptor = try Listener.open(host: host, port: port, sharingPort: sharingPort != .none)
+        return add(descriptor, path: nil, encryption)
     }
 
     /// Listens on a Unix socket of 1 to 107 bytes of path, with mode 0600. The socket file of a server that is gone is
@@ -52,7 +56,12 @@ extension EventLoop {
         if listenerCount == Listener.countMax { throw .tooManyListeners(limit: Listener.countMax) }
     }
 
-    private mutating func add(_ descriptor: Int32, path: UnsafeMutablePointer<CChar>?) -> ListenerID {
+    private mutating func add(
+        _ descriptor: Int32,
+        path: UnsafeMutablePointer<CChar>?,
+        _ encryption: TLSServerContext? = nil
+    ) -> ListenerID {
+        listenerContexts.append(encryption)
         let listener = Listener(
             descriptor: descriptor,
             armed: false,
@@ -136,6 +145,12 @@ extension EventLoop {
         guard let id = connections.add(descriptor: descriptor) else {
             statistics.refused &+= 1
             closeDescriptor(descriptor)
+            return nil
+        }
+        if let context = listenerContexts[Int(listener.index)], !encrypt(id, with: context) {
+            statistics.refused &+= 1
+            closeDescriptor(descriptor)
+            connections.remove(id.slot)
             return nil
         }
         statistics.accepted &+= 1

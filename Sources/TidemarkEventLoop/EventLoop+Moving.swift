@@ -6,6 +6,7 @@
 // after it wait in the kernel.
 
 import Glibc
+import TidemarkTLS
 
 /// A connection that belongs to no loop. Dropped, it is closed.
 public final class DetachedConnection: Sendable {
@@ -14,15 +15,24 @@ public final class DetachedConnection: Sendable {
     let input: [UInt8]
     /// To be sent.
     let output: [UInt8]
+    let tls: TLSConnection?
+    /// The peer has said in TLS that it sends no more.
+    let hasEnded: Bool
     nonisolated(unsafe) private var isAttached = false
 
-    init(descriptor: Int32, input: [UInt8], output: [UInt8]) {
+    init(descriptor: Int32, input: [UInt8], output: [UInt8], tls: TLSConnection?, hasEnded: Bool) {
+        self.tls = tls
+        self.hasEnded = hasEnded
         self.descriptor = descriptor
         self.input = input
         self.output = output
     }
 
-    deinit { if !isAttached { closeDescriptor(descriptor) } }
+    deinit {
+        guard !isAttached else { return }
+        closeDescriptor(descriptor)
+        tls?.release()
+    }
 
     /// From now on the descriptor is a loop's.
     fileprivate func attach() {
@@ -46,10 +56,21 @@ extension EventLoop {
     public mutating func takeDetached(_ id: ConnectionID) -> DetachedConnection? {
         guard let connection = live(id), connection.pointee.has(.detaching) else { return nil }
         precondition(!connection.pointee.has(.requests), "a connection is taken once it was reported as detached")
+        let sent = Array(connection.pointee.sending.bytes)
+        let tls = encryptions[Int(id.slot)].tls
+        if tls != nil {
+            // In the order in which TLS counts it.
+            blocks.give(&connection.pointee.sending)
+            seal(id.slot, connection)
+            encryptions[Int(id.slot)] = Encryption()
+        }
+        let rest = tls == nil ? connection.pointee.filling.bytes : connection.pointee.sending.bytes
         let detached = DetachedConnection(
             descriptor: connection.pointee.descriptor,
             input: Array(connection.pointee.tail.bytes),
-            output: Array(connection.pointee.sending.bytes) + Array(connection.pointee.filling.bytes)
+            output: sent + Array(rest),
+            tls: tls,
+            hasEnded: tls != nil && connection.pointee.has(.ended)
         )
         giveBlocks(of: connection)
         deadlines.clear(Int(id.slot))
@@ -66,7 +87,19 @@ extension EventLoop {
         detached.attach()
         let connection = connections[id.slot]
         append(detached.input, to: &connection.pointee.tail)
-        append(detached.output, to: &connection.pointee.filling)
+        if let tls = detached.tls {
+            tls.pass(through: pipe)
+            encryptions[Int(id.slot)] = Encryption(tls: tls)
+            let encryption = encryptions.base + Int(id.slot)
+            append(detached.output, to: &encryption.pointee.sealed)
+            connection.pointee.flags.insert(.encrypted)
+            if detached.hasEnded {
+                connection.pointee.flags.insert(.ended)
+                makeReady(id.slot)
+            }
+        } else {
+            append(detached.output, to: &connection.pointee.filling)
+        }
         if connection.pointee.outputBytes > outputHighWater { connection.pointee.flags.insert(.aboveHighWater) }
         if !detached.input.isEmpty { reportTailAgain(id.slot, connection) }
         touch(id.slot)

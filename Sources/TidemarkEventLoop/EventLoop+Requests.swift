@@ -71,7 +71,9 @@ extension EventLoop {
 
     private mutating func startOutput(_ slot: UInt32, _ connection: UnsafeMutablePointer<Connection>) {
         if connection.pointee.has(.sendInFlight) || isDetaching(connection) { return }
-        if connection.pointee.sending.isEmpty, !connection.pointee.filling.isEmpty {
+        if connection.pointee.has(.encrypted) {
+            if connection.pointee.sending.isEmpty { seal(slot, connection) }
+        } else if connection.pointee.sending.isEmpty, !connection.pointee.filling.isEmpty {
             swap(&connection.pointee.sending, &connection.pointee.filling)
         }
         let bytes = connection.pointee.sending.bytes
@@ -85,8 +87,8 @@ extension EventLoop {
             }
             return
         }
-        // Reserved, but nothing was committed.
-        blocks.give(&connection.pointee.filling)
+        // Reserved, but nothing was committed. What waits for a handshake stays.
+        if connection.pointee.filling.isEmpty { blocks.give(&connection.pointee.filling) }
         if connection.pointee.has(.flushing) { blocks.give(&connection.pointee.tail) }
         if connection.pointee.has(.flushing), connection.pointee.has(.ended) {
             connection.pointee.flags.insert(.aborting)
@@ -156,6 +158,7 @@ extension EventLoop {
         assert(!connection.pointee.has(.requests))
         closeDescriptor(connection.pointee.descriptor)
         giveBlocks(of: connection)
+        if connection.pointee.has(.encrypted) { releaseEncryption(slot) }
         deadlines.clear(Int(slot))
         connection.pointee.flags.insert([.aborting, .finished])
         // A descriptor is free: a listener that rests for want of one can go on.

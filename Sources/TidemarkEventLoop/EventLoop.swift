@@ -14,6 +14,7 @@
 import CPrefetch
 import CTidemarkLinux
 import Glibc
+import TidemarkTLS
 
 /// Connections, listeners and deadlines of one thread.
 ///
@@ -24,6 +25,11 @@ public struct EventLoop: ~Copyable {
     var buffers: ProvidedBuffers
     var connections: ConnectionSlab
     var blocks = BlockPool()
+    /// By slot.
+    var encryptions: Slab<Encryption>
+    var pipe = TLSPipe()
+    /// Why TLS broke, of connections that are not yet reported as closed.
+    var encryptionFailures: [UInt32: String] = [:]
     var deadlines: DeadlineWheel
     /// Connections to look at before the wait.
     var touched: SlotQueue
@@ -33,6 +39,8 @@ public struct EventLoop: ~Copyable {
     var readyLimit = 0
     var listeners: UnsafeMutablePointer<Listener>
     var listenerCount = 0
+    /// By listener; nil for those without TLS.
+    var listenerContexts: [TLSServerContext?] = []
     /// Some listener is to be armed, cancelled or closed.
     var listenersNeedCare = false
     let wakerState: WakerState
@@ -76,6 +84,7 @@ public struct EventLoop: ~Copyable {
                 now: start.nanoseconds
             )
         }
+        let encryptions = try make { () throws(SystemError) in try Slab<Encryption>(count: capacity) }
         let touched = try make { () throws(SystemError) in try SlotQueue(capacity: capacity) }
         let ready = try make { () throws(SystemError) in try SlotQueue(capacity: capacity) }
         wakerState = try make { () throws(SystemError) in try WakerState() }
@@ -83,6 +92,7 @@ public struct EventLoop: ~Copyable {
         self.ring = ring
         self.buffers = buffers
         self.connections = connections
+        self.encryptions = encryptions
         self.deadlines = deadlines
         self.touched = touched
         self.ready = ready
@@ -103,6 +113,7 @@ public struct EventLoop: ~Copyable {
     deinit {
         ring.cancelAll()
         connections.forEachOpenDescriptor(closeDescriptor)
+        connections.forEachOwned { encryptions[Int($0)].tls?.release() }
         for index in 0..<listenerCount { listeners[index].release() }
         listeners.deallocate()
         wakeCounter.deallocate()

@@ -8,19 +8,22 @@ import Synchronization
 import TidemarkDirectory
 import TidemarkEventLoop
 import TidemarkStore
+import TidemarkTLS
 import TidemarkTickets
 import TidemarkWire
 
 public enum ServerError: Error, CustomStringConvertible {
     case insecure(ListenAddress)
     case nothingToListenOn
+    case noCertificate(ListenAddress)
     case dataDirectory(path: String, reason: String)
 
     public var description: String {
         switch self {
         case .insecure(let address):
-            "\(address) is reachable from other machines, and nothing is encrypted yet: listen on 127.0.0.1 or a "
-                + "Unix socket, or say --insecure if the network is trusted"
+            "\(address) is reachable from other machines, who could read along: listen on tls:\(address) with a "
+                + "certificate, on 127.0.0.1 or a Unix socket, or say --insecure if the network is trusted"
+        case .noCertificate(let address): "\(address) needs a certificate: give --certificate and --private-key"
         case .nothingToListenOn: "nowhere to listen: give --listen or --unix"
         case .dataDirectory(let path, let reason): "cannot make the data directory \(path): \(reason)"
         }
@@ -46,6 +49,7 @@ public final class Server: Sendable {
     private let shards: [ShardThread]
     private let failure: Failure
     private let keyring: Keyring
+    private let certificate: TLSServerContext?
 
     /// Opens, loads and listens; returns once clients can connect. `progress` is told, on the calling thread, how far
     /// loading has come.
@@ -56,9 +60,13 @@ public final class Server: Sendable {
     ) throws {
         precondition((1...ServerConfiguration.loopsMax).contains(configuration.loops))
         guard !configuration.listen.isEmpty else { throw ServerError.nothingToListenOn }
-        if let open = configuration.listen.first(where: { !$0.isLocal }), !configuration.allowsInsecure {
+        if let open = configuration.listen.first(where: { !$0.isPrivate }), !configuration.allowsInsecure {
             throw ServerError.insecure(open)
         }
+        let encrypted = configuration.listen.first { if case .tls = $0 { true } else { false } }
+        if let encrypted, configuration.certificate == nil { throw ServerError.noCertificate(encrypted) }
+        certificate = try configuration.certificate.map { try TLSServerContext($0) }
+        Self.noteExpiry(of: certificate, at: configuration.clock(), log)
         let begin = DispatchTime.now()
         let store = try Server.openStore(configuration.dataDirectory)
         var options = DirectoryOptions(popularFollowers: configuration.popularFollowers)
@@ -92,6 +100,7 @@ public final class Server: Sendable {
             draining: draining,
             admission: admission,
             keyring: keyring,
+            certificate: certificate,
             secret: store.secret,
             log: log
         )
@@ -176,6 +185,21 @@ public final class Server: Sendable {
         changeLog.close()
         for shard in shards { shard.finish() }
         if let error = failure.first { throw error }
+    }
+
+    /// From now on connections are shown the certificate of these files; those that there are stay. Where there is something wrong
+    /// with it, all stays as it was. Nothing where there is no address with TLS.
+    public func replaceCertificate(with files: TLSServerContext.Files) throws { try certificate?.reload(files) }
+
+    /// When the certificate is good no more, in seconds since 1970-01-01 UTC; nil without one.
+    public var certificateExpires: Int64? { certificate?.expires }
+
+    private static func noteExpiry(of certificate: TLSServerContext?, at microseconds: UInt64, _ log: Logger) {
+        guard let expires = certificate?.expires else { return }
+        let days = (expires - Int64(microseconds / 1_000_000)) / 86_400
+        if days < 14 {
+            log.warning("the certificate is not good for long; have a new one issued", metadata: ["days": "\(days)"])
+        }
     }
 
     /// From now on tickets are checked and signed with these keys; sessions stay as they are.

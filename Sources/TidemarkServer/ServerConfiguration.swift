@@ -2,15 +2,18 @@ import TidemarkDirectory
 import TidemarkEventLoop
 import TidemarkRecording
 import TidemarkStore
+import TidemarkTLS
 import TidemarkTickets
 
 /// Where a server listens.
 public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
     /// A numeric address and a port; port 0 takes a free one.
     case tcp(host: String, port: UInt16)
+    /// The same, for TLS alone.
+    case tls(host: String, port: UInt16)
     case unix(path: String)
 
-    /// "127.0.0.1:8433", "[::1]:8433" or "unix:/run/tidemark.sock".
+    /// "127.0.0.1:8433", "[::1]:8433", "tls:0.0.0.0:8434" or "unix:/run/tidemark.sock".
     public init?(_ text: String) {
         if text.hasPrefix("unix:") {
             let path = String(text.dropFirst(5))
@@ -18,27 +21,30 @@ public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
             self = .unix(path: path)
             return
         }
+        let isEncrypted = text.hasPrefix("tls:")
+        let text = isEncrypted ? String(text.dropFirst(4)) : text
         guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
             return nil
         }
         var host = String(text[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
         guard !host.isEmpty else { return nil }
-        self = .tcp(host: host, port: port)
+        self = isEncrypted ? .tls(host: host, port: port) : .tcp(host: host, port: port)
     }
 
     public var description: String {
         switch self {
         case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .tls(let host, let port): "tls:\(ListenAddress.tcp(host: host, port: port))"
         case .unix(let path): "unix:\(path)"
         }
     }
 
-    /// Whether only this machine reaches it.
-    public var isLocal: Bool {
+    /// Whether nobody on the way can read along: there is none, or it is TLS.
+    public var isPrivate: Bool {
         switch self {
         case .tcp(let host, _): host.hasPrefix("127.") || host == "::1"
-        case .unix: true
+        case .tls, .unix: true
         }
     }
 }
@@ -63,8 +69,10 @@ public struct ServerConfiguration: Sendable {
     /// like one.
     public var passwordIterations = defaultPasswordIterations
     public static let defaultPasswordIterations = 100_000
-    /// Listen beyond this machine although nothing is encrypted yet.
+    /// Listen beyond this machine on addresses without TLS.
     public var allowsInsecure = false
+    /// What the addresses with TLS show; needed where there is one.
+    public var certificate: TLSServerContext.Files?
 
     /// Event loops, each on a thread of its own with the rosters of its share of the users: 1 to 256. By default one for each
     /// core that this process may use.

@@ -2,6 +2,7 @@ import ArgumentParser
 import TidemarkEventLoop
 import TidemarkServer
 import TidemarkStore
+import TidemarkTLS
 import TidemarkTickets
 import TidemarkWire
 
@@ -37,7 +38,7 @@ struct ExitStatus {
         case let error as RestoreError: self = Self.of(error)
         case is NobodyAnswers: self = .unavailable
         case let error as ConfigurationError: self = error.isUsage ? .usage : .configuration
-        case is TicketKeys.FileError: self = .configuration
+        case is TicketKeys.FileError, is TLSError: self = .configuration
         case is ImportError: self = .badData
         case is ImportSource.ReadError: self = .noInput
         case is NoSuchUser: self = .noUser
@@ -67,7 +68,7 @@ struct ExitStatus {
     private static func of(_ error: ServerError) -> ExitStatus {
         switch error {
         case .dataDirectory: .cannotCreate
-        case .insecure, .nothingToListenOn: .configuration
+        case .insecure, .nothingToListenOn, .noCertificate: .configuration
         }
     }
 

@@ -14,11 +14,12 @@ struct Serve: AsyncParsableCommand {
 
               tidemark-server serve
               tidemark-server serve --listen 127.0.0.1:9000 --unix /run/tidemark.sock
+              tidemark-server serve --listen 'tls:[::]:8434' --certificate chain.pem --private-key key.pem
               TIDEMARK_LISTEN=127.0.0.1:9000,[::1]:9000 tidemark-server serve
               tidemark-server serve --config /etc/tidemark.json
 
             A setting is taken from the flag, else from the environment (TIDEMARK_LISTEN, TIDEMARK_UNIX, TIDEMARK_DATA, \
-            TIDEMARK_KEY_FILE, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_LOOPS, \
+            TIDEMARK_KEY_FILE, TIDEMARK_CERTIFICATE, TIDEMARK_PRIVATE_KEY, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_LOOPS, \
             TIDEMARK_CONNECTIONS_MAX, TIDEMARK_CONNECTIONS_PER_ADDRESS, TIDEMARK_IDLE_SECONDS, \
             TIDEMARK_GRACE_SECONDS, TIDEMARK_DEVICES_PER_USER, TIDEMARK_FULL_SYNC_MB, TIDEMARK_ROSTER_POLICY, TIDEMARK_MESSAGES_PER_USER, \
             TIDEMARK_MESSAGE_KB_PER_USER, TIDEMARK_MESSAGE_DAYS, TIDEMARK_TICKET_HOURS, TIDEMARK_PASSWORD_DAYS, TIDEMARK_POPULAR_FOLLOWERS, TIDEMARK_TOMBSTONE_DAYS, TIDEMARK_CONFIG), else from the \
@@ -33,7 +34,7 @@ struct Serve: AsyncParsableCommand {
             The first SIGTERM or SIGINT drains: what was accepted is answered and on disk when it exits with 0. A second \
             one ends it at once (143, 130); what was acknowledged is on disk all the same.
 
-            SIGHUP reads the key file anew: to change keys, put a new one in front of the old ones there, send SIGHUP to each \
+            SIGHUP reads the key file and the certificate anew. To change keys, put a new one in front of the old ones there, send SIGHUP to each \
             server, and take the old ones out once their last ticket has expired.
 
             \(ExitStatus.help)
@@ -42,7 +43,7 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Listen on a numeric address and port; port 0 takes a free one. Repeatable.",
+            "Listen on a numeric address and port, with tls: in front of it for TLS; port 0 takes a free one. Repeatable.",
             valueName: "host:port"
         )
     )
@@ -68,7 +69,18 @@ struct Serve: AsyncParsableCommand {
     )
     var keyFile: String?
 
-    @Flag(help: "Listen beyond this machine although nothing is encrypted yet.")
+    @Option(
+        help: ArgumentHelp(
+            "For addresses with TLS: the certificate, and behind it those that lead to one that clients know. PEM.",
+            valueName: "file"
+        )
+    )
+    var certificate: String?
+
+    @Option(help: ArgumentHelp("The certificate's key, without a passphrase. PEM.", valueName: "file"))
+    var privateKey: String?
+
+    @Flag(help: "Listen beyond this machine without TLS.")
     var insecure = false
 
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"))
@@ -262,6 +274,8 @@ struct Serve: AsyncParsableCommand {
         if !listen.isEmpty { flags[.listen] = .stringArray(listen) }
         if let unix { flags[.unix] = .string(unix) }
         if let keyFile { flags[.keyFile] = .string(keyFile) }
+        if let certificate { flags[.certificate] = .string(certificate) }
+        if let privateKey { flags[.privateKey] = .string(privateKey) }
         if insecure { flags[.insecure] = .bool(true) }
         if let logLevel { flags[.logLevel] = .string(logLevel) }
         if let record { flags[.record] = .string(record) }

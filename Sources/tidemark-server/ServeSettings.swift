@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import TidemarkDirectory
 import TidemarkServer
+import TidemarkTLS
 import TidemarkWire
 
 /// What `serve` is to do, checked.
@@ -10,6 +11,8 @@ struct ServeSettings {
     var unix: Setting<ListenAddress>?
     var data: Setting<String>
     var keyFile: Setting<String>
+    var certificate: Setting<String>?
+    var privateKey: Setting<String>?
     var insecure: Setting<Bool>
     var logLevel: Setting<Logger.Level>
     var record: Setting<String>?
@@ -32,6 +35,8 @@ struct ServeSettings {
     init(_ settings: Settings) throws {
         data = try settings.dataDirectory()
         keyFile = try settings.keyFile()
+        certificate = try settings.text(.certificate)
+        privateKey = try settings.text(.privateKey)
         insecure = try settings.flag(.insecure) ?? Setting(value: false, origin: .builtIn)
         logLevel =
             try settings.text(.logLevel)?.converted(
@@ -118,7 +123,9 @@ struct ServeSettings {
             for text in given.value {
                 listen.value.append(
                     try Setting(value: text, origin: given.origin)
-                        .converted("an address; write a numeric one and a port, such as 127.0.0.1:8433 or [::1]:8433") {
+                        .converted(
+                            "an address; write a numeric one and a port, such as 127.0.0.1:8433 or tls:[::]:8434"
+                        ) {
                             Self.address($0)
                         }.value
                 )
@@ -132,15 +139,31 @@ struct ServeSettings {
             listen = Setting(value: [], origin: .builtIn)
         }
         // The server would say so too, but after files have been made.
-        if let open = addresses.first(where: { !$0.isLocal }), !insecure.value { throw ServerError.insecure(open) }
+        if let open = addresses.first(where: { !$0.isPrivate }), !insecure.value { throw ServerError.insecure(open) }
+        if let given = certificate ?? privateKey, certificateFiles == nil {
+            let missing = certificate == nil ? "--certificate" : "--private-key"
+            throw ConfigurationError(origin: given.origin, reason: "\(missing) is missing: they belong together")
+        }
+        let encrypted = addresses.first { if case .tls = $0 { true } else { false } }
+        if let encrypted, certificateFiles == nil { throw ServerError.noCertificate(encrypted) }
     }
 
     /// Names would have to be looked up, and may stand for several addresses.
     private static func address(_ text: String) -> ListenAddress? {
         guard let address = ListenAddress(text) else { return nil }
-        guard case .tcp(let host, _) = address else { return address }
-        var bytes = in6_addr()
-        return inet_pton(AF_INET, host, &bytes) == 1 || inet_pton(AF_INET6, host, &bytes) == 1 ? address : nil
+        switch address {
+        case .unix:
+            return address
+        case .tcp(let host, _), .tls(let host, _):
+            var bytes = in6_addr()
+            return inet_pton(AF_INET, host, &bytes) == 1 || inet_pton(AF_INET6, host, &bytes) == 1 ? address : nil
+        }
+    }
+
+    /// Nil where there are none.
+    var certificateFiles: TLSServerContext.Files? {
+        guard let certificate, let privateKey else { return nil }
+        return TLSServerContext.Files(certificate: certificate.value, key: privateKey.value)
     }
 
     var addresses: [ListenAddress] { listen.value + (unix.map { [$0.value] } ?? []) }
@@ -155,6 +178,8 @@ struct ServeSettings {
             row(.unix, unix?.value.description ?? "", unix?.origin ?? .builtIn),
             row(.data, data.value, data.origin),
             row(.keyFile, keyFile.value, keyFile.origin),
+            row(.certificate, certificate?.value ?? "", certificate?.origin ?? .builtIn),
+            row(.privateKey, privateKey?.value ?? "", privateKey?.origin ?? .builtIn),
             row(.insecure, insecure.value, insecure.origin),
             row(.logLevel, logLevel.value.rawValue, logLevel.origin),
             row(.record, record?.value ?? "", record?.origin ?? .builtIn),

@@ -45,6 +45,7 @@ struct Service {
             dataDirectory: settings.data.value,
             ticketKeys: try KeyFile(setting: settings.keyFile).loadOrMake(log: log)
         )
+        configuration.certificate = settings.certificateFiles
         configuration.allowsInsecure = settings.insecure.value
         configuration.confirmsClock = confirmsClock
         configuration.recorder = try recorder()
@@ -101,6 +102,13 @@ struct Service {
             log.info("SIGHUP: read the key file \(settings.keyFile.value) anew")
         } catch {
             log.error("SIGHUP: the keys stay as they were: \(error)")
+        }
+        guard let files = settings.certificateFiles else { return }
+        do {
+            try server.replaceCertificate(with: files)
+            log.info("SIGHUP: read the certificate \(files.certificate) anew")
+        } catch {
+            log.error("SIGHUP: the certificate stays as it was: \(error)")
         }
     }
 

@@ -14,6 +14,8 @@ enum Key: String, CaseIterable {
     case unix
     case data
     case keyFile = "key-file"
+    case certificate
+    case privateKey = "private-key"
     case insecure
     case logLevel = "log-level"
     case record

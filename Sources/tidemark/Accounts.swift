@@ -3,6 +3,8 @@ import Foundation
 /// A login that is remembered.
 struct Account: Codable, Equatable {
     var server: String
+    /// Whom to believe, in place of those that the system does.
+    var authority: String?
     var ticket: String?
     var trustedUser: String?
     var book: String

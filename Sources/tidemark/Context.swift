@@ -50,6 +50,12 @@ struct Context {
         return try ServerAddress(parsing: text)
     }
 
+    private var authority: String? {
+        (options.authority ?? environment["TIDEMARK_AUTHORITY"] ?? remembered?.authority).map {
+            ($0 as NSString).absolutePath
+        }
+    }
+
     func credentials() throws -> Credentials {
         if let given { return given }
         if let text = remembered?.ticket { return try Context.ticket(text, from: Place.accountsFile) }
@@ -103,6 +109,7 @@ struct Context {
         if let file = options.record { configuration.recorder = try Recording.begin(file) }
         configuration.timeout = .milliseconds(Int64(options.timeout * 1000))
         configuration.deviceClass = .computer
+        configuration.authorityFile = authority
         configuration.device = presence == nil ? 0 : remembered?.device ?? 0
         configuration.presence = presence ?? .invisible
         // One that is not renewable is all that its issuer wants this client to have.
@@ -152,6 +159,7 @@ struct Context {
         var accounts = try Accounts.read()
         var account = Account(
             server: try server().description,
+            authority: authority,
             book: book.path,
             device: remembered?.device ?? UInt64.random(in: 1...UInt64.max)
         )

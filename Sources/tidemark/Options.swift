@@ -5,7 +5,10 @@ import TidemarkWire
 
 /// Which server, as whom, with which book. What is not given comes from the environment, then from the last login.
 struct ConnectionOptions: ParsableArguments {
-    @Option(help: "Where the server listens: HOST:PORT or unix:/PATH.")
+    @Option(
+        help:
+            "Where the server listens: HOST:PORT, by TLS unless it is this machine; tls:, tcp: or unix: in front say which."
+    )
     var server: String?
 
     @Option(help: "A ticket, in base64url or hexadecimal.")
@@ -29,6 +32,14 @@ struct ConnectionOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("The user to be, taken at its word; on Unix sockets only.", valueName: "name"))
     var trustedUser: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A PEM file of the certificates that the server's may come from, in place of the system's.",
+            valueName: "file"
+        )
+    )
+    var authority: String?
 
     @Option(help: ArgumentHelp("The address book's file.", valueName: "file"))
     var book: String?

@@ -18,6 +18,7 @@ struct Tidemark: AsyncParsableCommand {
 
             ENVIRONMENT
               TIDEMARK_SERVER   for --server
+              TIDEMARK_AUTHORITY  for --authority
               TIDEMARK_TICKET   for --ticket
               TIDEMARK_BOOK     for --book
               NO_COLOR          no colours, which are used on a terminal only

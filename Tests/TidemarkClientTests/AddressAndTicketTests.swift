@@ -6,7 +6,11 @@ import TidemarkWire
 @Suite struct AddressAndTicketTests {
     @Test(arguments: [
         ("localhost:7667", ServerAddress.tcp(host: "localhost", port: 7667)),
-        ("192.0.2.1:1", .tcp(host: "192.0.2.1", port: 1)), ("[::1]:65535", .tcp(host: "::1", port: 65_535)),
+        ("192.0.2.1:1", .tls(host: "192.0.2.1", port: 1)), ("[::1]:65535", .tcp(host: "::1", port: 65_535)),
+        ("chat.example.org:8433", .tls(host: "chat.example.org", port: 8433)),
+        ("tcp:chat.example.org:1", .tcp(host: "chat.example.org", port: 1)),
+        ("tcp:[2001:db8::1]:1", .tcp(host: "2001:db8::1", port: 1)),
+        ("tls:localhost:1", .tls(host: "localhost", port: 1)), ("127.0.0.9:1", .tcp(host: "127.0.0.9", port: 1)),
         ("unix:/run/t.sock", .unix(path: "/run/t.sock")), ("/run/t.sock", .unix(path: "/run/t.sock")),
         ("unix:relative", .unix(path: "relative")), ("/with:colon", .unix(path: "/with:colon")),
     ])

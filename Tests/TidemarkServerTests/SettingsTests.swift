@@ -16,6 +16,8 @@ import TidemarkServer
                 unix =    (default)
                 data = /nonexistent/.local/share/tidemark-server   (default)
                 key-file = /nonexistent/.local/share/tidemark-server/ticket.keys   (default)
+                certificate =    (default)
+                private-key =    (default)
                 insecure = false   (default)
                 log-level = info   (default)
                 record =    (default)
@@ -46,7 +48,7 @@ import TidemarkServer
             "c.json",
             """
             {"listen": ["127.0.0.1:1", "127.0.0.1:2"], "unix": "/file.sock", "data": "/file",
-             "key-file": "/file.keys", "insecure": true, "log-level": "debug", "record": "/file.pcap",
+             "key-file": "/file.keys", "certificate": "/c.pem", "private-key": "/k.pem", "insecure": true, "log-level": "debug", "record": "/file.pcap",
              "loops": 3, "connections-max": 9, "idle-seconds": 0, "grace-seconds": 5,
              "devices-per-user": 2, "full-sync-mb": 9, "roster-policy": "open",
              "popular-followers": 7, "tombstone-days": 30,
@@ -75,6 +77,8 @@ import TidemarkServer
                 unix = unix:/file.sock   (\(file): "unix")
                 data = /environment   (TIDEMARK_DATA in the environment)
                 key-file = /flag.keys   (--key-file)
+                certificate = /c.pem   (\(file): "certificate")
+                private-key = /k.pem   (\(file): "private-key")
                 insecure = false   (TIDEMARK_INSECURE in the environment)
                 log-level = debug   (\(file): "log-level")
                 record = /environment.pcap   (TIDEMARK_RECORD in the environment)
@@ -110,7 +114,7 @@ import TidemarkServer
     @Test(arguments: [
         (
             "{\"lisen\": []}",
-            ": \"lisen\": no such setting; there are listen, unix, data, key-file, insecure, log-level, record, "
+            ": \"lisen\": no such setting; there are listen, unix, data, key-file, certificate, private-key, insecure, log-level, record, "
                 + "loops, connections-max, connections-per-address, idle-seconds, grace-seconds, devices-per-user, full-sync-mb, "
                 + "roster-policy, popular-followers, tombstone-days, messages-per-user, message-kb-per-user, message-days, "
                 + "ticket-hours, password-days"
@@ -151,11 +155,11 @@ import TidemarkServer
         (
             "TIDEMARK_LISTEN", "127.0.0.1",
             "\"127.0.0.1\" is not an address; write a numeric one and a port, such as "
-                + "127.0.0.1:8433 or [::1]:8433"
+                + "127.0.0.1:8433 or tls:[::]:8434"
         ),
         (
             "TIDEMARK_LISTEN", "localhost:1",
-            "\"localhost:1\" is not an address; write a numeric one and a port, such as 127.0.0.1:8433 or [::1]:8433"
+            "\"localhost:1\" is not an address; write a numeric one and a port, such as 127.0.0.1:8433 or tls:[::]:8434"
         ),
         ("TIDEMARK_INSECURE", "maybe", "is not true or false"),
         ("TIDEMARK_UNIX", "", "must not be empty"),

@@ -8,6 +8,7 @@
 // of each connection is compared with what is expected, so that a server that answers with errors is found out.
 
 import Glibc
+import TidemarkTLS
 
 /// What each connection sends, and what it expects.
 public struct ConnectionPlan: Sendable {
@@ -50,16 +51,26 @@ public struct ClosedLoop: Sendable {
     public var seconds: Double
     /// The server's process, whose CPU time is taken for the same span.
     public var server: pid_t?
+    /// By TLS, to a server of the name "localhost" that this believes; nil: plain.
+    public var encryption: TLSClientContext?
     /// How long connecting and all preambles may take.
     public var preambleSecondsMax = 60.0
 
-    public init(port: UInt16, plans: [ConnectionPlan], depth: Int, seconds: Double, server: pid_t? = nil) {
+    public init(
+        port: UInt16,
+        plans: [ConnectionPlan],
+        depth: Int,
+        seconds: Double,
+        server: pid_t? = nil,
+        encryption: TLSClientContext? = nil
+    ) {
         precondition(depth > 0 && !plans.isEmpty)
         self.port = port
         self.plans = plans
         self.depth = depth
         self.seconds = seconds
         self.server = server
+        self.encryption = encryption
     }
 
     /// What was counted.
@@ -115,6 +126,8 @@ public enum ClosedLoopError: Error, CustomStringConvertible {
     case noAnswers
     /// So many connections got no answer to their preamble in time.
     case preamblesUnanswered(Int)
+    /// TLS broke, or its handshake failed.
+    case encryption(connection: Int, String)
     /// It is gone.
     case noProcess(pid_t)
 
@@ -126,6 +139,7 @@ public enum ClosedLoopError: Error, CustomStringConvertible {
             "the first answer of connection \(connection) begins with \(got), not with \(expected)"
         case .noAnswers: "the server answered nothing"
         case .preamblesUnanswered(let count): "\(count) connections got no answer to their preamble"
+        case .encryption(let connection, let why): "TLS of connection \(connection): \(why)"
         case .noProcess(let process): "process \(process) is gone"
         }
     }

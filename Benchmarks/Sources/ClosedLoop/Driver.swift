@@ -5,9 +5,10 @@
 
 import CClosedLoop
 import Glibc
+import TidemarkTLS
 
 struct Driver: ~Copyable {
-    private struct Slot {
+    struct Slot {
         var descriptor: Int32 = -1
         var plan: ConnectionPlan
         /// Bytes of the preamble's answer that are still to come.
@@ -18,6 +19,9 @@ struct Driver: ~Copyable {
         /// Bytes that may be sent now.
         var owed = 0
         var waitsToWrite = false
+        var tls: TLSConnection?
+        /// By TLS, on its way to the kernel.
+        var sealed: [UInt8] = []
         /// Bytes of the current answer, and all bytes so far.
         var answerPart = 0
         var received = 0
@@ -27,8 +31,10 @@ struct Driver: ~Copyable {
 
     private let epoll: Int32
     private let load: ClosedLoop
-    private var slots: [Slot]
-    private let space = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    var slots: [Slot]
+    let space = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    let pipe = TLSPipe()
+    let clear = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 4096)
     private var answers = 0
     private var preamblesLeft = 0
 
@@ -48,6 +54,8 @@ struct Driver: ~Copyable {
 
     deinit {
         for slot in slots where slot.descriptor >= 0 { Glibc.close(slot.descriptor) }
+        for slot in slots { slot.tls?.release() }
+        clear.deallocate()
         Glibc.close(epoll)
         space.deallocate()
     }
@@ -59,11 +67,12 @@ struct Driver: ~Copyable {
         var one: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
         if connectToLoopback(descriptor, port: load.port) != 0 { throw .system("connect", errno) }
+        if let context = load.encryption { try encrypt(index, context) }
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
         try watch(index, EPOLL_CTL_ADD, EPOLLIN.rawValue)
     }
 
-    private func watch(_ index: Int, _ operation: Int32, _ events: UInt32) throws(ClosedLoopError) {
+    func watch(_ index: Int, _ operation: Int32, _ events: UInt32) throws(ClosedLoopError) {
         var event = epoll_event(events: events, data: epoll_data_t(u64: UInt64(index)))
         if epoll_ctl(epoll, operation, slots[index].descriptor, &event) != 0 { throw .system("epoll_ctl", errno) }
     }
@@ -71,16 +80,12 @@ struct Driver: ~Copyable {
     /// Sends all preambles and waits for their answers.
     mutating func answerPreambles() throws(ClosedLoopError) {
         for index in slots.indices {
-            var bytes = slots[index].plan.preamble[...]
-            while !bytes.isEmpty {
-                let sent = bytes.withUnsafeBytes {
-                    send(slots[index].descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-                }
-                if sent > 0 {
-                    bytes.removeFirst(sent)
-                } else if errno != EAGAIN && errno != EINTR {
-                    throw .system("send", errno)
-                }
+            let bytes = slots[index].plan.preamble
+            if slots[index].tls != nil {
+                try seal(index, bytes)
+                while try !flush(index) {}
+            } else {
+                try sendAll(index, bytes)
             }
             if slots[index].preambleAnswerLeft > 0 { preamblesLeft += 1 }
         }
@@ -88,6 +93,20 @@ struct Driver: ~Copyable {
         while preamblesLeft > 0 {
             try step()
             if secondsNow() > end { throw .preamblesUnanswered(preamblesLeft) }
+        }
+    }
+
+    func sendAll(_ index: Int, _ bytes: [UInt8]) throws(ClosedLoopError) {
+        var bytes = bytes[...]
+        while !bytes.isEmpty {
+            let sent = bytes.withUnsafeBytes {
+                send(slots[index].descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if sent > 0 {
+                bytes.removeFirst(sent)
+            } else if errno != EAGAIN && errno != EINTR {
+                throw .system("send", errno)
+            }
         }
     }
 
@@ -146,7 +165,21 @@ struct Driver: ~Copyable {
             throw .closed(connection: index, afterBytes: slots[index].received)
         }
         slots[index].received += count
-        var bytes = UnsafeRawBufferPointer(rebasing: space[..<count])
+        let bytes = UnsafeRawBufferPointer(rebasing: space[..<count])
+        guard let tls = slots[index].tls else { return try take(index, bytes) }
+        pipe.setInput(bytes)
+        while true {
+            switch tls.read(into: clear) {
+            case .bytes(let count): try take(index, UnsafeRawBufferPointer(rebasing: clear[..<count]))
+            case .waits: return
+            case .ended: throw .closed(connection: index, afterBytes: slots[index].received)
+            case .broken: throw .encryption(connection: index, TLSConnection.lastError)
+            }
+        }
+    }
+
+    private mutating func take(_ index: Int, _ bytes: UnsafeRawBufferPointer) throws(ClosedLoopError) {
+        var bytes = bytes
         if slots[index].preambleAnswerLeft > 0 {
             let used = min(bytes.count, slots[index].preambleAnswerLeft)
             slots[index].preambleAnswerLeft -= used
@@ -176,6 +209,7 @@ struct Driver: ~Copyable {
     }
 
     private mutating func write(_ index: Int) throws(ClosedLoopError) {
+        if slots[index].tls != nil { return try writeSealed(index) }
         let total = slots[index].requests.count
         while slots[index].owed > 0 {
             let place = slots[index].place

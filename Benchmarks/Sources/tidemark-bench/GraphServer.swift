@@ -7,6 +7,8 @@ import TidemarkWire
 
 final class GraphServer {
     let port: UInt16
+    /// For TLS, where there is a certificate.
+    let tlsPort: UInt16
     /// Each user's contacts, by id.
     let contacts: [UserID: Set<UserID>]
     private let directory: URL
@@ -18,7 +20,13 @@ final class GraphServer {
 
     /// The server on one core, with all its threads; nil: wherever. With a hub, a user of that name has so many contacts more
     /// than anybody of the graph.
-    init(_ programs: Programs, core: Int? = 0, loops: Int? = nil, hubContacts: Int = 0) throws {
+    init(
+        _ programs: Programs,
+        core: Int? = 0,
+        loops: Int? = nil,
+        hubContacts: Int = 0,
+        certificate: Certificate? = nil
+    ) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "tidemark-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         data = directory.appending(path: "data").path
@@ -38,6 +46,9 @@ final class GraphServer {
             try runToEnd(programs.server, ["import", "--data", data, "--edges", edges, "--seed", "2"])
         }
         port = try freePort()
+        let tlsPort = try freePort()
+        self.tlsPort = tlsPort
+        let encryption = certificate.map { $0.arguments(port: tlsPort) } ?? []
         contacts = try Self.contacts(graph: programs.graph)
         server = try ServerProcess(
             path: programs.server,
@@ -45,7 +56,8 @@ final class GraphServer {
                 "serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--log-level", "error",
                 // Few users are driven by many connections, and one pulls whole rosters as fast as it can.
                 "--devices-per-user", "1000", "--full-sync-mb", "1048576",
-            ] + (loops.map { ["--loops", String($0)] } ?? []),
+            ] + (loops.map { ["--loops", String($0)] } ?? [])
+                + encryption,
             core: core
         )
         try server.waitUntilListening(on: port, seconds: 30)

@@ -16,7 +16,7 @@ struct IdleCost {
         var kernelBytesPerConnection: Double
     }
 
-    private struct Memory {
+    struct Memory {
         var resident: Int
         var kernel: Int
     }
@@ -67,7 +67,7 @@ struct IdleCost {
     }
 
     /// Once what was under way is done.
-    private static func settled(_ process: pid_t) throws -> Memory {
+    static func settled(_ process: pid_t) throws -> Memory {
         sleep(1)
         let pages = try field(1, of: "/proc/\(process)/statm")
         let slab = try number("Slab:", in: "/proc/meminfo") << 10

@@ -7,6 +7,7 @@ struct Programs {
     var load: String
     var dump: String
     var echo: String
+    var tlsEcho: String
     var rawLoad: String
     var fanOut: String
     var bareSQLite: String
@@ -26,6 +27,7 @@ struct Programs {
             load: try value("TIDEMARK_BENCH_LOAD"),
             dump: try value("TIDEMARK_BENCH_DUMP"),
             echo: try value("TIDEMARK_BENCH_ECHO"),
+            tlsEcho: try value("TIDEMARK_BENCH_TLS_ECHO"),
             rawLoad: try value("TIDEMARK_BENCH_RAW_LOAD"),
             fanOut: try value("TIDEMARK_BENCH_FAN_OUT"),
             bareSQLite: try value("TIDEMARK_BENCH_BARE_SQLITE"),

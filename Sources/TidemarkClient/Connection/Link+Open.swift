@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import NIOSSL
 import TidemarkWire
 
 #if canImport(Darwin)
@@ -52,6 +53,11 @@ extension Link {
             return try await bootstrap.connect(host: host, port: port) { channel in
                 initialize(channel, configuration)
             }
+        case .tls(let host, let port):
+            let encryption = try Encryption(to: host, configuration)
+            return try await bootstrap.connect(host: host, port: port) { channel in
+                initialize(channel, configuration, encryption)
+            }
         case .unix(let path):
             return try await bootstrap.connect(unixDomainSocketPath: path) { channel in
                 initialize(channel, configuration)
@@ -61,9 +67,11 @@ extension Link {
 
     private static func initialize(
         _ channel: any Channel,
-        _ configuration: ClientConfiguration
+        _ configuration: ClientConfiguration,
+        _ encryption: Encryption? = nil
     ) -> EventLoopFuture<NIOAsyncChannel<InboundFrame, ByteBuffer>> {
         channel.eventLoop.makeCompletedFuture {
+            if let encryption { try channel.pipeline.syncOperations.addHandler(encryption.handler()) }
             if let recorder = configuration.recorder {
                 try channel.pipeline.syncOperations.addHandler(RecordingHandler(recorder))
             }
@@ -104,6 +112,10 @@ extension Link {
                 ?? (error.dnsAAAAError ?? error.dnsAError).map { reason($0) } ?? "\(error)"
         case let error as IOError:
             String(cString: strerror(error.errnoCode))
+        case let error as NIOSSLError:
+            "TLS: \(error)"
+        case let error as BoringSSLError:
+            "TLS: \(error)"
         case is SocketAddressError:
             "no host of this name"
         default:

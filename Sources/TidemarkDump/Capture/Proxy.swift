@@ -237,6 +237,7 @@ public struct Proxy: ~Copyable {
         case .reset: return nil
         case .failed(let code): return "\(side) failed: \(String(cString: strerror(code)))"
         case .timedOut: return "\(side) took too long to close"
+        case .encryption(let why): return "\(side): TLS: \(why)"
         }
     }
 

@@ -32,6 +32,7 @@ extension Lane {
         case .requested: Failure(code, "closed")
         case .reset: Failure(code, "the server reset the connection")
         case .timedOut: Failure(code, "the connection timed out")
+        case .encryption(let why): Failure(code, "TLS: \(why)")
         case .failed(let number): Failure(code, "\(String(cString: strerror(number))) (errno \(number))")
         }
     }

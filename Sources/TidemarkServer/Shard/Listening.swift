@@ -11,13 +11,22 @@ struct Listening: Sendable {
 
     /// The first shard's: on all addresses, with the port that was taken where 0 was asked for; where possible for the
     /// administrator too.
-    init(first configuration: ServerConfiguration, on loop: inout EventLoop, log: Logger) throws {
+    init(first common: Shard.Common, on loop: inout EventLoop) throws {
+        let configuration = common.configuration
+        let sharing: EventLoop.PortSharing = configuration.loops > 1 ? .first : .none
         for address in configuration.listen {
             switch address {
             case .tcp(let host, let port):
-                let sharing: EventLoop.PortSharing = configuration.loops > 1 ? .first : .none
                 let listener = try loop.listen(tcp: host, port: port, sharingPort: sharing)
                 add(.tcp(host: host, port: loop.port(of: listener)), .tcp)
+            case .tls(let host, let port):
+                let listener = try loop.listen(
+                    tcp: host,
+                    port: port,
+                    sharingPort: sharing,
+                    encryption: common.certificate
+                )
+                add(.tls(host: host, port: loop.port(of: listener)), .tcp)
             case .unix(let path):
                 _ = try loop.listen(unix: path)
                 add(address, .unix)
@@ -30,7 +39,7 @@ struct Listening: Sendable {
             adminSocket = socket
         } catch {
             // All but the administrator's commands works without.
-            log.warning(
+            common.log.warning(
                 "no socket for the administrator: backups have to wait until the server has stopped",
                 metadata: ["error": "\(error)"]
             )
@@ -39,10 +48,17 @@ struct Listening: Sendable {
 
     /// Another shard's: on the same TCP ports. A Unix socket has one listener, whose connections go to their shards when
     /// they are known, as those do that the kernel has brought to another than theirs.
-    init(another configuration: ServerConfiguration, as first: [ListenAddress], on loop: inout EventLoop) throws {
-        for case .tcp(let host, let port) in first {
-            _ = try loop.listen(tcp: host, port: port, sharingPort: .another)
-            add(.tcp(host: host, port: port), .tcp)
+    init(another common: Shard.Common, as first: [ListenAddress], on loop: inout EventLoop) throws {
+        for address in first {
+            switch address {
+            case .tcp(let host, let port):
+                _ = try loop.listen(tcp: host, port: port, sharingPort: .another)
+            case .tls(let host, let port):
+                _ = try loop.listen(tcp: host, port: port, sharingPort: .another, encryption: common.certificate)
+            case .unix:
+                continue
+            }
+            add(address, .tcp)
         }
     }
 

@@ -16,6 +16,7 @@ import TidemarkEventLoop
 import TidemarkSCRAM
 import TidemarkSession
 import TidemarkStore
+import TidemarkTLS
 import TidemarkTickets
 import TidemarkWire
 
@@ -113,6 +114,8 @@ struct Shard: ~Copyable {
         var draining: DrainFlag
         var admission: Admission
         var keyring: Keyring
+        /// Where there are addresses with TLS.
+        var certificate: TLSServerContext?
         /// The store's: of it the answers to names without a password are made.
         var secret: [UInt8]
         var log: Logger

@@ -51,9 +51,9 @@ final class ShardThread: Sendable {
                 var loop = try EventLoop(limits)
                 let listening =
                     if let addresses {
-                        try Listening(another: common.configuration, as: addresses, on: &loop)
+                        try Listening(another: common, as: addresses, on: &loop)
                     } else {
-                        try Listening(first: common.configuration, on: &loop, log: common.log)
+                        try Listening(first: common, on: &loop)
                     }
                 started.complete(.success((listening, loop.waker)))
                 let surroundings = try begun.wait().get()

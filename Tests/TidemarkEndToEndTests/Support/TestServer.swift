@@ -6,6 +6,7 @@ import TidemarkDirectory
 import TidemarkRecording
 import TidemarkServer
 import TidemarkStore
+import TidemarkTLS
 import TidemarkTickets
 import TidemarkWire
 
@@ -97,6 +98,10 @@ final class TestServer: Sendable {
     /// After the clock was advanced by more than a day.
     func confirmClock() { running.withLock { $0!.confirmClock() } }
 
+    func replaceCertificate(with files: TLSServerContext.Files) throws {
+        try running.withLock { try $0!.replaceCertificate(with: files) }
+    }
+
     func replaceTicketKeys(with keys: TicketKeys) { running.withLock { $0!.replaceTicketKeys(with: keys) } }
 
     var counters: Counters.Snapshot { running.withLock { $0!.counters.snapshot } }
@@ -113,6 +118,15 @@ final class TestServer: Sendable {
         }
     }
 
+    /// Where there is one.
+    var tlsPort: UInt16 {
+        running.withLock { server in
+            for case .tls(_, let port) in server!.addresses { return port }
+            fatalError("a TLS listener")
+        }
+    }
+
+    var tls: ServerAddress { .tls(host: "127.0.0.1", port: Int(tlsPort)) }
     var unix: ServerAddress { .unix(path: socketPath) }
     var tcp: ServerAddress { .tcp(host: "127.0.0.1", port: Int(port)) }
 

@@ -145,8 +145,8 @@ final class SimulatedServer {
             var loop = try EventLoop(limits)
             let listening =
                 index == 0
-                ? try Listening(first: configuration, on: &loop, log: log)
-                : try Listening(another: configuration, as: [], on: &loop)
+                ? try Listening(first: common, on: &loop)
+                : try Listening(another: common, as: [], on: &loop)
             if index == 0 {
                 address = listening.listeners[0]
                 // Its connections have it too: so little is on the way to whoever does not read.

@@ -106,8 +106,6 @@ void tidemark_tls_pipe_set_input(tidemark_tls_pipe *pipe, const void *bytes, siz
     pipe->input_count = count;
 }
 
-size_t tidemark_tls_pipe_input_left(const tidemark_tls_pipe *pipe) { return pipe->input_count; }
-
 /// What one connection leaves for all others: more than a handshake or a page takes is not kept.
 enum { OWN_BYTES_KEPT = 1 << 17 };
 
@@ -168,6 +166,8 @@ static bool set_up(SSL_CTX *context, const char *certificate_file, const char *k
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1) return false;
     // Forward secrecy and authenticated encryption, with 1.2 as with 1.3.
     if (SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1) return false;
+    if (SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384") != 1)
+        return false;
     if (SSL_CTX_set1_groups_list(context, "X25519:P-256") != 1) return false;
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_PRIORITIZE_CHACHA);
@@ -274,8 +274,13 @@ bool tidemark_tls_set_pipe(tidemark_tls *tls, tidemark_tls_pipe *pipe) {
     return true;
 }
 
+bool tidemark_tls_has_unread(const tidemark_tls *tls, const tidemark_tls_pipe *pipe) {
+    return pipe->input_count > 0 || SSL_has_pending(tls);
+}
+
 bool tidemark_tls_is_open(const tidemark_tls *tls) { return SSL_is_init_finished(tls); }
 
+// The queue of errors is empty but between a call that has found a connection broken and tidemark_tls_error.
 static tidemark_tls_result outcome(tidemark_tls *tls, int result) {
     switch (SSL_get_error(tls, result)) {
     case SSL_ERROR_WANT_READ: return TIDEMARK_TLS_WAITS;
@@ -286,14 +291,12 @@ static tidemark_tls_result outcome(tidemark_tls *tls, int result) {
 
 tidemark_tls_result tidemark_tls_read(tidemark_tls *tls, void *into, size_t capacity, size_t *count) {
     *count = 0;
-    ERR_clear_error();
     int result = SSL_read_ex(tls, into, capacity, count);
     return result == 1 ? TIDEMARK_TLS_OK : outcome(tls, result);
 }
 
 tidemark_tls_result tidemark_tls_write(tidemark_tls *tls, const void *bytes, size_t count) {
     size_t written;
-    ERR_clear_error();
     int result = SSL_write_ex(tls, bytes, count, &written);
     return result == 1 ? TIDEMARK_TLS_OK : outcome(tls, result);
 }

@@ -83,7 +83,7 @@ extension EventLoop {
             switch tls.read(into: space) {
             case .bytes(let count):
                 connection.pointee.tail.end &+= UInt32(count)
-                continue
+                if tls.hasUnread(in: pipe) { continue }
             case .waits:
                 break
             case .ended:

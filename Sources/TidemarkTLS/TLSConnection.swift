@@ -71,6 +71,10 @@ public struct TLSConnection: BitwiseCopyable, @unchecked Sendable {
         }
     }
 
+    /// Whether reading may give more than it has, without more being received.
+    @inline(__always)
+    public func hasUnread(in pipe: borrowing TLSPipe) -> Bool { tidemark_tls_has_unread(pointer, pipe.pointer) }
+
     /// Enciphers all of it. False: broken, for good.
     /// - Precondition: it is open, and there are bytes.
     @inline(__always)
@@ -95,7 +99,7 @@ public struct TLSConnection: BitwiseCopyable, @unchecked Sendable {
         return tidemark_tls_fingerprint(pointer, &bytes) ? bytes : nil
     }
 
-    /// Why the last call on this thread found it broken: OpenSSL's words.
+    /// Why the last call on this thread found it broken: OpenSSL's words. To be read each time that one did.
     public static var lastError: String {
         var reason = [CChar](repeating: 0, count: Int(TIDEMARK_TLS_ERROR_BYTES))
         tidemark_tls_error(&reason)

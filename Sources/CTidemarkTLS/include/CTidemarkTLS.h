@@ -36,7 +36,6 @@ tidemark_tls_pipe *tidemark_tls_pipe_make(void);
 void tidemark_tls_pipe_release(tidemark_tls_pipe *pipe);
 /// What is received; to be set before `read`, and valid until it has returned.
 void tidemark_tls_pipe_set_input(tidemark_tls_pipe *pipe, const void *bytes, size_t count);
-size_t tidemark_tls_pipe_input_left(const tidemark_tls_pipe *pipe);
 /// Where what is to be sent goes. What does not fit goes to memory of the pipe's own, all of it.
 void tidemark_tls_pipe_set_output(tidemark_tls_pipe *pipe, void *bytes, size_t capacity);
 /// What has been written since, and whether it is in memory of the pipe's own; valid until output is set again.
@@ -65,6 +64,8 @@ bool tidemark_tls_set_pipe(tidemark_tls *tls, tidemark_tls_pipe *pipe);
 bool tidemark_tls_is_open(const tidemark_tls *tls);
 /// Deciphers some of the input, at most `capacity` bytes, or goes on with the handshake.
 tidemark_tls_result tidemark_tls_read(tidemark_tls *tls, void *into, size_t capacity, size_t *count);
+/// Whether reading may give more than it has, without more being received.
+bool tidemark_tls_has_unread(const tidemark_tls *tls, const tidemark_tls_pipe *pipe);
 /// Enciphers all of it.
 tidemark_tls_result tidemark_tls_write(tidemark_tls *tls, const void *bytes, size_t count);
 /// Says that nothing follows.
@@ -75,7 +76,7 @@ bool tidemark_tls_is_resumed(const tidemark_tls *tls);
 const char *tidemark_tls_version(const tidemark_tls *tls);
 /// The SHA-256 of the certificate that the client has shown, which is verified; false where it has shown none.
 bool tidemark_tls_fingerprint(const tidemark_tls *tls, uint8_t fingerprint[TIDEMARK_TLS_FINGERPRINT_BYTES]);
-/// Why the last call was TIDEMARK_TLS_BROKEN.
+/// Why the last call was TIDEMARK_TLS_BROKEN: to be called each time that one was.
 void tidemark_tls_error(char error[TIDEMARK_TLS_ERROR_BYTES]);
 /// Room that enciphering `count` bytes takes at most.
 size_t tidemark_tls_sealed_max(size_t count);

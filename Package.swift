@@ -16,6 +16,7 @@ let package = Package(
         // For the project's own benchmarks; it may change with any version.
         .library(name: "_TidemarkDirectory", targets: ["TidemarkDirectory", "TidemarkRandom"]),
         .library(name: "_TidemarkTLS", targets: ["TidemarkTLS"]),
+        .library(name: "_TidemarkSCRAM", targets: ["TidemarkSCRAM"]),
         .executable(name: "tidemark-server", targets: ["tidemark-server"]),
         .executable(name: "tidemark", targets: ["tidemark"]),
         .executable(name: "tidemark-load", targets: ["tidemark-load"]),
@@ -187,7 +188,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TidemarkSCRAMTests",
-            dependencies: ["TidemarkSCRAM", "TidemarkWire"],
+            dependencies: ["TidemarkSCRAM", "TidemarkWire", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict
         ),
         .testTarget(name: "TidemarkSessionTests", dependencies: ["TidemarkSession"], swiftSettings: strict),

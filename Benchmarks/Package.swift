@@ -68,6 +68,8 @@ let package = Package(
                 "ClosedLoop",
                 .product(name: "TidemarkWire", package: "Tidemark"),
                 .product(name: "_TidemarkDirectory", package: "Tidemark"),
+                .product(name: "_TidemarkSCRAM", package: "Tidemark"),
+                .product(name: "_TidemarkTLS", package: "Tidemark"),
             ],
             swiftSettings: strict
         ),

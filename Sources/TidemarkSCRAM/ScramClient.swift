@@ -18,10 +18,10 @@ public struct ClientExchange: Sendable {
         self.nonce = nonce
     }
 
-    private var bare: String { "n=\(ScramMessage.escaped(name)),r=\(nonce)" }
+    private var bare: [UInt8] { Array("n=\(ScramMessage.escaped(name)),r=\(nonce)".utf8) }
 
     /// client-first.
-    public var first: [UInt8] { Array("n,,\(bare)".utf8) }
+    public var first: [UInt8] { Array("n,,".utf8) + bare }
 
     /// client-final. Takes as long as the server's count of iterations says, unless `known` has the keys already.
     public mutating func final(
@@ -33,25 +33,28 @@ public struct ClientExchange: Sendable {
         let challenge = try ScramMessage.text(serverFirst)
         let values = try ScramMessage.values(challenge, ["r", "s", "i"])
         // A nonce of the server's own is what makes each exchange another.
-        guard ScramMessage.isNonce(values[0]), values[0].hasPrefix(nonce), values[0] != nonce[...] else {
+        guard ScramMessage.isNonce(values[0]), values[0].starts(with: nonce.utf8), values[0].count > nonce.utf8.count
+        else {
             throw .malformed("the nonce")
         }
         let salt = try ScramMessage.bytes(base64: values[1])
         guard !salt.isEmpty else { throw .malformed("the salt") }
-        guard let count = Int(values[2]), count > 0 else { throw .malformed("the iterations") }
+        guard let count = Int(String(decoding: values[2], as: UTF8.self)), count > 0 else {
+            throw .malformed("the iterations")
+        }
         guard allowed.contains(count) else { throw .iterations(count, allowed: allowed) }
         let keys = known(salt, count) ?? ScramKeys(password, salt: salt, iterations: count)
-        let withoutProof = "c=biws,r=\(values[0])"
-        authMessage = Array("\(bare),\(challenge),\(withoutProof)".utf8)
+        let withoutProof = Array("c=biws,r=".utf8) + values[0]
+        authMessage = ScramMessage.signed(bare, serverFirst, withoutProof[...])
         self.keys = keys
-        return Array("\(withoutProof),p=\(ScramMessage.base64(keys.proof(of: authMessage)))".utf8)
+        return withoutProof + Array(",p=".utf8) + ScramMessage.base64(keys.proof(of: authMessage))
     }
 
     /// Whether the server knows the password too. What it says is not to be trusted before.
     /// - Precondition: `final` has been called.
     public func verify(_ serverFinal: [UInt8]) throws(ScramError) {
         let text = try ScramMessage.text(serverFinal)
-        if text.hasPrefix("e=") { throw .refused(String(text.dropFirst(2))) }
+        if text.starts(with: "e=".utf8) { throw .refused(String(decoding: text.dropFirst(2), as: UTF8.self)) }
         let signature = try ScramMessage.bytes(base64: ScramMessage.values(text, ["v"])[0])
         let verifier = keys!.verifier(salt: [], iterations: 1)
         guard signature == verifier.signature(of: authMessage) else { throw .wrongServer }

@@ -58,13 +58,23 @@ extension PasswordVerifier {
 
     /// Whether whoever made the proof knows the password. In the same time whatever the bytes are.
     func accepts(_ proof: [UInt8], of authMessage: [UInt8]) -> Bool {
-        let signature = HMAC<SHA256>.authenticationCode(for: authMessage, using: SymmetricKey(data: storedKey))
-        let clientKey = zip(proof, signature).map { $0 ^ $1 }
-        let difference = zip(SHA256.hash(data: clientKey), storedKey).reduce(0) { $0 | ($1.0 ^ $1.1) }
-        return proof.count == SHA256.byteCount && difference == 0
+        guard proof.count == SHA256.byteCount else { return false }
+        let signature = HMACSHA256.code(for: authMessage, key: storedKey)
+        return withUnsafeTemporaryAllocation(byteCount: SHA256.byteCount, alignment: 16) { clientKey in
+            signature.withUnsafeBytes { signature in
+                for index in clientKey.indices { clientKey[index] = proof[index] ^ signature[index] }
+            }
+            var hash = SHA256()
+            hash.update(bufferPointer: UnsafeRawBufferPointer(clientKey))
+            return hash.finalize().withUnsafeBytes { found in
+                var difference: UInt8 = 0
+                for index in found.indices { difference |= found[index] ^ storedKey[index] }
+                return difference == 0
+            }
+        }
     }
 
     func signature(of authMessage: [UInt8]) -> [UInt8] {
-        Array(HMAC<SHA256>.authenticationCode(for: authMessage, using: SymmetricKey(data: serverKey)))
+        HMACSHA256.code(for: authMessage, key: serverKey).withUnsafeBytes { Array($0) }
     }
 }

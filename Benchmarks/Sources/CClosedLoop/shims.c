@@ -3,7 +3,11 @@
 #define _GNU_SOURCE
 #include "CClosedLoop.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 uint64_t closed_loop_cores(void) {
     cpu_set_t set;
@@ -25,4 +29,19 @@ int closed_loop_set_cores(uint64_t cores) {
 int closed_loop_give_way(void) {
     struct sched_param none = {0};
     return sched_setscheduler(0, SCHED_IDLE, &none);
+}
+
+int closed_loop_connect(uint16_t port, uint8_t source) {
+    int one = 1, descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -1;
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = {htonl(0x7f000000u | source)}};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    /* The port is chosen with the connection: one serves many of those. */
+    setsockopt(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (bind(descriptor, (struct sockaddr *)&from, sizeof from) || connect(descriptor, (struct sockaddr *)&to, sizeof to)) {
+        close(descriptor);
+        return -1;
+    }
+    return descriptor;
 }

@@ -11,12 +11,15 @@ final class GraphServer {
     let tlsPort: UInt16
     /// Each user's contacts, by id.
     let contacts: [UserID: Set<UserID>]
+    let names: [UserID: String]
     private let directory: URL
     let data: String
+    /// Where a client is taken at its word.
+    let socket: String
     private let program: String
     private let server: ServerProcess
 
-    private let hello: HelloOK
+    let hello: HelloOK
 
     /// The server on one core, with all its threads; nil: wherever. With a hub, a user of that name has so many contacts more
     /// than anybody of the graph.
@@ -30,6 +33,7 @@ final class GraphServer {
         directory = FileManager.default.temporaryDirectory.appending(path: "tidemark-bench-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         data = directory.appending(path: "data").path
+        socket = directory.appending(path: "s").path
         program = programs.server
         say("importing the graph")
         try runToEnd(
@@ -49,11 +53,12 @@ final class GraphServer {
         let tlsPort = try freePort()
         self.tlsPort = tlsPort
         let encryption = certificate.map { $0.arguments(port: tlsPort) } ?? []
-        contacts = try Self.contacts(graph: programs.graph)
+        (contacts, names) = try Self.contacts(graph: programs.graph)
         server = try ServerProcess(
             path: programs.server,
             arguments: [
-                "serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--log-level", "error",
+                "serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--unix", socket,
+                "--log-level", "error",
                 // Few users are driven by many connections, and one pulls whole rosters as fast as it can.
                 "--devices-per-user", "1000", "--full-sync-mb", "1048576",
             ] + (loops.map { ["--loops", String($0)] } ?? [])
@@ -78,7 +83,7 @@ final class GraphServer {
     var rosterSizes: [UserID: Int] { contacts.mapValues(\.count) }
 
     /// The import gives ids in the order of names' first appearance.
-    private static func contacts(graph: String) throws -> [UserID: Set<UserID>] {
+    private static func contacts(graph: String) throws -> ([UserID: Set<UserID>], names: [UserID: String]) {
         var ids: [Substring: UserID] = [:]
         var contacts: [UserID: Set<UserID>] = [:]
         let text = try String(contentsOfFile: graph, encoding: .utf8)
@@ -91,7 +96,19 @@ final class GraphServer {
             contacts[ends[0], default: []].insert(ends[1])
             contacts[ends[1], default: []].insert(ends[0])
         }
-        return contacts
+        return (contacts, Dictionary(uniqueKeysWithValues: ids.map { ($1, String($0)) }))
+    }
+
+    /// So many users of whom nobody is a contact of another.
+    func strangersAmongThemselves(_ count: Int) throws -> [UserID] {
+        var known: Set<UserID> = []
+        var found: [UserID] = []
+        for user in contacts.keys.sorted() where !known.contains(user) && found.count < count {
+            found.append(user)
+            known.formUnion(contacts[user]!)
+        }
+        guard found.count == count else { throw BenchError("there are not \(count) strangers") }
+        return found
     }
 
     /// The first ids of two groups of `count` users in a row, nobody of one a contact of anybody of the other.

@@ -46,24 +46,6 @@ struct SyncCost {
         var plans: [ConnectionPlan]
     }
 
-    /// An echo for so many connections: of as many bytes as their answers have on average.
-    private final class Echo {
-        let port: UInt16
-        let server: ServerProcess
-
-        init(_ programs: Programs, request: Int, answer: Int, buffers: Int?) throws {
-            port = try freePort()
-            if let buffers { setenv("TIDEMARK_ECHO_BUFFERS", String(buffers), 1) }
-            defer { unsetenv("TIDEMARK_ECHO_BUFFERS") }
-            server = try ServerProcess(
-                path: programs.echo,
-                arguments: [String(port), String(request), String(answer)],
-                core: 0
-            )
-            try server.waitUntilListening(on: port)
-        }
-    }
-
     static func run(_ programs: Programs, small: Bool) throws {
         let many = small ? 64 : 512
         let server = try GraphServer(programs)
@@ -76,8 +58,13 @@ struct SyncCost {
         for spread in users {
             let plans = spread.nothingNew
             let answer = spread.series.nothingNewBytes
-            let echo = try Echo(programs, request: request.count, answer: answer, buffers: nil)
-            let fewBuffers = try Echo(programs, request: request.count, answer: answer, buffers: max(128, plans.count))
+            let echo = try RawEcho(programs, request: request.count, answer: answer, buffers: nil)
+            let fewBuffers = try RawEcho(
+                programs,
+                request: request.count,
+                answer: answer,
+                buffers: max(128, plans.count)
+            )
             let echoPlans = [ConnectionPlan](
                 repeating: ConnectionPlan(request: request, answerBytes: answer),
                 count: plans.count

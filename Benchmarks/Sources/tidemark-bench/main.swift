@@ -8,6 +8,7 @@ do {
     switch arguments.first {
     case "login-bytes": try LoginBytes.run(.fromEnvironment())
     case "sync": try SyncCost.run(.fromEnvironment(), small: small)
+    case "login": try LoginCost.run(.fromEnvironment(), small: small)
     case "tls": try TLSCost.run(.fromEnvironment(), small: small)
     case "idle": try IdleCost.run(.fromEnvironment(), small: small)
     case "push": try PushCost.run(.fromEnvironment(), small: small)

@@ -96,6 +96,33 @@ import TidemarkEventLoop
         #expect(results.joined().allSatisfy { $0.answers > 0 && $0.seconds >= 0.05 && $0.seconds < 5 })
     }
 
+    @Test func visitorsAskTwiceAndGo() throws {
+        // The server's thread stays: whoever comes last is not known beforehand.
+        let port = startServer(answer: Array("answer".utf8), connections: .max)
+        let visit = Visit(request: Self.preamble + Array("ping".utf8), answerBytes: 9) { answer in
+            answer == Self.welcome + Array("answer".utf8) ? (Array("pingping".utf8), 12) : ([], 0)
+        }
+        let results = try Visits.run(
+            [Visits(port: port, visits: [visit], server: getpid(), concurrency: 3)],
+            turns: 2,
+            seconds: 0.05
+        )
+        #expect(results.map(\.count) == [2])
+        #expect(results.joined().allSatisfy { $0.answers > 0 && $0.seconds >= 0.05 })
+    }
+
+    @Test func aVisitWhoseAnswerIsLongerIsFoundOut() throws {
+        let port = startServer(answer: Array("answer".utf8), connections: .max)
+        let visit = Visit(request: Self.preamble + Array("ping".utf8), answerBytes: 8)
+        #expect(throws: ClosedLoopError.self) {
+            _ = try Visits.run(
+                [Visits(port: port, visits: [visit], server: getpid(), concurrency: 1)],
+                turns: 1,
+                seconds: 0.05
+            )
+        }
+    }
+
     @Test func findsOutAWrongAnswer() throws {
         let port = startServer(answer: Array("error!".utf8), connections: 3)
         #expect {

@@ -91,8 +91,18 @@ extension ErrorMessage {
         var text = "the server refused: \(name)"
         if !detail.isEmpty { text += " (\(detail))" }
         if let decode { text += ", rule '\(decode.rule)' at byte \(decode.offset)" }
-        if retryAfterMS > 0 { text += "; try again in \(retryAfterMS) ms" }
+        if retryAfterMS > 0 { text += "; try again in \(retryAfter)" }
         return text
+    }
+
+    /// Rounded up, so that it is late enough.
+    private var retryAfter: String {
+        func upTo(_ unit: UInt32) -> UInt32 { retryAfterMS / unit + (retryAfterMS % unit == 0 ? 0 : 1) }
+        return switch retryAfterMS {
+        case ..<10_000: "\(retryAfterMS) ms"
+        case ..<120_000: "\(upTo(1_000)) s"
+        default: "\(upTo(60_000)) min"
+        }
     }
 }
 

@@ -99,6 +99,7 @@ public final class Server: Sendable {
             counters: counters,
             draining: draining,
             admission: admission,
+            failedLogins: FailedLogins(configuration.failedLogins),
             keyring: keyring,
             certificate: certificate,
             secret: store.secret,

@@ -130,6 +130,9 @@ public struct ServerConfiguration: Sendable {
     public var connectionsPerAddressMax = defaultConnectionsPerAddressMax
     public static let defaultConnectionsPerAddressMax = 20_000
 
+    /// What keeps passwords from being guessed.
+    public var failedLogins = FailedLoginPolicy()
+
     /// How long it is remembered that a contact was removed, so that a client that was away for less needs no full sync;
     /// and how many of that an owner may have. At least 2 of them.
     public var tombstoneRetention: Duration = .seconds(defaultTombstoneDays * 86_400)

@@ -131,6 +131,18 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
+            After so many failed logins by password from one IPv4 address or one /64 network of IPv6, the next ones from \
+            there wait, 1 s at first and twice as long with each (default: \(FailedLoginPolicy.defaultPerAddress)). Tickets \
+            do not. Give more where clients come through a proxy.
+            """,
+            valueName: "count"
+        )
+    )
+    var failedLoginsPerAddress: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
             Close a connection that says nothing for so long (default: \(ServerConfiguration.defaultIdleSeconds); 0 for \
             never; at most \(ServerConfiguration.idleSecondsLimit)). It is asked for a sign of life after half of it.
             """,
@@ -282,6 +294,7 @@ struct Serve: AsyncParsableCommand {
         if let loops { flags[.loops] = .int(loops) }
         if let connectionsMax { flags[.connectionsMax] = .int(connectionsMax) }
         if let connectionsPerAddress { flags[.connectionsPerAddress] = .int(connectionsPerAddress) }
+        if let failedLoginsPerAddress { flags[.failedLoginsPerAddress] = .int(failedLoginsPerAddress) }
         if let idleSeconds { flags[.idleSeconds] = .int(idleSeconds) }
         if let graceSeconds { flags[.graceSeconds] = .int(graceSeconds) }
         if let devicesPerUser { flags[.devicesPerUser] = .int(devicesPerUser) }

@@ -19,6 +19,7 @@ struct ServeSettings {
     var loops: Setting<Int>
     var connectionsMax: Setting<Int>
     var connectionsPerAddress: Setting<Int>
+    var failedLoginsPerAddress: Setting<Int>
     var idleSeconds: Setting<Int>
     var graceSeconds: Setting<Int>
     var devicesPerUser: Setting<Int>
@@ -57,6 +58,11 @@ struct ServeSettings {
             .connectionsPerAddress,
             in: 1...Int(Int32.max),
             default: ServerConfiguration.defaultConnectionsPerAddressMax
+        )
+        failedLoginsPerAddress = try settings.number(
+            .failedLoginsPerAddress,
+            in: 1...Int(Int32.max),
+            default: FailedLoginPolicy.defaultPerAddress
         )
         idleSeconds = try settings.number(
             .idleSeconds,
@@ -186,6 +192,7 @@ struct ServeSettings {
             row(.loops, loops.value, loops.origin),
             row(.connectionsMax, connectionsMax.value, connectionsMax.origin),
             row(.connectionsPerAddress, connectionsPerAddress.value, connectionsPerAddress.origin),
+            row(.failedLoginsPerAddress, failedLoginsPerAddress.value, failedLoginsPerAddress.origin),
             row(.idleSeconds, idleSeconds.value, idleSeconds.origin),
             row(.graceSeconds, graceSeconds.value, graceSeconds.origin),
             row(.devicesPerUser, devicesPerUser.value, devicesPerUser.origin),

@@ -52,6 +52,7 @@ struct Service {
         configuration.loops = settings.loops.value
         configuration.connectionsMax = connectionsMax(descriptors: descriptors)
         configuration.connectionsPerAddressMax = settings.connectionsPerAddress.value
+        configuration.failedLogins.perAddress = settings.failedLoginsPerAddress.value
         configuration.idleTimeout = .seconds(settings.idleSeconds.value)
         configuration.presenceGrace = .seconds(settings.graceSeconds.value)
         configuration.devicesMax = settings.devicesPerUser.value

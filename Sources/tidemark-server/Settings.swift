@@ -22,6 +22,7 @@ enum Key: String, CaseIterable {
     case loops
     case connectionsMax = "connections-max"
     case connectionsPerAddress = "connections-per-address"
+    case failedLoginsPerAddress = "failed-logins-per-address"
     case idleSeconds = "idle-seconds"
     case graceSeconds = "grace-seconds"
     case devicesPerUser = "devices-per-user"

@@ -24,6 +24,7 @@ import TidemarkServer
                 loops = \(ServerConfiguration.defaultLoops)   (default)
                 connections-max = 1000000   (default)
                 connections-per-address = 20000   (default)
+                failed-logins-per-address = 20   (default)
                 idle-seconds = 600   (default)
                 grace-seconds = 20   (default)
                 devices-per-user = 16   (default)
@@ -85,6 +86,7 @@ import TidemarkServer
                 loops = 3   (\(file): "loops")
                 connections-max = 9   (\(file): "connections-max")
                 connections-per-address = 20000   (default)
+                failed-logins-per-address = 20   (default)
                 idle-seconds = 0   (\(file): "idle-seconds")
                 grace-seconds = 5   (\(file): "grace-seconds")
                 devices-per-user = 2   (\(file): "devices-per-user")
@@ -115,9 +117,9 @@ import TidemarkServer
         (
             "{\"lisen\": []}",
             ": \"lisen\": no such setting; there are listen, unix, data, key-file, certificate, private-key, insecure, log-level, record, "
-                + "loops, connections-max, connections-per-address, idle-seconds, grace-seconds, devices-per-user, full-sync-mb, "
-                + "roster-policy, popular-followers, tombstone-days, messages-per-user, message-kb-per-user, message-days, "
-                + "ticket-hours, password-days"
+                + "loops, connections-max, connections-per-address, failed-logins-per-address, idle-seconds, grace-seconds, "
+                + "devices-per-user, full-sync-mb, roster-policy, popular-followers, tombstone-days, messages-per-user, "
+                + "message-kb-per-user, message-days, ticket-hours, password-days"
         ),
         (
             "{\"roster-policy\": \"closed\"}",

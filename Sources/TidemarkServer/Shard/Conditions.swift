@@ -15,6 +15,10 @@ struct Conditions {
     private var refused: (inAll: UInt64, ofNetwork: UInt64) = (0, 0)
     private var refusedBefore: UInt64 = 0
     private var isRefusing = false
+    /// Logins by password that had to wait, the same.
+    private var guesses: UInt64 = 0
+    private var guessesBefore: UInt64 = 0
+    private var isGuessing = false
 
     init(isSilent: Bool) { self.isSilent = isSilent }
 
@@ -60,6 +64,25 @@ struct Conditions {
             log.notice("no connection was refused for a second; before, \(all - refusedBefore) were")
         }
         refused = now
+    }
+
+    /// To be called about once a second.
+    mutating func tellOfGuessing(_ failedLogins: FailedLogins, _ log: Logger) {
+        if isSilent { return }
+        let now = failedLogins.refused
+        if now != guesses, !isGuessing {
+            (isGuessing, guessesBefore) = (true, guesses)
+            log.warning(
+                """
+                logins by password have to wait ("retryLater"): too many have failed from one address or for one name \
+                (--log-level debug tells whose); if it is a proxy's, allow more (--failed-logins-per-address)
+                """
+            )
+        } else if now == guesses, isGuessing {
+            isGuessing = false
+            log.notice("no login had to wait for a second; before, \(now - guessesBefore) had")
+        }
+        guesses = now
     }
 
     private mutating func tellOfDisk(_ isStalled: Bool, _ log: Logger) {

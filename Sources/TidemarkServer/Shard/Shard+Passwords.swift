@@ -10,6 +10,7 @@ import TidemarkWire
 
 /// A challenge that is to be answered.
 struct PasswordExchange {
+    let name: String
     var exchange: ServerExchange
     /// Nil where there is no such account: nobody's answer is right.
     var user: AccountIndex?
@@ -26,26 +27,54 @@ extension Shard {
 
     /// What an account without a password is asked, and a name without an account, is of the same form and takes as long.
     mutating func challenge(_ first: ClientFirst, _ id: ConnectionID, _ request: UInt16) {
+        if let refusal = whyWait(first.name, id) {
+            return perform(clients[Int(id.slot)].session.authenticationFailed(refusal), id, request: request)
+        }
         let user = directory.index(named: first.name)
         let mock = mocks.verifier(for: first.name)
         let verifier = user.flatMap { directory.access(of: $0).verifier }
         let exchange = ServerExchange(first, verifier ?? mock, nonce: ServerExchange.newNonce())
-        exchanges[id.slot] = PasswordExchange(exchange: exchange, user: verifier == nil ? nil : user)
+        exchanges[id.slot] = PasswordExchange(
+            name: first.name,
+            exchange: exchange,
+            user: verifier == nil ? nil : user
+        )
         perform(clients[Int(id.slot)].session.challenged(exchange.serverFirst), id, request: request)
     }
 
     mutating func authenticateContinue(_ step: ScramStep, _ id: ConnectionID, _ request: UInt16) {
         guard let open = exchanges.removeValue(forKey: id.slot) else { preconditionFailure("it was challenged") }
+        // Again, for whoever has had many challenges at once.
+        if let refusal = whyWait(open.name, id) {
+            return perform(clients[Int(id.slot)].session.authenticationFailed(refusal), id, request: request)
+        }
         let refusal: ErrorMessage
         do throws(ScramError) {
             let serverFinal = try open.exchange.finish(step.data)
             guard let user = open.user else { throw .wrongPassword }
+            failedLogins.succeed(open.name)
             guard let error = whyNot(user, nil) else { return enter(id, as: user, nil, serverFinal, request) }
             refusal = error
         } catch {
+            failedLogins.fail(clients[Int(id.slot)].network, open.name, now: clock)
             refusal = ErrorMessage(.credentialsInvalid, detail: "\(error)")
         }
         perform(clients[Int(id.slot)].session.authenticationFailed(refusal), id, request: request)
+    }
+
+    /// Nil if nothing is to be waited for. Whether the name is an account's makes no difference.
+    private func whyWait(_ name: String, _ id: ConnectionID) -> ErrorMessage? {
+        do {
+            try failedLogins.check(clients[Int(id.slot)].network, name, now: clock)
+            return nil
+        } catch {
+            return ErrorMessage(
+                .retryLater,
+                detail: error.description,
+                retryAfterMS: UInt32(clamping: error.waitMS + .random(in: 0...error.waitMS / 8)),
+                closes: true
+            )
+        }
     }
 
     // MARK: tickets

@@ -16,6 +16,7 @@ extension Shard {
         let now = conditions.look(at: changeLog, log)
         conditions.tellOfAccepting(pauses: loop.statistics.acceptPauses, log)
         conditions.tellOfRefusals(admission, log)
+        conditions.tellOfGuessing(failedLogins, log)
         guard submissions.isEmpty, changeLog.hasRoom else { return }
         // Nothing for its age while the clock is not believed.
         func through(_ retention: Duration) -> Stamp {

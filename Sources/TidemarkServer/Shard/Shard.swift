@@ -55,6 +55,7 @@ struct Shard: ~Copyable {
     let changeLog: ChangeLog
     let draining: DrainFlag
     let admission: Admission
+    let failedLogins: FailedLogins
     let log: Logger
     /// Nil, and one test of it all that it costs, unless somebody wants a recording.
     var recording: ShardRecording?
@@ -113,6 +114,7 @@ struct Shard: ~Copyable {
         var counters: Counters
         var draining: DrainFlag
         var admission: Admission
+        var failedLogins: FailedLogins
         var keyring: Keyring
         /// Where there are addresses with TLS.
         var certificate: TLSServerContext?
@@ -141,6 +143,7 @@ struct Shard: ~Copyable {
             messages: common.configuration.messageBounds
         )
         admission = common.admission
+        failedLogins = common.failedLogins
         keys = Keyring.Copy(common.keyring)
         mocks = MockVerifiers(secret: common.secret, iterations: common.configuration.passwordIterations)
         log = common.log

@@ -124,6 +124,7 @@ final class SimulatedServer {
             counters: counters,
             draining: DrainFlag(),
             admission: Admission(connectionsMax: 1_024, perAddressMax: 1_024),
+            failedLogins: FailedLogins(FailedLoginPolicy()),
             keyring: Keyring(configuration.ticketKeys),
             secret: store.secret,
             log: log

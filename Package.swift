@@ -170,6 +170,20 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "TidemarkFuzzing",
+            dependencies: [
+                "TidemarkWire", "TidemarkSCRAM", "TidemarkTickets", "TidemarkServer", "TidemarkDump", "TidemarkTesting",
+            ],
+            path: "Tests/TidemarkFuzzing",
+            exclude: ["Found"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TidemarkFuzzingTests",
+            dependencies: ["TidemarkFuzzing", "TidemarkTesting"],
+            swiftSettings: strict
+        ),
+        .target(
             name: "CFaultyDisk",
             path: "Tests/CFaultyDisk",
             exclude: ["selftest"],

@@ -3,7 +3,7 @@
 
 import TidemarkWire
 
-struct AccountTable {
+package struct AccountTable {
     struct Row {
         var line: Int
         var name: String
@@ -14,7 +14,7 @@ struct AccountTable {
     let file: String
     private(set) var rows: [Row] = []
 
-    init(_ source: ImportSource) throws(ImportError) {
+    package init(_ source: ImportSource) throws(ImportError) {
         let table = try CSVTable(source)
         file = table.file
         let name = try table.required("name", among: "name and any of FN, TEL, EMAIL, … or X200")

@@ -3,7 +3,7 @@
 
 import TidemarkWire
 
-struct EdgeList {
+package struct EdgeList {
     /// One entry to be: places in `names`, and the line that asks for it.
     struct Edge {
         var owner: Int
@@ -23,7 +23,7 @@ struct EdgeList {
     private var seen: Set<UInt64> = []
 
     /// With `bothWays` a line stands for the entry of A in B's roster as well as that of B in A's.
-    init(_ source: ImportSource, bothWays: Bool) throws(ImportError) {
+    package init(_ source: ImportSource, bothWays: Bool) throws(ImportError) {
         file = source.name
         var line = 0
         var rest = source.bytes[...]

@@ -4,7 +4,7 @@
 
 import TidemarkWire
 
-struct RosterTable {
+package struct RosterTable {
     struct Row {
         var line: Int
         var owner: String
@@ -18,7 +18,7 @@ struct RosterTable {
 
     private static let header = "owner,contact and any of alias, groups, favourite"
 
-    init(_ source: ImportSource) throws(ImportError) {
+    package init(_ source: ImportSource) throws(ImportError) {
         let table = try CSVTable(source)
         file = table.file
         let owner = try table.required("owner", among: Self.header)

@@ -202,6 +202,26 @@ import TidemarkWire
         }
     }
 
+    @Test("a login that began before the password was changed does not end in a session", arguments: [1, 3])
+    func challengedBefore(loops: Int) async throws {
+        let server = try server { $0.loops = loops }
+        let peer = RawClient(port: server.port)
+        var exchange = ClientExchange(name: "user1")
+        peer.send([.hello(Hello()), .authenticate(.scram(exchange.first))])
+        _ = try peer.message()
+        guard case .authenticateChallenge(let challenge) = try peer.message().message else { throw RawClient.Closed() }
+        let owner = try await open(server, .password(name: "user1", try password()))
+        _ = try await owner.setPassword(try password("new"), iterations: Self.iterations)
+        let proof = try exchange.final(answering: challenge.data, password: try password())
+        peer.send([.authenticateContinue(ScramStep(data: proof))])
+        guard case .error(let error) = try peer.message().message else {
+            Issue.record("the old password is good")
+            return
+        }
+        #expect(error.code == ErrorCode.credentialsInvalid.rawValue)
+        await owner.close()
+    }
+
     @Test("signing out ends what there is, and leaves what comes later alone") func signOut() async throws {
         let server = try server()
         let here = try await open(server, .password(name: "user1", try password()), device: 1)

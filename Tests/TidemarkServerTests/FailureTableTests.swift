@@ -44,6 +44,13 @@ import TidemarkRandom
         #expect(table.wait(2, now: 3) == 0)
     }
 
+    @Test func `a loop whose clock is a little behind counts like any other`() {
+        var table = table()
+        for now in [1_000, 990, 995, 980] as [UInt64] { table.fail(1, now: now) }
+        #expect(table.wait(1, now: 979) == 1_001)
+        #expect(table.wait(1, now: 1_980) == 0)
+    }
+
     @Test func `no wait overflows, however often it fails`() {
         var table = table(max: 1)
         for _ in 0..<1_000 {

@@ -1,5 +1,5 @@
 /// How often something has failed lately, for each key, and how long the next try has to wait. A decision: it is told the
-/// time, in milliseconds, which never goes back.
+/// time, in milliseconds. The callers' loops do not look at the clock at once: one may be told an earlier time than before.
 ///
 ///     failures        fewer than max  max    max + 1    max + 2    …
 ///     the next waits  not at all      first  2 × first  4 × first  …   at most longest
@@ -44,7 +44,8 @@ struct FailureTable<Key: Hashable & Sendable>: Sendable {
     /// One is forgiven each time that the longest wait has passed since the last one: who tries again as soon as that is over
     /// gets no more tries for it.
     private func left(of known: Failures, now: UInt64) -> Int {
-        Swift.max(0, known.count - Int(clamping: (now - known.at) / waits.longestWaitMS))
+        let since = now > known.at ? now - known.at : 0
+        return Swift.max(0, known.count - Int(clamping: since / waits.longestWaitMS))
     }
 
     /// Those who failed least are forgotten, half of all at least, so that it is seldom: with as many keys as an attacker

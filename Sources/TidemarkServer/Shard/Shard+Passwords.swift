@@ -11,9 +11,10 @@ import TidemarkWire
 /// A challenge that is to be answered.
 struct PasswordExchange {
     let name: String
-    var exchange: ServerExchange
-    /// Nil where there is no such account: nobody's answer is right.
-    var user: AccountIndex?
+    let exchange: ServerExchange
+    /// Nil where there is no such account, or it has no password: nobody's answer is right.
+    let user: AccountIndex?
+    let verifier: PasswordVerifier
 }
 
 extension Shard {
@@ -32,12 +33,14 @@ extension Shard {
         }
         let user = directory.index(named: first.name)
         let mock = mocks.verifier(for: first.name)
-        let verifier = user.flatMap { directory.access(of: $0).verifier }
-        let exchange = ServerExchange(first, verifier ?? mock, nonce: ServerExchange.newNonce())
+        let known = user.flatMap { inFlight.access(of: $0, in: directory).verifier }
+        let verifier = known ?? mock
+        let exchange = ServerExchange(first, verifier, nonce: ServerExchange.newNonce())
         exchanges[id.slot] = PasswordExchange(
             name: first.name,
             exchange: exchange,
-            user: verifier == nil ? nil : user
+            user: known == nil ? nil : user,
+            verifier: verifier
         )
         perform(clients[Int(id.slot)].session.challenged(exchange.serverFirst), id, request: request)
     }
@@ -51,7 +54,10 @@ extension Shard {
         let refusal: ErrorMessage
         do throws(ScramError) {
             let serverFinal = try open.exchange.finish(step.data)
-            guard let user = open.user else { throw .wrongPassword }
+            // The password may be another by now, and this one has ended with its sessions.
+            guard let user = open.user, inFlight.access(of: user, in: directory).verifier == open.verifier else {
+                throw .wrongPassword
+            }
             failedLogins.succeed(open.name)
             guard let error = whyNot(user, nil) else { return enter(id, as: user, nil, serverFinal, request) }
             refusal = error

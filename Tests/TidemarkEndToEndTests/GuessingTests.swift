@@ -16,6 +16,8 @@ import TidemarkWire
         let access: [Change] = [1, 2].map { .accessSet(user: $0, Access(verifier: verifier)) }
         return try TestServer(World.accounts(2) + access) {
             $0.loops = loops
+            // However slow the machine is.
+            $0.authenticateTimeout = .seconds(600)
             $0.passwordIterations = Self.iterations
             $0.failedLogins.perAddress = perAddress
             $0.failedLogins.perName = perName

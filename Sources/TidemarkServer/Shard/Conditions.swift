@@ -11,14 +11,10 @@ struct Conditions {
     /// Of the loop's accepting, when it was last looked at; and whether that was said.
     private var acceptPauses: UInt64 = 0
     private var isFull = false
-    /// Connections refused, when that was last looked at, and when the refusing began.
-    private var refused: (inAll: UInt64, ofNetwork: UInt64) = (0, 0)
-    private var refusedBefore: UInt64 = 0
-    private var isRefusing = false
-    /// Logins by password that had to wait, the same.
-    private var guesses: UInt64 = 0
-    private var guessesBefore: UInt64 = 0
-    private var isGuessing = false
+    /// Connections refused, those of them for their number in all, and logins by password that had to wait.
+    private var refusals = Episode()
+    private var refusedInAll: UInt64 = 0
+    private var guesses = Episode()
 
     init(isSilent: Bool) { self.isSilent = isSilent }
 
@@ -51,38 +47,37 @@ struct Conditions {
     mutating func tellOfRefusals(_ admission: Admission, _ log: Logger) {
         if isSilent { return }
         let now = admission.refused
-        let (all, before) = (now.inAll + now.ofNetwork, refused.inAll + refused.ofNetwork)
-        if all != before, !isRefusing {
-            (isRefusing, refusedBefore) = (true, before)
+        switch refusals.look(now.inAll + now.ofNetwork) {
+        case .began:
             let cause =
-                now.inAll != refused.inAll
+                now.inAll != refusedInAll
                 ? "there are as many as --connections-max allows"
                 : "of one address there are as many as --connections-per-address allows; if it is a proxy's, allow more"
             log.warning("connections are refused (\"retryLater\"): \(cause)")
-        } else if all == before, isRefusing {
-            isRefusing = false
-            log.notice("no connection was refused for a second; before, \(all - refusedBefore) were")
+        case .ended(let count):
+            log.notice("no connection was refused for a second; before, \(count) were")
+        case nil:
+            break
         }
-        refused = now
+        refusedInAll = now.inAll
     }
 
     /// To be called about once a second.
     mutating func tellOfGuessing(_ failedLogins: FailedLogins, _ log: Logger) {
         if isSilent { return }
-        let now = failedLogins.refused
-        if now != guesses, !isGuessing {
-            (isGuessing, guessesBefore) = (true, guesses)
+        switch guesses.look(failedLogins.refused) {
+        case .began:
             log.warning(
                 """
                 logins by password have to wait ("retryLater"): too many have failed from one address or for one name \
                 (--log-level debug tells whose); if it is a proxy's, allow more (--failed-logins-per-address)
                 """
             )
-        } else if now == guesses, isGuessing {
-            isGuessing = false
-            log.notice("no login had to wait for a second; before, \(now - guessesBefore) had")
+        case .ended(let count):
+            log.notice("no login had to wait for a second; before, \(count) had")
+        case nil:
+            break
         }
-        guesses = now
     }
 
     private mutating func tellOfDisk(_ isStalled: Bool, _ log: Logger) {
@@ -109,5 +104,29 @@ struct Conditions {
             What tells of removed contacts is kept, however old, until a start with --confirm-clock says that the clock is right
             """
         )
+    }
+}
+
+/// When something that is counted begins to happen, and when it has not happened since it was last looked at.
+private struct Episode {
+    enum Turn {
+        case began
+        /// So often it has happened.
+        case ended(UInt64)
+    }
+
+    private var count: UInt64 = 0
+    /// Before it began; nil while it does not happen.
+    private var before: UInt64?
+
+    mutating func look(_ now: UInt64) -> Turn? {
+        defer { count = now }
+        if now != count, before == nil {
+            before = count
+            return .began
+        }
+        guard now == count, let begin = before else { return nil }
+        before = nil
+        return .ended(now - begin)
     }
 }

@@ -121,7 +121,9 @@ extension Shard {
         var slot = sessions.first(of: user)
         while slot != SessionChains.end {
             let next = clients[Int(slot)].nextSession
-            if let id = clients.id(Int(slot)), id != kept { displace(id, .signedOut, detail) }
+            if let id = clients.id(Int(slot)), id != kept, !clients[Int(slot)].isClosing {
+                displace(id, .signedOut, detail)
+            }
             slot = next
         }
     }

@@ -220,7 +220,7 @@ let package = Package(
             name: "TidemarkServerTests",
             dependencies: [
                 "TidemarkServer", "TidemarkTickets", "TidemarkRecording", "TidemarkStore", "TidemarkDirectory",
-                "TidemarkWire", "TidemarkRandom", "tidemark-server",
+                "TidemarkWire", "TidemarkRandom", "tidemark-server", "tidemark",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -50,27 +50,27 @@ local TYPES = {
              replies = {lastSeenSetOK = true}},
    [0x1d] = {name = "lastSeenGet", kind = "request", from = "client", spoken = true,
              replies = {lastSeenGetOK = true}},
-   [0x30] = {name = "adminAccountCreate", kind = "request", from = "client",
+   [0x30] = {name = "adminAccountCreate", kind = "request", from = "client", spoken = true,
              replies = {adminAccountCreateOK = true}},
-   [0x31] = {name = "adminAccountDisable", kind = "request", from = "client",
+   [0x31] = {name = "adminAccountDisable", kind = "request", from = "client", spoken = true,
              replies = {adminAccountDisableOK = true}},
-   [0x32] = {name = "adminAccountDelete", kind = "request", from = "client",
+   [0x32] = {name = "adminAccountDelete", kind = "request", from = "client", spoken = true,
              replies = {adminAccountDeleteOK = true}},
-   [0x33] = {name = "adminPasswordSet", kind = "request", from = "client",
+   [0x33] = {name = "adminPasswordSet", kind = "request", from = "client", spoken = true,
              replies = {adminPasswordSetOK = true}},
-   [0x34] = {name = "adminActFor", kind = "request", from = "client",
+   [0x34] = {name = "adminActFor", kind = "request", from = "client", spoken = true,
              replies = {adminActForOK = true}},
-   [0x35] = {name = "adminSessions", kind = "request", from = "client",
+   [0x35] = {name = "adminSessions", kind = "request", from = "client", spoken = true,
              replies = {adminSessionsPage = true}},
-   [0x36] = {name = "adminDisconnect", kind = "request", from = "client",
+   [0x36] = {name = "adminDisconnect", kind = "request", from = "client", spoken = true,
              replies = {adminDisconnectOK = true}},
-   [0x37] = {name = "adminStatistics", kind = "request", from = "client",
+   [0x37] = {name = "adminStatistics", kind = "request", from = "client", spoken = true,
              replies = {adminStatisticsOK = true}},
    [0x38] = {name = "adminBackup", kind = "request", from = "client", spoken = true,
              replies = {adminBackupOK = true}},
-   [0x39] = {name = "adminDrain", kind = "request", from = "client",
+   [0x39] = {name = "adminDrain", kind = "request", from = "client", spoken = true,
              replies = {adminDrainOK = true}},
-   [0x3a] = {name = "adminReload", kind = "request", from = "client",
+   [0x3a] = {name = "adminReload", kind = "request", from = "client", spoken = true,
              replies = {adminReloadOK = true}},
    [0x3b] = {name = "adminExport", kind = "request", from = "client",
              replies = {adminExportPage = true}},
@@ -97,17 +97,17 @@ local TYPES = {
    [0x9b] = {name = "signOutOK", kind = "reply", from = "server", spoken = true},
    [0x9c] = {name = "lastSeenSetOK", kind = "reply", from = "server", spoken = true},
    [0x9d] = {name = "lastSeenGetOK", kind = "reply", from = "server", spoken = true},
-   [0xb0] = {name = "adminAccountCreateOK", kind = "reply", from = "server"},
-   [0xb1] = {name = "adminAccountDisableOK", kind = "reply", from = "server"},
-   [0xb2] = {name = "adminAccountDeleteOK", kind = "reply", from = "server"},
-   [0xb3] = {name = "adminPasswordSetOK", kind = "reply", from = "server"},
-   [0xb4] = {name = "adminActForOK", kind = "reply", from = "server"},
-   [0xb5] = {name = "adminSessionsPage", kind = "reply", from = "server"},
-   [0xb6] = {name = "adminDisconnectOK", kind = "reply", from = "server"},
-   [0xb7] = {name = "adminStatisticsOK", kind = "reply", from = "server"},
+   [0xb0] = {name = "adminAccountCreateOK", kind = "reply", from = "server", spoken = true},
+   [0xb1] = {name = "adminAccountDisableOK", kind = "reply", from = "server", spoken = true},
+   [0xb2] = {name = "adminAccountDeleteOK", kind = "reply", from = "server", spoken = true},
+   [0xb3] = {name = "adminPasswordSetOK", kind = "reply", from = "server", spoken = true},
+   [0xb4] = {name = "adminActForOK", kind = "reply", from = "server", spoken = true},
+   [0xb5] = {name = "adminSessionsPage", kind = "reply", from = "server", spoken = true},
+   [0xb6] = {name = "adminDisconnectOK", kind = "reply", from = "server", spoken = true},
+   [0xb7] = {name = "adminStatisticsOK", kind = "reply", from = "server", spoken = true},
    [0xb8] = {name = "adminBackupOK", kind = "reply", from = "server", spoken = true},
-   [0xb9] = {name = "adminDrainOK", kind = "reply", from = "server"},
-   [0xba] = {name = "adminReloadOK", kind = "reply", from = "server"},
+   [0xb9] = {name = "adminDrainOK", kind = "reply", from = "server", spoken = true},
+   [0xba] = {name = "adminReloadOK", kind = "reply", from = "server", spoken = true},
    [0xbb] = {name = "adminExportPage", kind = "reply", from = "server"},
    [0xff] = {name = "error", kind = "error", from = "server", spoken = true},
 }
@@ -260,6 +260,11 @@ local METHODS = {
    [1] = "ticket",
    [2] = "trusted",
    [3] = "scram",
+   [4] = "service",
+}
+local ROLES = {
+   [1] = "backend",
+   [2] = "administrator",
 }
 local FEATURES = {
    [0] = "push",
@@ -268,6 +273,7 @@ local FEATURES = {
    [3] = "scram",
    [4] = "trusted",
    [5] = "lastSeen",
+   [6] = "service",
 }
 local GO_AWAY_REASONS = {
    [1] = "shuttingDown",
@@ -278,7 +284,7 @@ local GO_AWAY_REASONS = {
 }
 local EXTENSIONS = {
    authenticate = {[1] = "wish", [2] = "ticketWanted"},
-   authenticateOK = {[1] = "ticket", [2] = "serverFinal"},
+   authenticateOK = {[1] = "ticket", [2] = "serverFinal", [3] = "role"},
    passwordSetOK = {[1] = "ticket"},
    signOutOK = {[1] = "ticket"},
    syncPage = {[1] = "explanation"},
@@ -292,6 +298,7 @@ local LIMITS = {
    tokenBytesMax = 32,
    ticketBytesMax = 255,
    scramBytesMax = 768,
+   serviceKeyBytesMax = 64,
    saltBytesMax = 64,
    iterationsMax = 10000000,
    pingBytesMax = 8,
@@ -308,6 +315,7 @@ local LIMITS = {
    messageBytesMax = 8192,
    messagesMax = 65536,
    pageBytesMax = 262144,
+   actedBytesMax = 1048000,
    detailBytesMax = 255,
    pathBytesMax = 1023,
 }
@@ -415,6 +423,21 @@ local f = {
    detail = ProtoField.string("tidemark.detail", "Detail"),
    path = ProtoField.string("tidemark.path", "Path on the server's machine"),
    file_bytes = ProtoField.uint64("tidemark.file_bytes", "Size of the file (bytes)"),
+   service_key = ProtoField.bytes("tidemark.service_key", "Key"),
+   disabled = ProtoField.uint8("tidemark.admin.disabled", "Disabled"),
+   acted_type = ProtoField.uint8("tidemark.admin.body_type", "Type of the body", base.HEX),
+   acted_body = ProtoField.bytes("tidemark.admin.body", "Body"),
+   after = ProtoField.uint64("tidemark.admin.after", "After (0: from the first)"),
+   next = ProtoField.uint64("tidemark.admin.next", "Next (0: no more)"),
+   sessions = ProtoField.uint32("tidemark.admin.sessions", "Sessions in this page"),
+   session = ProtoField.uint64("tidemark.admin.session", "Session", base.HEX),
+   silence = ProtoField.uint64("tidemark.admin.silence", "Silent for (seconds)"),
+   address = ProtoField.string("tidemark.admin.address", "Address"),
+   figures = ProtoField.uint32("tidemark.admin.figures", "Figures"),
+   figure = ProtoField.uint64("tidemark.admin.figure", "Value"),
+   draining = ProtoField.uint8("tidemark.admin.draining", "Draining"),
+   drain_over = ProtoField.uint32("tidemark.admin.drain_over", "Over (milliseconds)"),
+   connections_left = ProtoField.uint32("tidemark.admin.left", "Connections left"),
 
    extension_tag = ProtoField.uint64("tidemark.extension.tag", "Tag"),
    extension_bytes = ProtoField.bytes("tidemark.extension.bytes", "Bytes"),
@@ -764,6 +787,10 @@ function messages.authenticate(body, tree)
    local method = body:named(tree, f.method, METHODS)
    if method == "trusted" then return "trusted, user " .. body:reference(tree) end
    if method == "scram" then return "scram, " .. body:block(tree, f.scram, LIMITS.scramBytesMax) .. " bytes" end
+   if method == "service" then
+      local length = body:block(tree, f.service_key, LIMITS.serviceKeyBytesMax)
+      return length == 0 and "service, by certificate" or "service, by key"
+   end
    local length, data = body:block(tree, f.ticket, LIMITS.ticketBytesMax)
    local whose = ""
    local layout = length == 35 and body.tvb(data, 1):uint()
@@ -774,7 +801,7 @@ end
 local function scram(body, tree) return "scram, " .. body:block(tree, f.scram, LIMITS.scramBytesMax) .. " bytes" end
 messages.authenticateContinue, messages.authenticateChallenge = scram, scram
 
-function messages.passwordSet(body, tree)
+local function verifier(body, tree)
    local from = body.at
    local iterations = body:number(tree, f.iterations, LIMITS.iterationsMax)
    if iterations == 0 then fault("value", from) end
@@ -782,10 +809,14 @@ function messages.passwordSet(body, tree)
    for _, key in ipairs({f.stored_key, f.server_key}) do tree:add(key, body:range(body:take(32))) end
    return iterations .. " iterations"
 end
+messages.passwordSet = verifier
 
 function messages.signOut(body, tree) return body:named(tree, f.sign_out, SIGN_OUT_SCOPES) end
 
-function messages.authenticateOK(body, tree) return "user " .. body:user(tree) end
+function messages.authenticateOK(body, tree)
+   local value, _, wide = body:wide(tree, f.user)
+   return value == 0 and "no user" or "user " .. tostring(wide)
+end
 
 local function request_since(body, tree, flags, names)
    local from = body:take(1)
@@ -833,7 +864,8 @@ local function acknowledged(body, tree)
    return value == 0 and "nothing changed" or "stamp " .. stamp
 end
 for _, name in ipairs({"profileSetOK", "rosterRemoveOK", "rosterAnnotateOK", "rosterAnswerOK", "blockSetOK",
-                       "messageSendOK", "lastSeenSetOK", "passwordSetOK", "signOutOK"}) do
+                       "messageSendOK", "lastSeenSetOK", "passwordSetOK", "signOutOK", "adminAccountDisableOK",
+                       "adminAccountDeleteOK", "adminPasswordSetOK"}) do
    messages[name] = acknowledged
 end
 
@@ -889,6 +921,98 @@ function messages.lastSeenGetOK(body, tree)
    return at == 0 and "no time" or "at " .. at
 end
 
+function messages.adminAccountCreate(body, tree)
+   local from = body.at
+   local name = body:text(tree, f.name, LIMITS.nameBytesMax)
+   if name == "" or name:find(" ", 1, true) then fault("text", from) end
+   local value, _, wide = body:wide(tree, f.user)
+   return value == 0 and name or string.format("%s as %s", name, tostring(wide))
+end
+
+function messages.adminAccountCreateOK(body, tree)
+   local said = acknowledged(body, tree)
+   return string.format("%s, user %s", said, body:user(tree))
+end
+
+function messages.adminAccountDisable(body, tree)
+   local who = body:reference(tree)
+   return string.format("user %s, %s", who, body:one_bit(tree, f.disabled) and "disabled" or "enabled")
+end
+
+function messages.adminAccountDelete(body, tree) return "user " .. body:reference(tree) end
+
+function messages.adminPasswordSet(body, tree)
+   local who = body:reference(tree)
+   return string.format("user %s, %s", who, verifier(body, tree))
+end
+
+local function acted(body, tree, most)
+   local kind = body:byte(tree, f.acted_type)
+   local length = body:block(tree, f.acted_body, most)
+   return string.format("%s, %d bytes", TYPES[kind] and TYPES[kind].name or "type " .. kind, length)
+end
+
+function messages.adminActFor(body, tree)
+   local who = body:reference(tree)
+   return string.format("user %s, %s", who, acted(body, tree, LIMITS.requestBodyBytesMax))
+end
+
+function messages.adminActForOK(body, tree)
+   local user = body:user(tree)
+   return string.format("user %s, %s", user, acted(body, tree, LIMITS.actedBytesMax))
+end
+
+function messages.adminSessions(body, tree)
+   local value, _, wide = body:wide(tree, f.user)
+   body:wide(tree, f.after)
+   body:number(tree, f.page_bytes, LIMITS.pageBytesMax)
+   return value == 0 and "of all" or "of user " .. tostring(wide)
+end
+
+function messages.adminSessionsPage(body, tree)
+   local more = body:wide(tree, f.next)
+   local count = body:number(tree, f.sessions, LIMITS.bodyBytesMax)
+   for _ = 1, count do
+      local from = body.at
+      local part = tree:add(body.tvb(0, 0), "Session")
+      body:wide(part, f.session)
+      local user = body:user(part)
+      body:byte(part, f.device_class)
+      local device = body:take(8)
+      part:add_le(f.device, body:range(device))
+      body:wide(part, f.silence)
+      part:append_text(string.format(": user %s, %s", user, body:text(part, f.address, LIMITS.nameBytesMax)))
+      part:set_len(body.at - from)
+   end
+   return string.format("%d sessions%s", count, more == 0 and "" or ", more to come")
+end
+
+function messages.adminStatistics() return "" end
+
+function messages.adminStatisticsOK(body, tree)
+   local count = body:number(tree, f.figures, LIMITS.bodyBytesMax)
+   for _ = 1, count do
+      local from = body.at
+      local part = tree:add(body.tvb(0, 0), "Figure")
+      local name = body:text(part, f.name, LIMITS.nameBytesMax)
+      local _, _, value = body:wide(part, f.figure)
+      part:append_text(string.format(": %s %s", name, tostring(value)))
+      part:set_len(body.at - from)
+   end
+   return count .. " figures"
+end
+
+function messages.adminDrain(body, tree)
+   local begins = body:one_bit(tree, f.draining)
+   local over = body:number(tree, f.drain_over, 4294967295)
+   return begins and string.format("begin, over %d ms", over) or "end"
+end
+
+function messages.adminDrainOK(body, tree) return body:number(tree, f.connections_left, 4294967295) .. " left" end
+
+messages.adminReload, messages.adminReloadOK, messages.adminDisconnectOK =
+   messages.adminStatistics, messages.adminStatistics, messages.adminStatistics
+
 function messages.adminBackup(body, tree) return body:text(tree, f.path, LIMITS.pathBytesMax) end
 
 function messages.adminBackupOK(body, tree)
@@ -897,12 +1021,21 @@ function messages.adminBackupOK(body, tree)
    return (value == 0 and "nothing yet" or "stamp " .. stamp) .. ", " .. tostring(bytes) .. " bytes"
 end
 
-function messages.goAway(body, tree)
+local function go_away(body, tree)
    local reason = body:byte(tree, f.go_away_reason)
    local wait = body:number(tree, f.reconnect_after, 4294967295)
    local detail = body:text(tree, f.detail, LIMITS.detailBytesMax)
-   tree:add_proto_expert_info(marks.goAway)
    return string.format("%s, back after %d ms: %s", GO_AWAY_REASONS[reason] or "unknown", wait, detail)
+end
+
+function messages.goAway(body, tree)
+   tree:add_proto_expert_info(marks.goAway)
+   return go_away(body, tree)
+end
+
+function messages.adminDisconnect(body, tree)
+   local _, _, wide = body:wide(tree, f.session)
+   return string.format("session %s, %s", wide:tohex(), go_away(body, tree))
 end
 
 messages["error"] = function(body, tree)
@@ -1185,7 +1318,8 @@ end
 local LONG = {syncPage = true, profileSet = true, pushDelta = true, messageSend = true, messagePage = true,
               pushMessages = true, adminActFor = true, adminActForOK = true, adminSessionsPage = true,
               adminStatisticsOK = true, adminExportPage = true}
-local EMPTY = {ping = true, pong = true, presenceSetOK = true}
+local EMPTY = {ping = true, pong = true, presenceSetOK = true, adminDisconnectOK = true, adminStatistics = true,
+               adminReload = true, adminReloadOK = true}
 
 local function header(bytes, at)
    local a, b, c, kind, low, high = bytes:byte(at + 1, at + HEADER_BYTES)

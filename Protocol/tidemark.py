@@ -370,6 +370,7 @@ CREDENTIALS = {
     "ticket": record(ticket=data(at_most("ticketBytesMax"))),
     "trusted": record(user=REFERENCE),
     "scram": record(data=data(at_most("scramBytesMax"))),
+    "service": record(key=data(at_most("serviceKeyBytesMax"))),
 }
 MARK = Codec(lambda body: body.take(2), bytes).must("mark", lambda mark: mark == b"TM")
 LOG2_MIN, LOG2_MAX = LIMITS["frameLog2Min"], LIMITS["frameLog2Max"]
@@ -391,20 +392,28 @@ ERROR_CODE = U8.means(*names("errors", nameless=range(256)))
 DECODE = record(rule=U8.means(*names("decodeRules")), offset=at_most("bodyBytesMax"))
 WAIT, DETAIL = at_most(U32_MAX), text(at_most("detailBytesMax"))
 
+WIDE = VARINT.means(*DECIMAL)
 KEY = Codec(lambda body: body.take(32), bytes).means(*HEX)
+
+VERIFIER = {"iterations": at_most("iterationsMax").must("value", bool), "salt": data(at_most("saltBytesMax")),
+            "storedKey": KEY, "serverKey": KEY}
+GO_AWAY = {"reason": U8.means(*names("goAwayReasons")), "reconnectAfterMS": WAIT, "detail": DETAIL}
+DEVICE_CLASS = U8.means(*names("deviceClasses", unknown="unspecified"))
+SESSION = record(session=WIDE, user=USER, deviceClass=DEVICE_CLASS, device=U64, seconds=WIDE, address=NAME)
+FIGURE = record(name=NAME, value=WIDE)
 
 MESSAGES = {
     "hello": record(
         _mark=MARK.means(lambda mark: {}, lambda hello: b"TM"), versionMin=U8,
         versionMax=lambda hello: U8.must("value", lambda version: version >= hello["versionMin"]),
         frameLog2=U8.must("value", lambda size: size >= LOG2_MIN).means(lambda size: min(size, LOG2_MAX), int),
-        deviceClass=U8.means(*names("deviceClasses", unknown="unspecified")), device=U64),
+        deviceClass=DEVICE_CLASS, device=U64),
     "helloOK": record(
         version=U8, frameLog2=U8.must("value", lambda size: LOG2_MIN <= size <= LOG2_MAX),
         idleSeconds=at_most(U32_MAX), features=VARINT.means(*bits(REGISTRY["features"]))),
     "authenticate": record(
         method=U8.means(*names("authenticationMethods")), _credentials=lambda message: CREDENTIALS[message["method"]]),
-    "authenticateOK": record(user=USER),
+    "authenticateOK": record(user=WIDE),
     "authenticateContinue": record(data=data(at_most("scramBytesMax"))),
     "authenticateChallenge": record(data=data(at_most("scramBytesMax"))),
     "sync": record(options=options("syncOptions"), pageBytes=at_most("pageBytesMax"), token=data(TOKEN_LENGTH)),
@@ -431,9 +440,7 @@ MESSAGES = {
     "messagePage": record(**MESSAGE_PAGE),
     "messageAcknowledge": record(token=MADE_TOKEN),
     "messageAcknowledgeOK": record(waitingMessages=MESSAGES_MAX),
-    "passwordSet": record(
-        iterations=at_most("iterationsMax").must("value", bool), salt=data(at_most("saltBytesMax")),
-        storedKey=KEY, serverKey=KEY),
+    "passwordSet": record(**VERIFIER),
     "passwordSetOK": record(stamp=STAMP),
     "signOut": record(scope=U8.means(*names("signOutScopes"))),
     "signOutOK": record(stamp=STAMP),
@@ -441,12 +448,32 @@ MESSAGES = {
     "lastSeenSetOK": record(stamp=STAMP),
     "lastSeenGet": record(user=USER),
     "lastSeenGetOK": record(isShown=FLAG, at=at_most(U32_MAX)),
+    "adminAccountCreate": record(name=ACCOUNT, user=WIDE),
+    "adminAccountCreateOK": record(stamp=STAMP, user=USER),
+    "adminAccountDisable": record(user=REFERENCE, isDisabled=FLAG),
+    "adminAccountDisableOK": record(stamp=STAMP),
+    "adminAccountDelete": record(user=REFERENCE),
+    "adminAccountDeleteOK": record(stamp=STAMP),
+    "adminPasswordSet": record(user=REFERENCE, **VERIFIER),
+    "adminPasswordSetOK": record(stamp=STAMP),
+    "adminActFor": record(user=REFERENCE, bodyType=U8, body=data(at_most("requestBodyBytesMax"))),
+    "adminActForOK": record(user=USER, bodyType=U8, body=data(at_most("actedBytesMax"))),
+    "adminSessions": record(user=WIDE, after=WIDE, pageBytes=at_most("pageBytesMax")),
+    "adminSessionsPage": record(next=WIDE, sessions=several(at_most("bodyBytesMax"), lambda before: SESSION)),
+    "adminDisconnect": record(session=WIDE, **GO_AWAY),
+    "adminDisconnectOK": record(),
+    "adminStatistics": record(),
+    "adminStatisticsOK": record(figures=several(at_most("bodyBytesMax"), lambda before: FIGURE)),
     "adminBackup": record(path=text(at_most("pathBytesMax"))),
-    "adminBackupOK": record(stamp=STAMP, bytes=VARINT.means(*DECIMAL)),
+    "adminBackupOK": record(stamp=STAMP, bytes=WIDE),
+    "adminDrain": record(isDraining=FLAG, milliseconds=WAIT),
+    "adminDrainOK": record(left=at_most(U32_MAX)),
+    "adminReload": record(),
+    "adminReloadOK": record(),
     "pushDelta": record(**{"from": MADE_TOKEN}, **page(record(**TOTALS))),
     "pushPresence": record(scope=U8.means(*names("presenceScopes")), presence=PRESENCE),
     "pushMessages": record(**{"from": MADE_TOKEN}, **MESSAGE_PAGE),
-    "goAway": record(reason=U8.means(*names("goAwayReasons")), reconnectAfterMS=WAIT, detail=DETAIL),
+    "goAway": record(**GO_AWAY),
     "error": record(
         code=ERROR_CODE, closes=FLAG, retryAfterMS=WAIT,
         decode=zero_or(lambda decode: decode is None, absent(None), DECODE), detail=DETAIL),

@@ -31,6 +31,8 @@ public struct ClientConfiguration: Sendable {
     public var recorder: Recorder?
     /// Whom to believe, by TLS, who a server is: a PEM file of certificates; nil for those that the system has.
     public var authorityFile: String?
+    /// What this end of TLS shows, where the server asks for it: PEM files.
+    public var certificate: (certificateFile: String, keyFile: String)?
     /// The event loops that do the input and output. Never shut down by this library.
     public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 

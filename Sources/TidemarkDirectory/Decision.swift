@@ -14,6 +14,10 @@ public enum WriteReply: Equatable, Sendable {
     /// With the ticket that takes the place of those that are good no more.
     case passwordSet(ticket: [UInt8]?)
     case signOut(SignOut.Scope, ticket: [UInt8]?)
+    case adminAccountCreate(user: UserID)
+    case adminAccountDisable
+    case adminAccountDelete
+    case adminPasswordSet
     /// A refusal that rests on a change in flight: a crash could still undo what it says.
     case refused(ErrorMessage)
 
@@ -32,6 +36,11 @@ public enum WriteReply: Equatable, Sendable {
         case .lastSeenSet: .lastSeenSetOK(WriteOK(stamp: stamp))
         case .passwordSet(let ticket): .passwordSetOK(CredentialsOK(stamp: stamp, ticket: ticket))
         case .signOut(_, let ticket): .signOutOK(CredentialsOK(stamp: stamp, ticket: ticket))
+        case .adminAccountCreate(let user):
+            .adminAccountCreateOK(AdminAccountCreateOK(stamp: stamp, user: user))
+        case .adminAccountDisable: .adminAccountDisableOK(WriteOK(stamp: stamp))
+        case .adminAccountDelete: .adminAccountDeleteOK(WriteOK(stamp: stamp))
+        case .adminPasswordSet: .adminPasswordSetOK(WriteOK(stamp: stamp))
         case .refused(let error): .error(error)
         }
     }

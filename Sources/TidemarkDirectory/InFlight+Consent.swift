@@ -9,9 +9,10 @@ extension InFlight {
     public mutating func decide(
         _ request: RosterAnswer,
         from contact: AccountIndex,
+        isAdministration: Bool = false,
         in directory: borrowing Directory
     ) -> Decision {
-        if policy == .administered { return .refused(Self.administered) }
+        if policy == .administered, !isAdministration { return .refused(Self.administered) }
         let contactID = directory.id(of: contact)
         let key = EntryKey(owner: request.user, contact: contactID)
         let isGone = deletions.contains(request.user) || deletions.contains(contactID)

@@ -114,7 +114,6 @@ extension InFlight {
         by owner: AccountIndex,
         in directory: borrowing Directory
     ) -> Decision {
-        if policy == .administered { return .refused(Self.administered) }
         let ownerID = directory.id(of: owner)
         switch request.contact {
         case .id(let id) where Limits.number(ofPending: id) != nil:
@@ -126,13 +125,15 @@ extension InFlight {
             return addAgain(key, known, request.annotations, in: directory)
         case .id(let id):
             guard let contact = directory.index(of: id) else { return .refused(Self.noSuchUser) }
-            if policy == .open || contact == owner || mayName(id, owner, in: directory) {
+            if policy != .approval || contact == owner || mayName(id, owner, in: directory) {
                 return add(contact, name: nil, request.annotations, by: owner, in: directory)
             }
             return .refused(Self.noSuchUser)
         case .name(let name):
             guard let contact = directory.index(named: name), !deletions.contains(directory.id(of: contact)) else {
-                guard policy == .open else { return add(named: name, request.annotations, by: owner, in: directory) }
+                guard policy != .approval else {
+                    return add(named: name, request.annotations, by: owner, in: directory)
+                }
                 return Self.refusal(Self.noSuchUser, rests: directory.index(named: name) != nil)
             }
             return add(contact, name: name, request.annotations, by: owner, in: directory)
@@ -307,7 +308,6 @@ extension InFlight {
         by owner: AccountIndex,
         in directory: borrowing Directory
     ) -> Decision {
-        if policy == .administered { return .refused(Self.administered) }
         switch find(request.contact, unchangedSince: request.unchangedSince, by: owner, in: directory) {
         case .refused(let decision): return decision
         case .entry(let key, let known): return .change(remove(key, known), .rosterRemove)

@@ -88,8 +88,10 @@ public struct InFlight: ~Copyable {
     var named: [UserID: [[UInt8]: UInt32]] = [:]
     /// By the owner of the block, and the user whom it is about.
     var blocks: [EntryKey: PendingBlock] = [:]
-    /// Accounts that will be gone.
+    var creations = PendingCreations()
+    /// Accounts that will be gone; of these, those whose deletion the log may have.
     var deletions: Set<UserID> = []
+    var closed: Set<UserID> = []
     var messages: MessagesInFlight
     var lastSeen: [UserID: PendingLastSeen] = [:]
     var access: [UserID: PendingAccess] = [:]
@@ -104,12 +106,19 @@ public struct InFlight: ~Copyable {
 
     public var isEmpty: Bool {
         profiles.isEmpty && entries.isEmpty && blocks.isEmpty && deletions.isEmpty && messages.isEmpty
-            && lastSeen.isEmpty && access.isEmpty
+            && lastSeen.isEmpty && access.isEmpty && creations.users.isEmpty
     }
 
-    /// Decides a write of `user`, and counts a change as in flight.
-    public mutating func decide(_ write: Write, by user: AccountIndex, in directory: borrowing Directory) -> Decision {
+    /// Decides a write of `user`, and counts a change as in flight. Whoever administers rosters may change them where users do
+    /// not.
+    public mutating func decide(
+        _ write: Write,
+        by user: AccountIndex,
+        isAdministration: Bool = false,
+        in directory: borrowing Directory
+    ) -> Decision {
         if let refusal = refusal(of: user, in: directory) { return refusal }
+        if policy == .administered, !isAdministration, write.changesRoster { return .refused(Self.administered) }
         return switch write {
         case .profileSet(let request): decide(request, by: user, in: directory)
         case .rosterAdd(let request): decide(request, by: user, in: directory)
@@ -135,8 +144,10 @@ public struct InFlight: ~Copyable {
     /// To be called for each change of this shard as it is applied.
     public mutating func settle(_ change: Change) {
         switch change {
-        case .accountCreated, .tombstonesCollected:
+        case .tombstonesCollected:
             break
+        case .accountCreated(_, let name):
+            settleCreation(named: name)
         case .messageSent, .messagesAcknowledged:
             messages.settle(change)
         case .lastSeenSet(let user, _):
@@ -146,7 +157,7 @@ public struct InFlight: ~Copyable {
         case .accessSet(let user, _):
             settleAccess(of: user)
         case .accountDeleted(let user):
-            deletions.remove(user)
+            settleDeletion(of: user)
         case .profileChanged(let user, _):
             guard let place = profiles.index(forKey: user) else { return }
             profiles.values[place].outstanding -= 1
@@ -246,29 +257,6 @@ public struct InFlight: ~Copyable {
         return nil
     }
 
-    // MARK: accounts
-
-    /// Decides that an account goes, whose requests are withdrawn before, and counts that as in flight; none where it is not
-    /// there, or on its way out.
-    public mutating func deletion(of user: UserID, in directory: borrowing Directory) -> [Change] {
-        guard let index = directory.index(of: user), deletions.insert(user).inserted else { return [] }
-        var asked: Set<UserID> = []
-        directory.forEachAwaited(of: index) { asked.insert($0) }
-        for (key, entry) in entries where key.owner == user && Limits.number(ofPending: key.contact) == nil {
-            if entry.isAwaited, entry.annotations != nil {
-                asked.insert(key.contact)
-            } else {
-                asked.remove(key.contact)
-            }
-        }
-        var changes: [Change] = []
-        for contact in asked.sorted() {
-            let key = EntryKey(owner: user, contact: contact)
-            changes.append(remove(key, entry(key, in: directory)!))
-        }
-        return changes + [.accountDeleted(user: user)]
-    }
-
     // MARK: refusals
 
     /// A refusal that rests on a change in flight is told once that change is on disk.
@@ -291,4 +279,14 @@ public struct InFlight: ~Copyable {
         .changedSince,
         detail: "the entry changed since; sync, and decide again"
     )
+}
+
+extension Write {
+    /// Who is in it, that is.
+    var changesRoster: Bool {
+        switch self {
+        case .rosterAdd, .rosterRemove, .rosterAnswer: true
+        default: false
+        }
+    }
 }

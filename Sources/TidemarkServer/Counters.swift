@@ -39,6 +39,28 @@ public final class Counters: Sendable {
         /// Owners whose old tombstones were collected.
         public var collections: UInt64 = 0
         public var errors: UInt64 = 0
+
+        /// All of them, by name.
+        public var figures: [(name: String, value: UInt64)] {
+            [
+                ("connections", connections),
+                ("closed", closed),
+                ("moves", moves),
+                ("syncs", syncs),
+                ("upToDate", upToDate),
+                ("full", full),
+                ("slotsRead", slotsRead),
+                ("popularRead", popularRead),
+                ("items", items),
+                ("pushes", pushes),
+                ("presencePushes", presencePushes),
+                ("messages", messages),
+                ("messagePushes", messagePushes),
+                ("writes", writes),
+                ("collections", collections),
+                ("errors", errors),
+            ]
+        }
     }
 
     public var snapshot: Snapshot {

@@ -17,6 +17,7 @@ public enum ServerError: Error, CustomStringConvertible {
     case nothingToListenOn
     case noCertificate(ListenAddress)
     case dataDirectory(path: String, reason: String)
+    case auditLog(path: String, reason: String)
 
     public var description: String {
         switch self {
@@ -24,6 +25,7 @@ public enum ServerError: Error, CustomStringConvertible {
             "\(address) is reachable from other machines, who could read along: listen on tls:\(address) with a "
                 + "certificate, on 127.0.0.1 or a Unix socket, or say --insecure if the network is trusted"
         case .noCertificate(let address): "\(address) needs a certificate: give --certificate and --private-key"
+        case .auditLog(let path, let reason): "cannot write the audit log \(path): \(reason)"
         case .nothingToListenOn: "nowhere to listen: give --listen or --unix"
         case .dataDirectory(let path, let reason): "cannot make the data directory \(path): \(reason)"
         }
@@ -49,6 +51,8 @@ public final class Server: Sendable {
     private let shards: [ShardThread]
     private let failure: Failure
     private let keyring: Keyring
+    private let audit: AuditLog
+    private let services: ServiceRegister
     private let certificate: TLSServerContext?
 
     /// Opens, loads and listens; returns once clients can connect. `progress` is told, on the calling thread, how far
@@ -86,10 +90,17 @@ public final class Server: Sendable {
             )
         }
 
+        do {
+            audit = try AuditLog(dataDirectory: configuration.dataDirectory, log: log)
+        } catch {
+            try? store.close()
+            throw error
+        }
         counters = Counters(shards: map.count)
         draining = DrainFlag()
         failure = Failure()
         keyring = Keyring(configuration.ticketKeys)
+        services = ServiceRegister(configuration.services)
         let admission = Admission(
             connectionsMax: configuration.connectionsMax,
             perAddressMax: configuration.connectionsPerAddressMax
@@ -102,6 +113,8 @@ public final class Server: Sendable {
             failedLogins: FailedLogins(configuration.failedLogins),
             keyring: keyring,
             certificate: certificate,
+            audit: audit,
+            services: services,
             secret: store.secret,
             log: log
         )
@@ -185,6 +198,7 @@ public final class Server: Sendable {
         for shard in shards { shard.waitUntilDrained() }
         changeLog.close()
         for shard in shards { shard.finish() }
+        audit.finish()
         if let error = failure.first { throw error }
     }
 
@@ -205,6 +219,9 @@ public final class Server: Sendable {
 
     /// From now on tickets are checked and signed with these keys; sessions stay as they are.
     public func replaceTicketKeys(with keys: TicketKeys) { keyring.replace(with: keys) }
+
+    /// From now on these services may log in; sessions stay as they are.
+    public func replaceServices(with newer: Services) { services.replace(with: newer) }
 
     /// Says that the clock is right, after a jump ahead of more than a day: old tombstones are collected again.
     public func confirmClock() { changeLog.confirmClock() }

@@ -58,6 +58,8 @@ public struct ServerConfiguration: Sendable {
     public var dataDirectory: String
     /// The keys that tickets are checked with. Empty: no tickets are taken.
     public var ticketKeys: TicketKeys
+    /// What may log in without being a user.
+    public var services = Services()
     /// Which tickets the server gives to those who have logged in by password.
     public var ticketPolicy = TicketPolicy(
         lifetimeSeconds: defaultTicketHours * 3_600,
@@ -144,6 +146,10 @@ public struct ServerConfiguration: Sendable {
 
     /// Takes down what all connections send and receive. Whoever made it finishes it, once the server has stopped.
     public var recorder: Recorder?
+
+    /// What an administrator's `reload` does: reads keys and certificates anew, beside the event loops, and says what is wrong
+    /// with them, once; nil for nothing. Nil: there is nothing to read.
+    public var reload: (@Sendable (_ done: @escaping @Sendable (String?) -> Void) -> Void)?
 
     /// A contact with more followers is merged into answers when they are read, and its changes are not written to each
     /// follower. 1 or more; nothing of it shows in an answer.

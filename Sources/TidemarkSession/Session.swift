@@ -13,7 +13,8 @@
 //                                          │ ended │  the error goes out, then the connection closes
 //                                          └───────┘
 //
-//  On the administrator's socket the hello leads from greeting to administering, which has no user.
+//  Whoever has a role gets from authenticating to administering, which has no user; on the administrator's socket the hello
+//  leads there from greeting.
 
 import TidemarkWire
 
@@ -24,6 +25,8 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
     public var allowsTickets: Bool
     /// Take a password, by SCRAM-SHA-256.
     public var allowsPasswords: Bool
+    /// Take what has a role, by key or certificate.
+    public var allowsServices: Bool
     /// Told in the hello; 0 for never.
     public var idleSeconds: UInt32
     /// Whoever connects here is the administrator, from the hello on.
@@ -33,12 +36,14 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
         allowsTrusted: Bool,
         allowsTickets: Bool,
         allowsPasswords: Bool = false,
+        allowsServices: Bool = false,
         idleSeconds: UInt32,
         isAdministrator: Bool = false
     ) {
         self.allowsTrusted = allowsTrusted
         self.allowsTickets = allowsTickets
         self.allowsPasswords = allowsPasswords
+        self.allowsServices = allowsServices
         self.idleSeconds = idleSeconds
         self.isAdministrator = isAdministrator
     }
@@ -56,6 +61,7 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
         var offered: Features = [.push, .consent, .messages, .lastSeen]
         if allowsTrusted { offered.insert(.trusted) }
         if allowsPasswords { offered.insert(.scram) }
+        if allowsServices { offered.insert(.service) }
         return offered
     }
 }
@@ -77,6 +83,7 @@ public enum SessionAction: Equatable, Sendable {
     case fetch(MessageFetch)
     case lastSeen(LastSeenGet)
     case backUp(AdminBackup)
+    case administer(AdminRequest)
     /// Send this error; if it closes, the session has ended: send what is queued, then close.
     case fail(ErrorMessage)
 }
@@ -99,6 +106,8 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
     public private(set) var device: UInt64 = 0
     /// Its client has proved just now who it is, and not by a ticket: only so may it change how it does.
     public private(set) var isProved = false
+    /// Of a session that is no user's.
+    public private(set) var role: Role?
     /// Bodies sent to this client are shorter than 2 to this power.
     public internal(set) var frameLog2: UInt8 = Limits.frameLog2Min
 
@@ -188,43 +197,20 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
         switch (state, type) {
         case (.ready, .sync):
             return .sync(try Sync(decoding: &reader))
-        case (.ready, .profileSet):
-            return .write(.profileSet(try ProfileSet(decoding: &reader)))
-        case (.ready, .rosterAdd):
-            return .write(.rosterAdd(try RosterAdd(decoding: &reader)))
-        case (.ready, .rosterRemove):
-            return .write(.rosterRemove(try RosterRemove(decoding: &reader)))
-        case (.ready, .rosterAnnotate):
-            return .write(.rosterAnnotate(try RosterAnnotate(decoding: &reader)))
-        case (.ready, .rosterAnswer):
-            return .write(.rosterAnswer(try RosterAnswer(decoding: &reader)))
-        case (.ready, .blockSet):
-            return .write(.blockSet(try BlockSet(decoding: &reader)))
-        case (.ready, .messageSend):
-            return .write(.messageSend(try MessageSend(decoding: &reader)))
-        case (.ready, .messageAcknowledge):
-            return .write(.messageAcknowledge(try MessageAcknowledge(decoding: &reader)))
-        case (.ready, .lastSeenSet):
-            return .write(.lastSeenSet(try LastSeenSet(decoding: &reader)))
         case (.ready, .passwordSet):
             let set = try PasswordSet(decoding: &reader)
             guard isProved else {
                 return .fail(ErrorMessage(.notAllowed, detail: "log in with the password first, not with a ticket"))
             }
             return .write(.passwordSet(set))
-        case (.ready, .signOut):
-            return .write(.signOut(try SignOut(decoding: &reader)))
         case (.ready, .lastSeenGet):
             return .lastSeen(try LastSeenGet(decoding: &reader))
         case (.ready, .messageFetch):
             return .fetch(try MessageFetch(decoding: &reader))
         case (.ready, .presenceSet):
             return .setPresence(try PresenceSet(decoding: &reader).wish)
-        case (.administering, .adminBackup):
-            return .backUp(try AdminBackup(decoding: &reader))
-        case (.ready, .adminBackup):
-            _ = try AdminBackup(decoding: &reader)
-            return .fail(ErrorMessage(.notAllowed, detail: "\(type) is for the administrator, on its own socket"))
+        case (.ready, _) where type.isAdministration, (.administering, _) where type.isAdministration:
+            return try administer(type, &reader)
         case (.ready, .ping), (.administering, .ping), (.unauthenticated, .ping), (.exchanging, .ping):
             return .reply(.pong(try Ping(decoding: &reader)))
         case (.greeting, .hello):
@@ -244,14 +230,47 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
         case (.unauthenticated, _), (.exchanging, _):
             return end(ErrorMessage(.notAuthenticated, detail: "authenticate first"))
         case (.administering, .authenticate), (.administering, .authenticateContinue):
-            return end(ErrorMessage(.methodNotAllowed, detail: "this socket is the administrator's: hello is enough"))
+            return end(
+                ErrorMessage(.methodNotAllowed, detail: "this session has a role already, and no user")
+            )
         case (.administering, _) where !type.isAdministration:
-            return end(ErrorMessage(.notAuthenticated, detail: "the administrator has no user to do this for"))
+            return end(ErrorMessage(.notAuthenticated, detail: "this session has no user to do this for; act for one"))
         case (_, .authenticate), (_, .authenticateContinue):
             return end(ErrorMessage(.unexpectedMessage, detail: "this session is authenticated already"))
         default:
-            return .fail(ErrorMessage(.notSupported, detail: "\(type) is not supported by this server yet"))
+            if let write = try Write(type, decoding: &reader) { return .write(write) }
+            return Self.notSupported(type)
         }
+    }
+
+    private static func notSupported(_ type: MessageType) -> SessionAction {
+        .fail(ErrorMessage(.notSupported, detail: "\(type) is not supported by this server yet"))
+    }
+
+    /// What the body says is looked at before who may ask for it.
+    private func administer(_ type: MessageType, _ reader: inout ByteReader) throws(DecodeError) -> SessionAction {
+        let action: SessionAction
+        do {
+            if type == .adminBackup {
+                action = .backUp(try AdminBackup(decoding: &reader))
+            } else if let request = try AdminRequest(type, decoding: &reader) {
+                action = .administer(request)
+            } else {
+                return Self.notSupported(type)
+            }
+        } catch let error as ErrorMessage {
+            action = .fail(error)
+        } catch let error as DecodeError {
+            throw error
+        } catch {
+            preconditionFailure("\(error)")
+        }
+        guard let role else {
+            return .fail(
+                ErrorMessage(.notAllowed, detail: "\(type) is for whoever runs the server, on a socket of its own")
+            )
+        }
+        return role.allows(type) ? action : .fail(ErrorMessage(.notAllowed, detail: "\(type) is not for a \(role)"))
     }
 
     private mutating func greet(_ hello: Hello, _ policy: SessionPolicy) -> SessionAction {
@@ -265,6 +284,7 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             )
         }
         state = policy.isAdministrator ? .administering : .unauthenticated
+        if policy.isAdministrator { role = .administrator }
         deviceClass = hello.deviceClass
         device = hello.device
         frameLog2 = hello.frameLog2
@@ -285,11 +305,16 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             case .ticket: policy.allowsTickets
             case .trusted: policy.allowsTrusted
             case .scram: policy.allowsPasswords
+            case .service: policy.allowsServices
             }
         guard isAllowed else {
             return end(ErrorMessage(.methodNotAllowed, detail: "this listener does not offer this method"))
         }
-        if case .ticket = message.credentials { isProved = false } else { isProved = true }
+        isProved =
+            switch message.credentials {
+            case .ticket, .service: false
+            case .trusted, .scram: true
+            }
         state = .authenticating
         return .authenticate(message)
     }
@@ -305,6 +330,14 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
         precondition(state == .authenticating)
         state = .ready
         return .reply(.authenticateOK(AuthenticateOK(user: user, ticket: ticket, serverFinal: serverFinal)))
+    }
+
+    /// It is nobody's session: it has a role.
+    public mutating func authenticated(as role: Role) -> SessionAction {
+        precondition(state == .authenticating)
+        state = .administering
+        self.role = role
+        return .reply(.authenticateOK(AuthenticateOK(user: 0, role: role)))
     }
 
     public mutating func challenged(_ challenge: [UInt8]) -> SessionAction {

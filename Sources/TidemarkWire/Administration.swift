@@ -37,3 +37,40 @@ public struct AdminBackupOK: Equatable, Sendable {
         writer.varint(bytes)
     }
 }
+
+/// Sends the clients away, so that the server can be stopped, and lets nobody in meanwhile; or lets them in again.
+public struct AdminDrain: Equatable, Sendable {
+    public var isDraining: Bool
+    /// Over which the clients are sent away, in milliseconds.
+    public var milliseconds: UInt32
+
+    public init(isDraining: Bool, milliseconds: UInt32 = 0) {
+        self.isDraining = isDraining
+        self.milliseconds = milliseconds
+    }
+
+    public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        isDraining = try reader.mark()
+        milliseconds = UInt32(try reader.count(upTo: Int(UInt32.max)))
+        try reader.finish()
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        writer.u8(isDraining ? 1 : 0)
+        writer.varint(UInt64(milliseconds))
+    }
+}
+
+public struct AdminDrainOK: Equatable, Sendable {
+    /// How many connections are still there.
+    public var left: UInt32
+
+    public init(left: UInt32) { self.left = left }
+
+    public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        left = UInt32(try reader.count(upTo: Int(UInt32.max)))
+        try reader.finish()
+    }
+
+    public func encode(into writer: inout ByteWriter) { writer.varint(UInt64(left)) }
+}

@@ -4,6 +4,7 @@ public struct Authenticate: Equatable, Sendable {
         case ticket = 1
         case trusted = 2
         case scram = 3
+        case service = 4
     }
 
     public enum Credentials: Equatable, Sendable {
@@ -13,6 +14,8 @@ public struct Authenticate: Equatable, Sendable {
         case trusted(UserReference)
         /// SCRAM-SHA-256: the client-first message.
         case scram([UInt8])
+        /// Of one with a role, and no user: its key; empty where the certificate of its end of TLS says who it is.
+        case service([UInt8])
     }
 
     public var credentials: Credentials
@@ -40,6 +43,7 @@ public struct Authenticate: Equatable, Sendable {
         case .ticket: credentials = .ticket(Array(try reader.block(upTo: Limits.ticketBytesMax)))
         case .trusted: credentials = .trusted(try UserReference(decoding: &reader))
         case .scram: credentials = .scram(Array(try reader.block(upTo: Limits.scramBytesMax)))
+        case .service: credentials = .service(Array(try reader.block(upTo: Limits.serviceKeyBytesMax)))
         }
         var (wish, wantsTicket): (PresenceSet.Wish?, Bool) = (nil, false)
         try reader.extensions { tag, bytes in
@@ -61,6 +65,9 @@ public struct Authenticate: Equatable, Sendable {
         case .scram(let bytes):
             writer.u8(Method.scram.rawValue)
             writer.block(bytes)
+        case .service(let bytes):
+            writer.u8(Method.service.rawValue)
+            writer.block(bytes)
         }
         if let wish {
             writer.varint(Self.wishTag)
@@ -71,6 +78,14 @@ public struct Authenticate: Equatable, Sendable {
             writer.block([])
         }
     }
+}
+
+/// What a session without a user may do.
+public enum Role: UInt8, CaseIterable, Sendable, BitwiseCopyable {
+    /// Act for users: a carrier's own service.
+    case backend = 1
+    /// All that there is to be done with a server.
+    case administrator = 2
 }
 
 /// A user by number or, where only that is known, by name. On the wire: a varint number, or 0 and the name.
@@ -103,7 +118,7 @@ public enum UserReference: Equatable, Sendable {
 }
 
 public struct AuthenticateOK: Equatable, Sendable {
-    /// Who the session is.
+    /// Who the session is; 0: nobody, but something with a role.
     public var user: UserID
     /// For the next time, where the client has asked for one: extension 1.
     public var ticket: [UInt8]?
@@ -111,23 +126,29 @@ public struct AuthenticateOK: Equatable, Sendable {
     public var serverFinal: [UInt8]?
 
     private static let ticketTag: UInt64 = 1
-    private static let serverFinalTag: UInt64 = 2
+    /// What a session without a user may do: extension 3.
+    public var role: Role?
 
-    public init(user: UserID, ticket: [UInt8]? = nil, serverFinal: [UInt8]? = nil) {
+    private static let serverFinalTag: UInt64 = 2
+    private static let roleTag: UInt64 = 3
+
+    public init(user: UserID, ticket: [UInt8]? = nil, serverFinal: [UInt8]? = nil, role: Role? = nil) {
         self.user = user
         self.ticket = ticket
         self.serverFinal = serverFinal
+        self.role = role
     }
 
     public init(decoding reader: inout ByteReader) throws(DecodeError) {
         user = try reader.varint()
-        guard user != 0 else { throw DecodeError(.value, offset: 0) }
         var (ticket, serverFinal): ([UInt8]?, [UInt8]?) = (nil, nil)
+        var role: Role?
         try reader.extensions { tag, bytes in
             if tag == Self.ticketTag { ticket = Array(bytes) }
             if tag == Self.serverFinalTag { serverFinal = Array(bytes) }
+            if tag == Self.roleTag, bytes.count == 1 { role = Role(rawValue: bytes[0]) }
         }
-        (self.ticket, self.serverFinal) = (ticket, serverFinal)
+        (self.ticket, self.serverFinal, self.role) = (ticket, serverFinal, role)
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -139,6 +160,10 @@ public struct AuthenticateOK: Equatable, Sendable {
         if let serverFinal {
             writer.varint(Self.serverFinalTag)
             writer.block(serverFinal)
+        }
+        if let role {
+            writer.varint(Self.roleTag)
+            writer.block([role.rawValue])
         }
     }
 }

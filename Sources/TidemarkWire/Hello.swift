@@ -74,6 +74,8 @@ public struct Features: OptionSet, Equatable, Sendable {
     public static let trusted = Features(rawValue: 1 << 4)
     /// When a contact was last seen, where it lets that be known.
     public static let lastSeen = Features(rawValue: 1 << 5)
+    /// Those that have a role log in, by key or certificate.
+    public static let service = Features(rawValue: 1 << 6)
 }
 
 public struct HelloOK: Equatable, Sendable {

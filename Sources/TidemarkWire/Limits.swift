@@ -24,6 +24,7 @@ public enum Limits {
     public static let ticketBytesMax = 255
     /// One SCRAM message, which fits a body before authentication.
     public static let scramBytesMax = 768
+    public static let serviceKeyBytesMax = 64
     /// Of what a server keeps of a password.
     public static let saltBytesMax = 64
     public static let iterationsMax = 10_000_000
@@ -79,6 +80,9 @@ public enum Limits {
     public static let pageBytesMax = 262_144
     /// The largest item of a page: a whole profile with its annotations, and what frames them.
     public static let itemBytesMax = 40_960
+
+    /// The body of an answer that somebody acting for a user gets: a page, and room for what is around it.
+    public static let actedBytesMax = 1_048_000
 
     /// The text of an error or a go-away.
     public static let detailBytesMax = 255

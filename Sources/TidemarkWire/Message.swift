@@ -39,8 +39,28 @@ public enum Message: Equatable, Sendable {
     case lastSeenSetOK(WriteOK)
     case lastSeenGet(LastSeenGet)
     case lastSeenGetOK(LastSeenGetOK)
+    case adminAccountCreate(AdminAccountCreate)
+    case adminAccountCreateOK(AdminAccountCreateOK)
+    case adminAccountDisable(AdminAccountDisable)
+    case adminAccountDisableOK(WriteOK)
+    case adminAccountDelete(AdminAccountDelete)
+    case adminAccountDeleteOK(WriteOK)
+    case adminPasswordSet(AdminPasswordSet)
+    case adminPasswordSetOK(WriteOK)
+    case adminActFor(AdminActFor)
+    case adminActForOK(AdminActForOK)
+    case adminSessions(AdminSessions)
+    case adminSessionsPage(AdminSessionsPage)
+    case adminDisconnect(AdminDisconnect)
+    case adminDisconnectOK
+    case adminStatistics
+    case adminStatisticsOK(AdminStatisticsOK)
     case adminBackup(AdminBackup)
     case adminBackupOK(AdminBackupOK)
+    case adminDrain(AdminDrain)
+    case adminDrainOK(AdminDrainOK)
+    case adminReload
+    case adminReloadOK
     case pushDelta(PushDelta)
     case pushPresence(PushPresence)
     case pushMessages(PushMessages)
@@ -87,8 +107,28 @@ public enum Message: Equatable, Sendable {
         case .lastSeenSetOK: .lastSeenSetOK
         case .lastSeenGet: .lastSeenGet
         case .lastSeenGetOK: .lastSeenGetOK
+        case .adminAccountCreate: .adminAccountCreate
+        case .adminAccountCreateOK: .adminAccountCreateOK
+        case .adminAccountDisable: .adminAccountDisable
+        case .adminAccountDisableOK: .adminAccountDisableOK
+        case .adminAccountDelete: .adminAccountDelete
+        case .adminAccountDeleteOK: .adminAccountDeleteOK
+        case .adminPasswordSet: .adminPasswordSet
+        case .adminPasswordSetOK: .adminPasswordSetOK
+        case .adminActFor: .adminActFor
+        case .adminActForOK: .adminActForOK
+        case .adminSessions: .adminSessions
+        case .adminSessionsPage: .adminSessionsPage
+        case .adminDisconnect: .adminDisconnect
+        case .adminDisconnectOK: .adminDisconnectOK
+        case .adminStatistics: .adminStatistics
+        case .adminStatisticsOK: .adminStatisticsOK
         case .adminBackup: .adminBackup
         case .adminBackupOK: .adminBackupOK
+        case .adminDrain: .adminDrain
+        case .adminDrainOK: .adminDrainOK
+        case .adminReload: .adminReload
+        case .adminReloadOK: .adminReloadOK
         case .pushDelta: .pushDelta
         case .pushPresence: .pushPresence
         case .pushMessages: .pushMessages
@@ -141,8 +181,36 @@ public enum Message: Equatable, Sendable {
         case .lastSeenSetOK: self = .lastSeenSetOK(try WriteOK(decoding: &reader))
         case .lastSeenGet: self = .lastSeenGet(try LastSeenGet(decoding: &reader))
         case .lastSeenGetOK: self = .lastSeenGetOK(try LastSeenGetOK(decoding: &reader))
+        case .adminAccountCreate: self = .adminAccountCreate(try AdminAccountCreate(decoding: &reader))
+        case .adminAccountCreateOK: self = .adminAccountCreateOK(try AdminAccountCreateOK(decoding: &reader))
+        case .adminAccountDisable: self = .adminAccountDisable(try AdminAccountDisable(decoding: &reader))
+        case .adminAccountDisableOK: self = .adminAccountDisableOK(try WriteOK(decoding: &reader))
+        case .adminAccountDelete: self = .adminAccountDelete(try AdminAccountDelete(decoding: &reader))
+        case .adminAccountDeleteOK: self = .adminAccountDeleteOK(try WriteOK(decoding: &reader))
+        case .adminPasswordSet: self = .adminPasswordSet(try AdminPasswordSet(decoding: &reader))
+        case .adminPasswordSetOK: self = .adminPasswordSetOK(try WriteOK(decoding: &reader))
+        case .adminActFor: self = .adminActFor(try AdminActFor(decoding: &reader))
+        case .adminActForOK: self = .adminActForOK(try AdminActForOK(decoding: &reader))
+        case .adminSessions: self = .adminSessions(try AdminSessions(decoding: &reader))
+        case .adminSessionsPage: self = .adminSessionsPage(try AdminSessionsPage(decoding: &reader))
+        case .adminDisconnect: self = .adminDisconnect(try AdminDisconnect(decoding: &reader))
+        case .adminDisconnectOK:
+            try reader.finish()
+            self = .adminDisconnectOK
+        case .adminStatistics:
+            try reader.finish()
+            self = .adminStatistics
+        case .adminStatisticsOK: self = .adminStatisticsOK(try AdminStatisticsOK(decoding: &reader))
         case .adminBackup: self = .adminBackup(try AdminBackup(decoding: &reader))
         case .adminBackupOK: self = .adminBackupOK(try AdminBackupOK(decoding: &reader))
+        case .adminDrain: self = .adminDrain(try AdminDrain(decoding: &reader))
+        case .adminDrainOK: self = .adminDrainOK(try AdminDrainOK(decoding: &reader))
+        case .adminReload:
+            try reader.finish()
+            self = .adminReload
+        case .adminReloadOK:
+            try reader.finish()
+            self = .adminReloadOK
         case .pushDelta: self = .pushDelta(try PushDelta(decoding: &reader))
         case .pushPresence: self = .pushPresence(try PushPresence(decoding: &reader))
         case .pushMessages: self = .pushMessages(try PushMessages(decoding: &reader))
@@ -165,7 +233,8 @@ public enum Message: Equatable, Sendable {
         case .profileSet(let message): message.encode(into: &writer)
         case .profileSetOK(let message), .rosterRemoveOK(let message), .rosterAnnotateOK(let message),
             .rosterAnswerOK(let message), .blockSetOK(let message), .messageSendOK(let message),
-            .lastSeenSetOK(let message):
+            .lastSeenSetOK(let message), .adminAccountDisableOK(let message), .adminAccountDeleteOK(let message),
+            .adminPasswordSetOK(let message):
             message.encode(into: &writer)
         case .rosterAdd(let message): message.encode(into: &writer)
         case .rosterAddOK(let message): message.encode(into: &writer)
@@ -174,7 +243,7 @@ public enum Message: Equatable, Sendable {
         case .rosterAnswer(let message): message.encode(into: &writer)
         case .blockSet(let message): message.encode(into: &writer)
         case .presenceSet(let message): message.encode(into: &writer)
-        case .presenceSetOK: break
+        case .presenceSetOK, .adminDisconnectOK, .adminStatistics, .adminReload, .adminReloadOK: break
         case .messageSend(let message): message.encode(into: &writer)
         case .messageFetch(let message): message.encode(into: &writer)
         case .messagePage(let message): message.encode(into: &writer)
@@ -186,8 +255,21 @@ public enum Message: Equatable, Sendable {
         case .lastSeenSet(let message): message.encode(into: &writer)
         case .lastSeenGet(let message): message.encode(into: &writer)
         case .lastSeenGetOK(let message): message.encode(into: &writer)
+        case .adminAccountCreate(let message): message.encode(into: &writer)
+        case .adminAccountCreateOK(let message): message.encode(into: &writer)
+        case .adminAccountDisable(let message): message.encode(into: &writer)
+        case .adminAccountDelete(let message): message.encode(into: &writer)
+        case .adminPasswordSet(let message): message.encode(into: &writer)
+        case .adminActFor(let message): message.encode(into: &writer)
+        case .adminActForOK(let message): message.encode(into: &writer)
+        case .adminSessions(let message): message.encode(into: &writer)
+        case .adminSessionsPage(let message): message.encode(into: &writer)
+        case .adminDisconnect(let message): message.encode(into: &writer)
+        case .adminStatisticsOK(let message): message.encode(into: &writer)
         case .adminBackup(let message): message.encode(into: &writer)
         case .adminBackupOK(let message): message.encode(into: &writer)
+        case .adminDrain(let message): message.encode(into: &writer)
+        case .adminDrainOK(let message): message.encode(into: &writer)
         case .pushDelta(let message): message.encode(into: &writer)
         case .pushPresence(let message): message.encode(into: &writer)
         case .pushMessages(let message): message.encode(into: &writer)

@@ -102,7 +102,12 @@ public enum MessageType: UInt8, CaseIterable, Sendable {
             .rosterAnnotate, .rosterAnnotateOK, .rosterAnswer, .rosterAnswerOK, .blockSet, .blockSetOK,
             .presenceSet, .presenceSetOK, .messageSend, .messageSendOK, .messageFetch, .messagePage,
             .messageAcknowledge, .messageAcknowledgeOK, .lastSeenSet, .lastSeenSetOK, .lastSeenGet,
-            .lastSeenGetOK, .passwordSet, .passwordSetOK, .signOut, .signOutOK, .adminBackup, .adminBackupOK,
+            .lastSeenGetOK, .passwordSet, .passwordSetOK, .signOut, .signOutOK, .adminAccountCreate,
+            .adminAccountCreateOK,
+            .adminAccountDisable, .adminAccountDisableOK, .adminAccountDelete, .adminAccountDeleteOK,
+            .adminPasswordSet, .adminPasswordSetOK, .adminActFor, .adminActForOK, .adminSessions, .adminSessionsPage,
+            .adminDisconnect, .adminDisconnectOK, .adminStatistics, .adminStatisticsOK, .adminBackup, .adminBackupOK,
+            .adminDrain, .adminDrainOK, .adminReload, .adminReloadOK,
             .pushDelta, .pushPresence, .pushMessages, .goAway, .error:
             true
         default:

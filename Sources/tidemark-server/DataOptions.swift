@@ -36,6 +36,11 @@ extension Settings {
         return Setting(value: base + "/tidemark-server", origin: .builtIn)
     }
 
+    func servicesFile() throws -> Setting<String> {
+        if let given = try text(.services) { return given }
+        return Setting(value: try dataDirectory().value + "/services", origin: .builtIn)
+    }
+
     func keyFile() throws -> Setting<String> {
         if let given = try text(.keyFile) { return given }
         return Setting(value: try dataDirectory().value + "/ticket.keys", origin: .builtIn)

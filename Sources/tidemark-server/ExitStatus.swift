@@ -38,11 +38,11 @@ struct ExitStatus {
         case let error as RestoreError: self = Self.of(error)
         case is NobodyAnswers: self = .unavailable
         case let error as ConfigurationError: self = error.isUsage ? .usage : .configuration
-        case is TicketKeys.FileError, is TLSError: self = .configuration
+        case is TicketKeys.FileError, is Services.FileError, is TLSError: self = .configuration
         case is ImportError: self = .badData
         case is ImportSource.ReadError: self = .noInput
         case is NoSuchUser: self = .noUser
-        case is CannotMakeKeyFile, is CannotRecord: self = .cannotCreate
+        case is CannotMakeKeyFile, is CannotWriteServices, is CannotRecord: self = .cannotCreate
         default:
             // The parser's own errors are not public; they all have a usage text.
             if ServerProgram.exitCode(for: error) == .validationFailure
@@ -67,7 +67,7 @@ struct ExitStatus {
 
     private static func of(_ error: ServerError) -> ExitStatus {
         switch error {
-        case .dataDirectory: .cannotCreate
+        case .dataDirectory, .auditLog: .cannotCreate
         case .insecure, .nothingToListenOn, .noCertificate: .configuration
         }
     }

@@ -19,7 +19,7 @@ struct Serve: AsyncParsableCommand {
               tidemark-server serve --config /etc/tidemark.json
 
             A setting is taken from the flag, else from the environment (TIDEMARK_LISTEN, TIDEMARK_UNIX, TIDEMARK_DATA, \
-            TIDEMARK_KEY_FILE, TIDEMARK_CERTIFICATE, TIDEMARK_PRIVATE_KEY, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_LOOPS, \
+            TIDEMARK_KEY_FILE, TIDEMARK_SERVICES, TIDEMARK_CERTIFICATE, TIDEMARK_PRIVATE_KEY, TIDEMARK_CLIENT_AUTHORITY, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_LOOPS, \
             TIDEMARK_CONNECTIONS_MAX, TIDEMARK_CONNECTIONS_PER_ADDRESS, TIDEMARK_FAILED_LOGINS_PER_ADDRESS, TIDEMARK_IDLE_SECONDS, \
             TIDEMARK_GRACE_SECONDS, TIDEMARK_DEVICES_PER_USER, TIDEMARK_FULL_SYNC_MB, TIDEMARK_ROSTER_POLICY, TIDEMARK_MESSAGES_PER_USER, \
             TIDEMARK_MESSAGE_KB_PER_USER, TIDEMARK_MESSAGE_DAYS, TIDEMARK_TICKET_HOURS, TIDEMARK_PASSWORD_DAYS, TIDEMARK_POPULAR_FOLLOWERS, TIDEMARK_TOMBSTONE_DAYS, TIDEMARK_CONFIG), else from the \
@@ -34,7 +34,7 @@ struct Serve: AsyncParsableCommand {
             The first SIGTERM or SIGINT drains: what was accepted is answered and on disk when it exits with 0. A second \
             one ends it at once (143, 130); what was acknowledged is on disk all the same.
 
-            SIGHUP reads the key file and the certificate anew. To change keys, put a new one in front of the old ones there, send SIGHUP to each \
+            SIGHUP, and `tidemark admin reload`, read the key file, the services and the certificate anew. To change keys, put a new one in front of the old ones there, send SIGHUP to each \
             server, and take the old ones out once their last ticket has expired.
 
             \(ExitStatus.help)
@@ -71,6 +71,14 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "What may log in without being a user: see add-service. Default: services in the data directory, if it is there.",
+            valueName: "file"
+        )
+    )
+    var services: String?
+
+    @Option(
+        help: ArgumentHelp(
             "For addresses with TLS: the certificate, and behind it those that lead to one that clients know. PEM.",
             valueName: "file"
         )
@@ -79,6 +87,14 @@ struct Serve: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("The certificate's key, without a passphrase. PEM.", valueName: "file"))
     var privateKey: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Services may show a certificate that one of these has signed, in place of a key. PEM.",
+            valueName: "file"
+        )
+    )
+    var clientAuthority: String?
 
     @Flag(help: "Listen beyond this machine without TLS.")
     var insecure = false
@@ -286,8 +302,10 @@ struct Serve: AsyncParsableCommand {
         if !listen.isEmpty { flags[.listen] = .stringArray(listen) }
         if let unix { flags[.unix] = .string(unix) }
         if let keyFile { flags[.keyFile] = .string(keyFile) }
+        if let services { flags[.services] = .string(services) }
         if let certificate { flags[.certificate] = .string(certificate) }
         if let privateKey { flags[.privateKey] = .string(privateKey) }
+        if let clientAuthority { flags[.clientAuthority] = .string(clientAuthority) }
         if insecure { flags[.insecure] = .bool(true) }
         if let logLevel { flags[.logLevel] = .string(logLevel) }
         if let record { flags[.record] = .string(record) }

@@ -11,8 +11,10 @@ struct ServeSettings {
     var unix: Setting<ListenAddress>?
     var data: Setting<String>
     var keyFile: Setting<String>
+    var servicesFile: Setting<String>
     var certificate: Setting<String>?
     var privateKey: Setting<String>?
+    var clientAuthority: Setting<String>?
     var insecure: Setting<Bool>
     var logLevel: Setting<Logger.Level>
     var record: Setting<String>?
@@ -36,8 +38,10 @@ struct ServeSettings {
     init(_ settings: Settings) throws {
         data = try settings.dataDirectory()
         keyFile = try settings.keyFile()
+        servicesFile = try settings.servicesFile()
         certificate = try settings.text(.certificate)
         privateKey = try settings.text(.privateKey)
+        clientAuthority = try settings.text(.clientAuthority)
         insecure = try settings.flag(.insecure) ?? Setting(value: false, origin: .builtIn)
         logLevel =
             try settings.text(.logLevel)?.converted(
@@ -169,7 +173,11 @@ struct ServeSettings {
     /// Nil where there are none.
     var certificateFiles: TLSServerContext.Files? {
         guard let certificate, let privateKey else { return nil }
-        return TLSServerContext.Files(certificate: certificate.value, key: privateKey.value)
+        return TLSServerContext.Files(
+            certificate: certificate.value,
+            key: privateKey.value,
+            clientAuthority: clientAuthority?.value
+        )
     }
 
     var addresses: [ListenAddress] { listen.value + (unix.map { [$0.value] } ?? []) }
@@ -184,8 +192,10 @@ struct ServeSettings {
             row(.unix, unix?.value.description ?? "", unix?.origin ?? .builtIn),
             row(.data, data.value, data.origin),
             row(.keyFile, keyFile.value, keyFile.origin),
+            row(.services, servicesFile.value, servicesFile.origin),
             row(.certificate, certificate?.value ?? "", certificate?.origin ?? .builtIn),
             row(.privateKey, privateKey?.value ?? "", privateKey?.origin ?? .builtIn),
+            row(.clientAuthority, clientAuthority?.value ?? "", clientAuthority?.origin ?? .builtIn),
             row(.insecure, insecure.value, insecure.origin),
             row(.logLevel, logLevel.value.rawValue, logLevel.origin),
             row(.record, record?.value ?? "", record?.origin ?? .builtIn),

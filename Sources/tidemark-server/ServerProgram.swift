@@ -16,7 +16,9 @@ struct ServerProgram: AsyncParsableCommand {
             \(ExitStatus.help)
             """,
         version: "0.1.0",
-        subcommands: [Serve.self, Import.self, IssueTicket.self, Check.self, Backup.self, Restore.self]
+        subcommands: [
+            Serve.self, Import.self, IssueTicket.self, AddService.self, Check.self, Backup.self, Restore.self,
+        ]
     )
 
     static func main() async {

@@ -11,6 +11,7 @@ struct Service {
     private enum Event: Sendable {
         case signal(Int32)
         case hangUp
+        case reload(done: @Sendable (String?) -> Void)
         case failure(any Error)
     }
 
@@ -45,6 +46,7 @@ struct Service {
             dataDirectory: settings.data.value,
             ticketKeys: try KeyFile(setting: settings.keyFile).loadOrMake(log: log)
         )
+        configuration.services = try ServicesFile(setting: settings.servicesFile).load()
         configuration.certificate = settings.certificateFiles
         configuration.allowsInsecure = settings.insecure.value
         configuration.confirmsClock = confirmsClock
@@ -69,6 +71,7 @@ struct Service {
             renewalSeconds: UInt32(settings.passwordDays.value * 86_400)
         )
         configuration.messageRetention = .seconds(settings.messageDays.value * 86_400)
+        configuration.reload = { tell.yield(.reload(done: $0)) }
         defer { configuration.recorder?.finish() }
 
         // Drawn on this thread: `Server` says so.
@@ -80,7 +83,11 @@ struct Service {
         for await event in events {
             switch event {
             case .hangUp:
-                reload(server)
+                _ = reload(server)
+                continue
+            case .reload(let done):
+                let problems = reload(server)
+                done(problems.isEmpty ? nil : problems.joined(separator: "; "))
                 continue
             case .signal(let number):
                 log.info("\(name(of: number)): draining; a second one ends at once")
@@ -95,22 +102,32 @@ struct Service {
         }
     }
 
-    /// What the server was started with stays where there is something wrong with what it finds.
-    private func reload(_ server: Server) {
+    /// What the server was started with stays where there is something wrong with what it finds, which is returned.
+    private func reload(_ server: Server) -> [String] {
+        var problems: [String] = []
         do {
             let keys = try KeyFile(setting: settings.keyFile).load { log.warning("\($0)") }
             server.replaceTicketKeys(with: keys)
-            log.info("SIGHUP: read the key file \(settings.keyFile.value) anew")
+            log.info("read the key file \(settings.keyFile.value) anew")
         } catch {
-            log.error("SIGHUP: the keys stay as they were: \(error)")
+            problems.append("the keys stay as they were: \(error)")
         }
-        guard let files = settings.certificateFiles else { return }
         do {
-            try server.replaceCertificate(with: files)
-            log.info("SIGHUP: read the certificate \(files.certificate) anew")
+            server.replaceServices(with: try ServicesFile(setting: settings.servicesFile).load())
+            log.info("read the services \(settings.servicesFile.value) anew")
         } catch {
-            log.error("SIGHUP: the certificate stays as it was: \(error)")
+            problems.append("the services stay as they were: \(error)")
         }
+        if let files = settings.certificateFiles {
+            do {
+                try server.replaceCertificate(with: files)
+                log.info("read the certificate \(files.certificate) anew")
+            } catch {
+                problems.append("the certificate stays as it was: \(error)")
+            }
+        }
+        for problem in problems { log.error("\(problem)") }
+        return problems
     }
 
     /// Nil unless one is asked for.

@@ -14,8 +14,10 @@ enum Key: String, CaseIterable {
     case unix
     case data
     case keyFile = "key-file"
+    case services
     case certificate
     case privateKey = "private-key"
+    case clientAuthority = "client-authority"
     case insecure
     case logLevel = "log-level"
     case record

@@ -196,28 +196,32 @@ extension AddressBook {
     }
 }
 
-private struct JSONRequests: Encodable {
+struct JSONRequests: Encodable {
     struct Request: Encodable {
         var user: UserID
         var name: String
+
+        init(_ request: ContactRequest) { (user, name) = (request.user, request.name) }
     }
 
     var requests: [Request]
 
     init(_ requests: [ContactRequest]) {
-        self.requests = requests.map { Request(user: $0.user, name: $0.name) }
+        self.requests = requests.map(Request.init)
     }
 }
 
-private struct JSONBlocks: Encodable {
+struct JSONBlocks: Encodable {
     struct Blocked: Encodable {
         var user: UserID
         var note: String
+
+        init(_ block: TidemarkClient.Block) { (user, note) = (block.user, block.note) }
     }
 
     var blocks: [Blocked]
 
     init(_ blocks: [TidemarkClient.Block]) {
-        self.blocks = blocks.map { Blocked(user: $0.user, note: $0.note) }
+        self.blocks = blocks.map(Blocked.init)
     }
 }

@@ -34,6 +34,13 @@ struct Contacts: AsyncParsableCommand {
         }
         if output.json { return Output.json(JSONContacts(contacts: contacts.map(JSONContact.init))) }
         if contact != nil { return contacts[0].lines.forEach(Output.line) }
+        Output.contacts(contacts)
+    }
+}
+
+extension Output {
+    /// A line each.
+    static func contacts(_ contacts: [Contact]) {
         let width = contacts.map(\.name.count).max() ?? 0
         for contact in contacts {
             var line = contact.name.shown().padding(to: width + 2)
@@ -41,11 +48,11 @@ struct Contacts: AsyncParsableCommand {
             if contact.annotations.isFavourite { line += " *" }
             if contact.isPending { line += " (pending)" }
             if !contact.annotations.groups.isEmpty {
-                line += Output.dim(" [\(contact.annotations.groups.joined(separator: ", ").shown())]")
+                line += dim(" [\(contact.annotations.groups.joined(separator: ", ").shown())]")
             }
-            Output.line(line)
+            self.line(line)
         }
-        Output.line(Output.dim(counted(contacts.count, "contact")))
+        line(dim(counted(contacts.count, "contact")))
     }
 }
 
@@ -123,11 +130,11 @@ struct FieldText {
     }
 }
 
-private struct JSONContacts: Encodable {
+struct JSONContacts: Encodable {
     var contacts: [JSONContact]
 }
 
-private struct JSONContact: Encodable {
+struct JSONContact: Encodable {
     var number: UInt32
     var user: UserID
     var name: String

@@ -49,37 +49,46 @@ struct Profile: AsyncParsableCommand {
                 """
         )
 
-        @Argument(
-            help: ArgumentHelp("What to set.", valueName: "FIELD=VALUE"),
-            transform: FieldChange.init(assignment:)
-        )
-        var values: [FieldChange] = []
-
-        @Option(
-            help: ArgumentHelp("A field to remove; may be given more than once.", valueName: "field"),
-            transform: FieldNumber.init(typed:)
-        )
-        var remove: [FieldNumber] = []
-
+        @OptionGroup var fields: FieldArguments
         @OptionGroup(title: "Connection") var options: ConnectionOptions
         @OptionGroup var output: OutputOptions
 
-        func validate() throws {
-            let numbers = values.map(\.number) + remove
-            guard !numbers.isEmpty else { throw ValidationError("name a field: FN=\"Ada Lovelace\", or --remove NOTE") }
-            guard Swift.Set(numbers).count == numbers.count else { throw ValidationError("each field only once") }
-        }
-
         func run() async throws {
-            let changes = values + remove.map { FieldChange($0, nil) }
+            let changes = fields.changes
             let stamp = try await Session.run(options) { session in
-                let stamp = try await session.connection.setProfile(changes.sorted { $0.number < $1.number })
+                let stamp = try await session.connection.setProfile(changes)
                 try await session.sync()
                 return stamp
             }
             if output.json { return Output.json(JSONWrite(stamp)) }
             Output.line(stamp == 0 ? "nothing changed" : "changed \(counted(changes.count, "field"))")
         }
+    }
+}
+
+/// Which fields of a profile change, and to what.
+struct FieldArguments: ParsableArguments {
+    @Argument(
+        help: ArgumentHelp("What to set.", valueName: "FIELD=VALUE"),
+        transform: FieldChange.init(assignment:)
+    )
+    var values: [FieldChange] = []
+
+    @Option(
+        help: ArgumentHelp("A field to remove; may be given more than once.", valueName: "field"),
+        transform: FieldNumber.init(typed:)
+    )
+    var remove: [FieldNumber] = []
+
+    func validate() throws {
+        let numbers = values.map(\.number) + remove
+        guard !numbers.isEmpty else { throw ValidationError("name a field: FN=\"Ada Lovelace\", or --remove NOTE") }
+        guard Set(numbers).count == numbers.count else { throw ValidationError("each field only once") }
+    }
+
+    /// Numbers rising.
+    var changes: [FieldChange] {
+        (values + remove.map { FieldChange($0, nil) }).sorted { $0.number < $1.number }
     }
 }
 
@@ -131,7 +140,7 @@ struct JSONWrite: Encodable {
     }
 }
 
-private struct JSONProfile: Encodable {
+struct JSONProfile: Encodable {
     var user: UserID
     var name: String
     var stamp: Stamp?

@@ -21,6 +21,7 @@ struct Tidemark: AsyncParsableCommand {
               TIDEMARK_AUTHORITY  for --authority
               TIDEMARK_TICKET   for --ticket
               TIDEMARK_BOOK     for --book
+              TIDEMARK_DATA     for --data of `admin`
               NO_COLOR          no colours, which are used on a terminal only
 
             EXIT CODES
@@ -29,7 +30,7 @@ struct Tidemark: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Login.self, SyncCommand.self, Contacts.self, Profile.self, ContactCommand.self, MessageCommand.self,
-            Presence.self, Watch.self, PasswordCommand.self, SignOutCommand.self,
+            Presence.self, Watch.self, PasswordCommand.self, SignOutCommand.self, AdminCommand.self,
         ]
     )
 }

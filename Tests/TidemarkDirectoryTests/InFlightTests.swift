@@ -199,15 +199,16 @@ import TidemarkWire
         let changes = [add("user2"), add("user3"), add("nobody")].compactMap { $0 }
         directory.apply(changes[0], at: 10)
         inFlight.settle(changes[0])
-        let gone = inFlight.deletion(of: 1, in: directory)
+        let withdrawn = inFlight.withdrawals(of: 1, in: directory)
         #expect(
-            gone == [
+            withdrawn == [
                 .entryRemoved(owner: 1, contact: 2, pendingNumber: 1),
-                .entryRemoved(owner: 1, contact: 3, pendingNumber: 2), .accountDeleted(user: 1),
+                .entryRemoved(owner: 1, contact: 3, pendingNumber: 2),
             ]
         )
-        let again = inFlight.deletion(of: 1, in: directory)
-        #expect(again.isEmpty)
+        #expect(add("user4") == nil, "it does nothing any more")
+        inFlight.close(1)
+        let gone = (withdrawn ?? []) + [inFlight.deletion(of: 1)]
         for (stamp, change) in zip(Stamp(11)..., changes.dropFirst() + gone) {
             inFlight.settle(change)
             directory.apply(change, at: stamp)

@@ -182,7 +182,7 @@ import TidemarkWire
         ])
         let client = RawClient(port: server.port)
         client.send([.hello(Hello()), .authenticate(.ticket(server.ticket(1)))])
-        #expect(try client.frame().bytes == [5, 0, 0, 0x81, 1, 0, 1, 17, /* 600 s */ 0xD8, 4, 47])
+        #expect(try client.frame().bytes == [5, 0, 0, 0x81, 1, 0, 1, 17, /* 600 s */ 0xD8, 4, 111])
         #expect(try client.frame().bytes == [1, 0, 0, 0x82, 2, 0, /* user */ 1])
         // sync: no options, default page, no token
         client.send([3, 0, 0, 0x04, 3, 0, 0, 0, 0])

@@ -300,7 +300,7 @@ import TidemarkWire
             as: .ticket(server.ticket(1)),
             configuration: TestServer.client
         )
-        #expect(connection.server.features == [.push, .consent, .messages, .scram, .lastSeen])
+        #expect(connection.server.features == [.push, .consent, .messages, .scram, .lastSeen, .service])
         var updates = connection.updates(to: book, SyncSettings(stamps: stamps)).makeAsyncIterator()
         guard case .synced(let report)? = try await updates.next() else {
             Issue.record("a sync")

@@ -16,8 +16,10 @@ import TidemarkServer
                 unix =    (default)
                 data = /nonexistent/.local/share/tidemark-server   (default)
                 key-file = /nonexistent/.local/share/tidemark-server/ticket.keys   (default)
+                services = /nonexistent/.local/share/tidemark-server/services   (default)
                 certificate =    (default)
                 private-key =    (default)
+                client-authority =    (default)
                 insecure = false   (default)
                 log-level = info   (default)
                 record =    (default)
@@ -49,7 +51,7 @@ import TidemarkServer
             "c.json",
             """
             {"listen": ["127.0.0.1:1", "127.0.0.1:2"], "unix": "/file.sock", "data": "/file",
-             "key-file": "/file.keys", "certificate": "/c.pem", "private-key": "/k.pem", "insecure": true, "log-level": "debug", "record": "/file.pcap",
+             "key-file": "/file.keys", "services": "/s", "certificate": "/c.pem", "private-key": "/k.pem", "client-authority": "/a.pem", "insecure": true, "log-level": "debug", "record": "/file.pcap",
              "loops": 3, "connections-max": 9, "idle-seconds": 0, "grace-seconds": 5,
              "devices-per-user": 2, "full-sync-mb": 9, "roster-policy": "open",
              "popular-followers": 7, "tombstone-days": 30,
@@ -78,8 +80,10 @@ import TidemarkServer
                 unix = unix:/file.sock   (\(file): "unix")
                 data = /environment   (TIDEMARK_DATA in the environment)
                 key-file = /flag.keys   (--key-file)
+                services = /s   (\(file): "services")
                 certificate = /c.pem   (\(file): "certificate")
                 private-key = /k.pem   (\(file): "private-key")
+                client-authority = /a.pem   (\(file): "client-authority")
                 insecure = false   (TIDEMARK_INSECURE in the environment)
                 log-level = debug   (\(file): "log-level")
                 record = /environment.pcap   (TIDEMARK_RECORD in the environment)
@@ -116,7 +120,8 @@ import TidemarkServer
     @Test(arguments: [
         (
             "{\"lisen\": []}",
-            ": \"lisen\": no such setting; there are listen, unix, data, key-file, certificate, private-key, insecure, log-level, record, "
+            ": \"lisen\": no such setting; there are listen, unix, data, key-file, services, certificate, private-key, "
+                + "client-authority, insecure, log-level, record, "
                 + "loops, connections-max, connections-per-address, failed-logins-per-address, idle-seconds, grace-seconds, "
                 + "devices-per-user, full-sync-mb, roster-policy, popular-followers, tombstone-days, messages-per-user, "
                 + "message-kb-per-user, message-days, ticket-hours, password-days"

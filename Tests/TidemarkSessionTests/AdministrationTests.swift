@@ -50,6 +50,9 @@ import TidemarkWire
         case .pong: #expect(action == .passOver)
         case _ where type.reply == nil: #expect(action.code == .unexpectedMessage)
         case _ where !type.isAdministration: #expect(action.code == .notAuthenticated)
+        // An empty body is one of these.
+        case .adminStatistics: #expect(action == .administer(.statistics))
+        case .adminReload: #expect(action == .administer(.reload))
         case _ where type.isImplemented: #expect(action.code == .badFrame, "an empty body is no \(type)")
         default:
             #expect("\(type)".hasPrefix("admin"))

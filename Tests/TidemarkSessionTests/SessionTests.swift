@@ -183,6 +183,8 @@ extension SessionAction {
         case .ping: #expect(action == .reply(.pong(Ping())))
         case .pong: #expect(action == .passOver)
         case _ where type.reply == nil: #expect(action.code == .unexpectedMessage)
+        // An empty body is one of these.
+        case .adminStatistics, .adminReload: #expect(action.code == .notAllowed)
         case _ where type.isImplemented: #expect(action.code == .badFrame, "an empty body is no \(type)")
         default:
             #expect(action.code == .notSupported)

@@ -12,7 +12,8 @@ struct LimitsTests {
         ("frameLog2Max", Int(Limits.frameLog2Max)), ("tokenBytesMax", Limits.tokenBytesMax),
         ("explanationBytesMax", Limits.explanationBytesMax),
         ("ticketBytesMax", Limits.ticketBytesMax), ("scramBytesMax", Limits.scramBytesMax),
-        ("saltBytesMax", Limits.saltBytesMax), ("iterationsMax", Limits.iterationsMax),
+        ("serviceKeyBytesMax", Limits.serviceKeyBytesMax), ("saltBytesMax", Limits.saltBytesMax),
+        ("iterationsMax", Limits.iterationsMax),
         ("pingBytesMax", Limits.pingBytesMax),
         ("nameBytesMax", Limits.nameBytesMax), ("fieldBytesMax", Limits.fieldBytesMax),
         ("profileFieldsMax", Limits.profileFieldsMax), ("profileBytesMax", Limits.profileBytesMax),
@@ -24,7 +25,8 @@ struct LimitsTests {
         ("messageBytesMax", Limits.messageBytesMax), ("messagesMax", Limits.messagesMax),
         ("pageBytesDefault", Limits.pageBytesDefault),
         ("pageBytesMin", Limits.pageBytesMin), ("pageBytesMax", Limits.pageBytesMax),
-        ("itemBytesMax", Limits.itemBytesMax), ("detailBytesMax", Limits.detailBytesMax),
+        ("itemBytesMax", Limits.itemBytesMax), ("actedBytesMax", Limits.actedBytesMax),
+        ("detailBytesMax", Limits.detailBytesMax),
         ("pathBytesMax", Limits.pathBytesMax),
     ]
 

@@ -19,7 +19,7 @@ extension JSONValue {
                 "idleSeconds": .number(Int(m.idleSeconds)),
                 "features": .bits(
                     m.features.rawValue,
-                    ["push", "consent", "messages", "scram", "trusted", "lastSeen"]
+                    ["push", "consent", "messages", "scram", "trusted", "lastSeen", "service"]
                 ),
             ]
         case .authenticate(let m):
@@ -27,6 +27,7 @@ extension JSONValue {
             case .ticket(let bytes): members = ["method": .string("ticket"), "ticket": .hex(bytes)]
             case .trusted(let user): members = ["method": .string("trusted"), "user": .reference(user)]
             case .scram(let bytes): members = ["method": .string("scram"), "data": .hex(bytes)]
+            case .service(let key): members = ["method": .string("service"), "key": .hex(key)]
             }
         case .authenticateContinue(let m), .authenticateChallenge(let m): members = ["data": .hex(m.data)]
         case .authenticateOK(let m): members = ["user": .u64(m.user)]
@@ -46,7 +47,8 @@ extension JSONValue {
                 "privateFields": .numbers(m.privateFields),
             ]
         case .profileSetOK(let m), .rosterRemoveOK(let m), .rosterAnnotateOK(let m), .rosterAnswerOK(let m),
-            .blockSetOK(let m), .messageSendOK(let m), .lastSeenSetOK(let m):
+            .blockSetOK(let m), .messageSendOK(let m), .lastSeenSetOK(let m), .adminAccountDisableOK(let m),
+            .adminAccountDeleteOK(let m), .adminPasswordSetOK(let m):
             members = ["stamp": .u64(m.stamp)]
         case .rosterAdd(let m):
             members = Self.members(of: m.annotations)
@@ -75,10 +77,7 @@ extension JSONValue {
         case .messageAcknowledge(let m): members = ["token": .hex(m.token)]
         case .messageAcknowledgeOK(let m): members = ["waitingMessages": .number(Int(m.waiting))]
         case .passwordSet(let m):
-            members = [
-                "iterations": .number(Int(m.verifier.iterations)), "salt": .hex(m.verifier.salt),
-                "storedKey": .hex(m.verifier.storedKey), "serverKey": .hex(m.verifier.serverKey),
-            ]
+            members = Self.members(of: m.verifier)
         case .passwordSetOK(let m), .signOutOK(let m): members = ["stamp": .u64(m.stamp)]
         case .signOut(let m): members = ["scope": .name(m.scope)]
         case .lastSeenSet(let m): members = ["isShown": .bool(m.isShown)]
@@ -87,6 +86,39 @@ extension JSONValue {
         case .pushMessages(let m):
             members = Self.members(of: m.page)
             members["from"] = .hex(m.from)
+        case .adminAccountCreate(let m): members = ["name": .string(m.name), "user": .u64(m.user)]
+        case .adminAccountCreateOK(let m): members = ["stamp": .u64(m.stamp), "user": .u64(m.user)]
+        case .adminAccountDisable(let m):
+            members = ["user": .reference(m.user), "isDisabled": .bool(m.isDisabled)]
+        case .adminAccountDelete(let m): members = ["user": .reference(m.user)]
+        case .adminPasswordSet(let m):
+            members = Self.members(of: m.verifier)
+            members["user"] = .reference(m.user)
+        case .adminActFor(let m):
+            members = ["user": .reference(m.user), "bodyType": .number(Int(m.type)), "body": .hex(m.body)]
+        case .adminActForOK(let m):
+            members = ["user": .u64(m.user), "bodyType": .number(Int(m.type)), "body": .hex(m.body)]
+        case .adminSessions(let m):
+            members = ["user": .u64(m.user), "after": .u64(m.after), "pageBytes": .number(m.pageBytes)]
+        case .adminSessionsPage(let m):
+            let sessions = m.sessions.map { session in
+                JSONValue.object([
+                    "session": .u64(session.session), "user": .u64(session.user),
+                    "deviceClass": .name(session.deviceClass), "device": .u64(session.device),
+                    "seconds": .u64(session.seconds), "address": .string(session.address),
+                ])
+            }
+            members = ["next": .u64(m.next), "sessions": .array(sessions)]
+        case .adminDisconnect(let m):
+            members = Self.members(of: m.goAway)
+            members["session"] = .u64(m.session)
+        case .adminStatisticsOK(let m):
+            let figures = m.figures.map { JSONValue.object(["name": .string($0.name), "value": .u64($0.value)]) }
+            members = ["figures": .array(figures)]
+        case .adminDisconnectOK, .adminStatistics, .adminReload, .adminReloadOK: members = [:]
+        case .adminDrain(let m):
+            members = ["isDraining": .bool(m.isDraining), "milliseconds": .number(Int(m.milliseconds))]
+        case .adminDrainOK(let m): members = ["left": .number(Int(m.left))]
         case .adminBackup(let m): members = ["path": .string(m.path)]
         case .adminBackupOK(let m): members = ["stamp": .u64(m.stamp), "bytes": .u64(m.bytes)]
         case .pushDelta(let m):
@@ -95,10 +127,7 @@ extension JSONValue {
         case .pushPresence(let m):
             members = ["scope": .name(m.scope), "presence": .presence(m.contacts)]
         case .goAway(let m):
-            members = [
-                "reason": .name(m.reason), "reconnectAfterMS": .number(Int(m.reconnectAfterMS)),
-                "detail": .string(m.detail),
-            ]
+            members = Self.members(of: m)
         case .error(let m): members = Self.members(of: m)
         }
         members["type"] = .name(message.type)
@@ -121,6 +150,20 @@ extension JSONValue {
         return [
             "token": .hex(page.token), "waitingMessages": .number(Int(page.waiting)), "left": .number(Int(page.left)),
             "messages": .array(messages),
+        ]
+    }
+
+    private static func members(of verifier: PasswordVerifier) -> [String: JSONValue] {
+        [
+            "iterations": .number(Int(verifier.iterations)), "salt": .hex(verifier.salt),
+            "storedKey": .hex(verifier.storedKey), "serverKey": .hex(verifier.serverKey),
+        ]
+    }
+
+    private static func members(of goAway: GoAway) -> [String: JSONValue] {
+        [
+            "reason": .name(goAway.reason), "reconnectAfterMS": .number(Int(goAway.reconnectAfterMS)),
+            "detail": .string(goAway.detail),
         ]
     }
 

@@ -6,12 +6,16 @@ struct Encryption: Sendable {
     private let context: NIOSSLContext
     private let host: String
 
-    /// - Throws: where the authority's file cannot be used.
+    /// - Throws: where a file cannot be used.
     init(to host: String, _ configuration: ClientConfiguration) throws {
         var settings = TLSConfiguration.makeClientConfiguration()
         settings.minimumTLSVersion = .tlsv12
         settings.applicationProtocols = ["tidemark"]
         if let file = configuration.authorityFile { settings.trustRoots = .file(file) }
+        if let (certificate, key) = configuration.certificate {
+            settings.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
+            settings.privateKey = .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))
+        }
         context = try NIOSSLContext(configuration: settings)
         self.host = host
     }

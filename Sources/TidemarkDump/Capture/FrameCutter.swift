@@ -86,6 +86,8 @@ struct FrameCutter: BitwiseCopyable {
         observer: inout Observer
     ) {
         var rest = bytes
+        // Of what may be a frame, from segments before this one.
+        var kept = state == .tentative ? Int(partial.count) : 0
         while rest.count > 0 {
             switch state {
             case .passing:
@@ -98,8 +100,13 @@ struct FrameCutter: BitwiseCopyable {
                 state = .tentative
             case .tentative:
                 guard let after = tryFrame(rest, place, pool: &pool, observer: &observer) else {
-                    giveUpTentative(passingOver: rest.count, pool: &pool)
-                    return
+                    guard kept > 0 else { return giveUpTentative(passingOver: rest.count, pool: &pool) }
+                    // It was none, but this segment may begin with one.
+                    skipped &+= UInt64(kept)
+                    kept = 0
+                    pool.give(&partial)
+                    rest = bytes
+                    continue
                 }
                 rest = after
             case .synced:
@@ -178,7 +185,13 @@ struct FrameCutter: BitwiseCopyable {
             partial.count -= UInt32(count)
             return nil
         }
-        if Int(partial.count) < frameBytes { return rest }
+        if Int(partial.count) < frameBytes {
+            let isBeginning = hadHeader && Int(partial.count) - count == Limits.headerBytes
+            let begun = UnsafeRawBufferPointer(rebasing: partial.bytes[Limits.headerBytes...])
+            guard isBeginning, !FrameStart.canGoOn(header, behind: begun) else { return rest }
+            partial.count -= UInt32(count)
+            return nil
+        }
         let body = UnsafeRawBufferPointer(rebasing: partial.bytes[Limits.headerBytes...])
         guard FrameStart.isMeaningful(header, body: body) else {
             partial.count -= UInt32(count)

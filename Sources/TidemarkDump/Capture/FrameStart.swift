@@ -32,6 +32,16 @@ enum FrameStart {
         }
     }
 
+    /// Whether a body that begins like this can be one: what is wrong with it is that it ends too early, if anything.
+    static func canGoOn(_ header: FrameHeader, behind begun: UnsafeRawBufferPointer) -> Bool {
+        guard let type = MessageType(rawValue: header.type) else { return false }
+        do throws(DecodeError) {
+            return try Message(type, decoding: begun) != nil
+        } catch {
+            return error.rule == .truncated || error.rule == .extensions
+        }
+    }
+
     /// The sizes that a body of this type can have; extensions are given some room.
     static func bodyBytes(_ type: MessageType) -> ClosedRange<Int> {
         switch type {
@@ -46,7 +56,13 @@ enum FrameStart {
         // The largest page, one large item beyond it, and what ends a page: at most a presence for each entry.
         case .syncPage, .pushDelta: 4...Limits.pageBytesMax + Limits.itemBytesMax + 8 * Limits.rosterEntriesMax
         case .pushPresence: 2...2 + 8 * Limits.rosterEntriesMax
-        case .presenceSetOK: 0...1024
+        case .messageSend: 20...Limits.messageBytesMax + 1024
+        case .messagePage, .pushMessages: 4...Limits.pageBytesMax + Limits.messageBytesMax + 1024
+        case .adminActForOK: 2...Limits.pageBytesMax + Limits.itemBytesMax + 8 * Limits.rosterEntriesMax
+        case .adminSessionsPage: 2...Limits.pageBytesMax + 1024
+        case .adminStatisticsOK: 1...Limits.requestBodyBytesMax
+        case .adminActFor: 1...Limits.requestBodyBytesMax
+        case .presenceSetOK, .adminDisconnectOK, .adminStatistics, .adminReload, .adminReloadOK: 0...1024
         default: 1...1024
         }
     }

@@ -122,7 +122,7 @@ struct Facts: BodyVisitor, ~Copyable {
     @inline(__always)
     mutating func beginList(_ name: FieldName, count: Int, _ range: ByteRange) {
         switch name {
-        case .items, .messages: items = count
+        case .items, .messages, .sessions, .figures: items = count
         case .groups: groups = count
         case .fields: fieldCount &+= count
         default: break

@@ -11,6 +11,13 @@ struct BackupOutcome: Sendable {
     var path: String
     var result: Result<BackupReport, BackupError>
 
+    var answer: Message {
+        switch result {
+        case .success(let report): .adminBackupOK(AdminBackupOK(stamp: report.newestStamp, bytes: report.bytes))
+        case .failure(let error): .error(ErrorMessage(error))
+        }
+    }
+
     func write(to log: Logger) {
         switch result {
         case .success(let report):

@@ -7,11 +7,13 @@ final class Admission: Sendable {
     enum Refusal: Error {
         case tooMany
         case tooManyOfNetwork
+        case draining
 
         var description: String {
             switch self {
             case .tooMany: "the server has as many connections as it takes"
             case .tooManyOfNetwork: "there are as many connections from your address as the server takes"
+            case .draining: "the server is going down"
             }
         }
     }
@@ -21,6 +23,7 @@ final class Admission: Sendable {
     private let count = Atomic<Int>(0)
     private let refusedInAll = Atomic<UInt64>(0)
     private let refusedOfNetwork = Atomic<UInt64>(0)
+    private let isClosed = Atomic<Bool>(false)
     private let networks = Mutex<[PeerNetwork: Int]>([:])
 
     init(connectionsMax: Int, perAddressMax: Int) {
@@ -30,6 +33,7 @@ final class Admission: Sendable {
 
     /// Nil for a Unix socket, where only the number in all counts.
     func admit(_ network: PeerNetwork?) throws(Refusal) {
+        if isClosed.load(ordering: .relaxed) { throw .draining }
         guard count.add(1, ordering: .relaxed).newValue <= connectionsMax else {
             count.subtract(1, ordering: .relaxed)
             refusedInAll.add(1, ordering: .relaxed)
@@ -48,6 +52,9 @@ final class Admission: Sendable {
             throw .tooManyOfNetwork
         }
     }
+
+    /// From now on nobody is admitted; or again.
+    func close(_ isClosed: Bool) { self.isClosed.store(isClosed, ordering: .relaxed) }
 
     /// How many were refused since the start.
     var refused: (inAll: UInt64, ofNetwork: UInt64) {

@@ -48,23 +48,27 @@ final class FailedLogins: Sendable {
         )
     }
 
-    /// Before a login by password goes on. The network is nil on a Unix socket, where only the name counts.
-    func check(_ network: PeerNetwork?, _ name: String, now: UInt64) throws(Refusal) {
+    /// Before a login by password or key goes on. The network is nil on a Unix socket, where only the name counts; a key has no
+    /// name.
+    func check(_ network: PeerNetwork?, _ name: String?, now: UInt64) throws(Refusal) {
         if isEmpty.load(ordering: .relaxed) { return }
         let (ofNetwork, ofName) = tables.withLock { tables in
-            (network.map { tables.networks.wait($0, now: now) } ?? 0, tables.names.wait(name.hashValue, now: now))
+            (
+                network.map { tables.networks.wait($0, now: now) } ?? 0,
+                name.map { tables.names.wait($0.hashValue, now: now) } ?? 0
+            )
         }
         let wait = max(ofNetwork, ofName)
         if wait == 0 { return }
         refusedCount.add(1, ordering: .relaxed)
         let origin = ofNetwork >= ofName ? "from your address" : "for this name"
-        throw Refusal(waitMS: wait, description: "too many logins by password have failed \(origin)")
+        throw Refusal(waitMS: wait, description: "too many logins have failed \(origin)")
     }
 
-    func fail(_ network: PeerNetwork?, _ name: String, now: UInt64) {
+    func fail(_ network: PeerNetwork?, _ name: String?, now: UInt64) {
         tables.withLock { tables in
             if let network { tables.networks.fail(network, now: now) }
-            tables.names.fail(name.hashValue, now: now)
+            if let name { tables.names.fail(name.hashValue, now: now) }
             isEmpty.store(false, ordering: .relaxed)
         }
     }

@@ -76,6 +76,8 @@ extension ListenerKind {
             allowsTrusted: self == .unix,
             allowsTickets: !configuration.ticketKeys.isEmpty,
             allowsPasswords: true,
+            // Those that are there later may log in too.
+            allowsServices: true,
             idleSeconds: UInt32(configuration.idleTimeout.components.seconds)
         )
     }

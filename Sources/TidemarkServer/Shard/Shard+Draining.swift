@@ -42,11 +42,11 @@ extension Shard {
     private mutating func answerWhatArrived(until end: MonotonicTime) throws {
         let enough = min(end, loop.now + .seconds(1))
         repeat {
-            let waitsForDisk = (!acknowledgements.isEmpty || forwardedOpen > 0) && !loop.hasReady
+            let waitsForDisk = (!acknowledgements.isEmpty || forwardedOpen > 0 || !deletions.isEmpty) && !loop.hasReady
             try loop.wait(until: waitsForDisk ? min(end, loop.now + .milliseconds(10)) : loop.now)
             try iterate()
             if changeLog.hasFailed || loop.now >= end { return }
-        } while !acknowledgements.isEmpty || forwardedOpen > 0 || !submissions.isEmpty
+        } while !acknowledgements.isEmpty || forwardedOpen > 0 || !deletions.isEmpty || !submissions.isEmpty
             || (loop.hasReady && loop.now < enough)
     }
 
@@ -58,5 +58,40 @@ extension Shard {
         )
         send(.goAway(goAway), id, 0)
         close(id)
+    }
+}
+
+/// Clients that an administrator has sent away, a part at a time.
+struct SendingAway {
+    /// The next to look at.
+    var slot = 0
+    var end: MonotonicTime
+}
+
+extension Shard {
+    /// Or not any more.
+    mutating func sendAway(_ drain: AdminDrain) {
+        departing = drain.isDraining ? SendingAway(end: loop.now + .milliseconds(Int(drain.milliseconds))) : nil
+        sendSomeAway()
+    }
+
+    /// Of those that are left as many as it takes to be done in time. To be called about once a second.
+    mutating func sendSomeAway() {
+        guard let departing else { return }
+        let left = max(0, Int64(departing.end.nanoseconds) - Int64(loop.now.nanoseconds))
+        let turns = Int(1 + left / 1_000_000_000)
+        let some = (clients.count - departing.slot + turns - 1) / turns
+        let end = min(clients.count, departing.slot + max(0, some))
+        for slot in departing.slot..<max(departing.slot, end) {
+            guard let id = clients.id(slot), clients[slot].user != nil, !clients[slot].isClosing else { continue }
+            let goAway = GoAway(
+                reason: .shuttingDown,
+                reconnectAfterMS: UInt32.random(in: 500...5_000),
+                detail: "the server is going down"
+            )
+            close(id, saying: .goAway(goAway), 0)
+        }
+        // Who comes in meanwhile, with a connection that was there, has its turn too.
+        self.departing = end < clients.count ? SendingAway(slot: end, end: departing.end) : nil
     }
 }

@@ -8,12 +8,12 @@ import TidemarkWire
 
 extension Shard {
     /// With its tag and its length.
-    private static let explanationBytes = Limits.explanationBytesMax + 3
+    static let explanationBytes = Limits.explanationBytesMax + 3
 
     /// Answers wait for one another up to so many bytes, so that a segment of requests is answered by one send.
     private static let answersBytes = 1 << 14
     /// A page ends there, whatever its client allows: nobody waits for more of another's.
-    private static let pageBytesMax = 1 << 16
+    static let pageBytesMax = 1 << 16
     /// What one connection's requests may cost before the others have their turn: the bytes of a large page.
     private static let turnCostMax = 1 << 16
     /// Of a frame, in bytes that could be sent meanwhile, beside those of its answer.
@@ -191,6 +191,8 @@ extension Shard {
             send(message, id, request)
         case .backUp(let backup):
             backUp(backup, id, request)
+        case .administer(let asked):
+            administer(asked, id, request)
         case .authenticate(let credentials):
             authenticate(credentials, id, request)
         case .authenticateContinue(let step):

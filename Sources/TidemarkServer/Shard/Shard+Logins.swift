@@ -22,6 +22,7 @@ extension Shard {
         _ id: ConnectionID,
         _ request: UInt16
     ) {
+        if case .service(let key) = message.credentials { return authenticateService(key, id, request) }
         clients[Int(id.slot)].wish = message.wish ?? .online
         clients[Int(id.slot)].wantsTicket = message.wantsTicket
         switch errand(of: message.credentials) {
@@ -145,6 +146,7 @@ extension Shard {
             case .success(let ticket): (found, known) = (directory.index(of: ticket.user), ticket)
             case .failure(let error): return .failure(error)
             }
+        case .service: preconditionFailure("no user's")
         case .trusted(.id(let user)): found = directory.index(of: user)
         case .trusted(.name(let name)): found = directory.index(named: name)
         case .scram(let message):

@@ -46,8 +46,11 @@ extension Shard {
         for arrival in mail.arrivals {
             if let id = attach(arrival) { run(arrival.errand, id, arrival.request) }
         }
-        for write in mail.writes { decide(write) }
+        for request in mail.requests { decide(request) }
         for reply in mail.replies { tell(reply) }
+        for closing in mail.closings { close(closing) }
+        for user in mail.closed { closed(user) }
+        if let drain = mail.drain { sendAway(drain) }
     }
 
     /// Nil, and the connection is closed, where this loop has no room for it.

@@ -74,12 +74,7 @@ extension Shard {
             try failedLogins.check(clients[Int(id.slot)].network, name, now: clock)
             return nil
         } catch {
-            return ErrorMessage(
-                .retryLater,
-                detail: error.description,
-                retryAfterMS: UInt32(clamping: error.waitMS + .random(in: 0...error.waitMS / 8)),
-                closes: true
-            )
+            return wait(for: error)
         }
     }
 

@@ -17,6 +17,7 @@ extension Shard {
         conditions.tellOfAccepting(pauses: loop.statistics.acceptPauses, log)
         conditions.tellOfRefusals(admission, log)
         conditions.tellOfGuessing(failedLogins, log)
+        sendSomeAway()
         guard submissions.isEmpty, changeLog.hasRoom else { return }
         // Nothing for its age while the clock is not believed.
         func through(_ retention: Duration) -> Stamp {

@@ -33,12 +33,12 @@ extension Shard {
         case .signOut(let signOut):
             perform(decide(signOut, by: user), write, id, request)
         case .rosterAnswer(let answer):
-            ask(.answer(answer), about: answer.user, from: user, write, id, request)
+            ask(.answer(answer, from: user), about: answer.user, write, id, request)
         case .messageSend(let message):
             if let refusal = inFlight.refusal(message, by: user, in: directory) {
                 return perform(refusal, write, id, request)
             }
-            ask(.message(message), about: message.reader, from: user, write, id, request)
+            ask(.message(message, from: user), about: message.reader, write, id, request)
         default:
             perform(inFlight.decide(write, by: user, in: directory), write, id, request)
         }
@@ -46,31 +46,31 @@ extension Shard {
 
     /// Has the other user's shard decide, which may be this one.
     private mutating func ask(
-        _ question: ForwardedWrite.Question,
+        _ question: ForwardedRequest.Question,
         about other: UserID,
-        from user: AccountIndex,
         _ write: Write,
         _ id: ConnectionID,
         _ request: UInt16
     ) {
+        let asker = Asker(shard: index, connection: id, request: request)
         let shard = team.map.shard(of: other)
-        if shard == index { return perform(decide(question, from: user), write, id, request) }
-        let forwarded = ForwardedWrite(
-            question: question,
-            from: user,
-            shard: index,
-            connection: id,
-            request: request
-        )
+        if shard == index { return perform(decide(question, asker), write, id, request) }
+        let forwarded = ForwardedRequest(question: question, asker: asker)
         guard team.mailboxes[shard].put(forwarded) else { return fail(id, request: request, waiting) }
         clients[Int(id.slot)].writesOpen += 1
         forwardedOpen += 1
     }
 
-    private mutating func decide(_ question: ForwardedWrite.Question, from user: AccountIndex) -> Decision {
+    private mutating func decide(_ question: ForwardedRequest.Question, _ asker: Asker) -> Decision {
         switch question {
-        case .answer(let answer): inFlight.decide(answer, from: user, in: directory)
-        case .message(let message): inFlight.decide(message, from: user, in: directory)
+        case .answer(let answer, let user):
+            inFlight.decide(answer, from: user, isAdministration: asker.isAdministrator, in: directory)
+        case .message(let message, let user):
+            inFlight.decide(message, from: user, in: directory)
+        case .write(let write, let user):
+            inFlight.decide(write, by: user, isAdministration: asker.isAdministrator, in: directory)
+        case .administration:
+            preconditionFailure("more than a decision: `perform`")
         }
     }
 
@@ -100,7 +100,7 @@ extension Shard {
     }
 
     /// Not `shuttingDown`, which closes: acknowledgements of earlier writes may still be due here.
-    private var waiting: ErrorMessage {
+    var waiting: ErrorMessage {
         ErrorMessage(
             .retryLater,
             detail: draining.isSet
@@ -119,6 +119,9 @@ extension Shard {
             decide(write.write, write.connection, write.request)
             closeWrite(write.connection)
         }
+        let dueForOthers = deferredForOthers
+        deferredForOthers = []
+        for request in dueForOthers { decide(request) }
     }
 
     mutating func acknowledgeLater(
@@ -131,41 +134,53 @@ extension Shard {
         acknowledgements.append(Acknowledgement(connection: id, user: user, request: request, reply: reply))
     }
 
-    // MARK: what is asked by the users of another shard
+    // MARK: what is asked by others than this shard's users
 
-    /// Decides it for another shard, whose client it is of.
-    mutating func decide(_ write: ForwardedWrite) {
-        func reply(_ message: Message) {
-            team.mailboxes[write.shard]
-                .put(ForwardedReply(message: message, connection: write.connection, request: write.request))
-        }
+    /// Decides it for another shard, whose client it is of, or for somebody who acts for a user.
+    mutating func decide(_ request: ForwardedRequest) {
         if submissions.count >= Self.handOverCount { submit() }
-        if let error = reasonToWait { return reply(.error(error)) }
-        let decision = decide(write.question, from: write.from)
+        if request.question.isWrite, let error = reasonToWait { return reply(.error(error), to: request.asker) }
+        if case .administration(let asked, let user) = request.question {
+            return perform(asked, of: user, request.asker)
+        }
+        settle(decide(request.question, request.asker), of: nil, request.asker) { request.question }
+    }
+
+    /// Of the sessions of `user` some may end with it. What has to wait is asked again: `question`.
+    mutating func settle(
+        _ decision: Decision,
+        of user: AccountIndex?,
+        _ asker: Asker,
+        _ question: () -> ForwardedRequest.Question
+    ) {
         switch decision {
-        case .refused(let error): return reply(.error(error))
-        case .unchanged(let answer): return reply(answer.message(stamp: 0))
-        case .later: preconditionFailure("neither answers nor messages wait for anything")
-        case .unchangedBehind(let answer), .change(_, let answer):
-            acknowledgements.append(
-                Acknowledgement(
-                    connection: write.connection,
-                    shard: write.shard,
-                    request: write.request,
-                    reply: answer
-                )
-            )
+        case .refused(let error):
+            reply(.error(error), to: asker)
+        case .unchanged(let answer):
+            reply(answer.message(stamp: 0), to: asker)
+        case .later:
+            deferredForOthers.append(ForwardedRequest(question: question(), asker: asker))
+        case .unchangedBehind(let answer):
+            acknowledgements.append(Acknowledgement(to: asker, user: nil, answer))
+            submissions.append(Submission(change: nil, origin: index))
+        case .change(let change, let answer):
+            acknowledgements.append(Acknowledgement(to: asker, user: user, answer))
+            submissions.append(Submission(change: change, origin: index))
+            counters.countWrite()
         }
-        guard case .change(let change, _) = decision else {
-            return submissions.append(Submission(change: nil, origin: index))
-        }
-        submissions.append(Submission(change: change, origin: index))
-        counters.countWrite()
     }
 
     /// What another shard says to one of this shard's clients.
     mutating func tell(_ reply: ForwardedReply) {
         forwardedOpen -= 1
+        if reply.isAudited {
+            audit?.note(
+                outcome: reply.message,
+                session: name(reply.connection),
+                request: reply.request,
+                configuration.clock()
+            )
+        }
         guard clients.has(reply.connection) else { return }
         if case .error(let error) = reply.message {
             fail(reply.connection, request: reply.request, error)
@@ -189,7 +204,11 @@ extension Shard {
         var change = 0
         for submission in group.submissions {
             if let decided = submission.change {
-                if submission.origin == index { inFlight.settle(decided) }
+                if submission.origin == index {
+                    inFlight.settle(decided)
+                } else if case .accountDeleted(let user) = decided {
+                    inFlight.settleDeletion(of: user)
+                }
                 let stamp = group.first + UInt64(change)
                 directory.apply(decided, at: stamp, sharing: published.profiles?.place(change))
                 change += 1
@@ -202,12 +221,9 @@ extension Shard {
 
     mutating func acknowledge(stamp: Stamp) {
         let due = acknowledgements.removeFirst()
-        if let shard = due.shard, let connection = due.connection {
-            let message = due.reply.message(stamp: stamp)
-            return team.mailboxes[shard]
-                .put(ForwardedReply(message: message, connection: connection, request: due.request))
-        }
-        if let connection = due.connection, clients.has(connection) {
+        if let asker = due.asker {
+            reply(due.reply.message(stamp: stamp), to: asker)
+        } else if let connection = due.connection, clients.has(connection) {
             send(due.reply.message(stamp: stamp), connection, due.request)
             closeWrite(connection)
         }
@@ -216,10 +232,15 @@ extension Shard {
 
     /// Also where the one who asked is gone by now.
     private mutating func signOut(_ user: AccountIndex, after due: Acknowledgement) {
+        let own = due.asker == nil ? due.connection : nil
         switch due.reply {
-        case .passwordSet: signOut(user, except: due.connection, "the password is another now; log in with it")
-        case .signOut(.others, _): signOut(user, except: due.connection, "signed out on another device")
+        case .passwordSet: signOut(user, except: own, "the password is another now; log in with it")
+        case .signOut(.others, _): signOut(user, except: own, "signed out on another device")
         case .signOut(.all, _): signOut(user, except: nil, "signed out on all devices")
+        case .adminPasswordSet: signOut(user, except: nil, "the password is another now; log in with it")
+        case .adminAccountDisable where inFlight.access(of: user, in: directory).isDisabled:
+            signOut(user, except: nil, "this account is closed for now; ask whoever runs the service")
+        case .adminAccountDelete: signOut(user, except: nil, "this account is deleted")
         default: break
         }
     }

@@ -29,14 +29,29 @@ struct Shard: ~Copyable {
 
     /// A write's answer, due when the log publishes it. The log keeps the order, so the first due is the next one out.
     struct Acknowledgement {
-        /// Nil for the server's own changes.
+        /// One of this shard's. Nil for the server's own changes.
         var connection: ConnectionID?
-        /// Another shard's, whose connection it is; nil for this one's.
-        var shard: Int?
+        /// Instead of a connection: whoever is told in another way than its own user.
+        var asker: Asker?
         /// Whose change it is.
         var user: AccountIndex?
         var request: UInt16 = 0
         var reply = WriteReply.profileSet
+
+        init() {}
+
+        init(connection: ConnectionID, user: AccountIndex?, request: UInt16, reply: WriteReply) {
+            self.connection = connection
+            self.user = user
+            self.request = request
+            self.reply = reply
+        }
+
+        init(to asker: Asker, user: AccountIndex?, _ reply: WriteReply) {
+            self.asker = asker
+            self.user = user
+            self.reply = reply
+        }
     }
 
     /// Entries of deleted accounts undone in an iteration: some tens of microseconds.
@@ -49,6 +64,9 @@ struct Shard: ~Copyable {
     let index: Int
     let configuration: ServerConfiguration
     let counters: ShardCounters
+    let allCounters: Counters
+    let audit: AuditLog?
+    let services: ServiceRegister
     let team: ShardTeam
     let mailbox: ShardMailbox
     private let inbox: GroupInbox
@@ -93,8 +111,15 @@ struct Shard: ~Copyable {
     var submissions: [Submission] = []
     /// Writes that wait for others of their users to land.
     var deferred: [DeferredWrite] = []
-    /// Writes that another shard decides, and has not answered.
+    var deferredForOthers: [ForwardedRequest] = []
+    /// What another shard, or somebody beside the loop, has not answered yet.
     var forwardedOpen = 0
+    /// Accounts of this shard that are on their way out.
+    var deletions: [UserID: AccountDeletion] = [:]
+    /// Accounts that are closed here, of which whoever deletes them is not told yet.
+    var closings: [AccountClosing] = []
+    /// While clients are sent away.
+    var departing: SendingAway?
     /// Of this shard's users, for the other shards, not yet told: each one's latest.
     var presenceNews: [AccountIndex: Seen] = [:]
     /// Users whom others see online no more, and since when, in seconds since 1970; not told to the log yet.
@@ -118,6 +143,9 @@ struct Shard: ~Copyable {
         var keyring: Keyring
         /// Where there are addresses with TLS.
         var certificate: TLSServerContext?
+        /// Nil where nobody administers, as in a simulation.
+        var audit: AuditLog?
+        var services: ServiceRegister
         /// The store's: of it the answers to names without a password are made.
         var secret: [UInt8]
         var log: Logger
@@ -137,6 +165,9 @@ struct Shard: ~Copyable {
         self.index = index
         configuration = common.configuration
         counters = common.counters.shard(index)
+        allCounters = common.counters
+        audit = common.audit
+        services = common.services
         draining = common.draining
         inFlight = InFlight(
             policy: common.configuration.rosterPolicy,
@@ -211,6 +242,11 @@ struct Shard: ~Copyable {
         }
         recordDepartures()
         submit()
+        if !closings.isEmpty {
+            tellClosed()
+            // An account that waited for nobody else.
+            submit()
+        }
         push()
         tellPresence()
     }
@@ -249,7 +285,8 @@ struct Shard: ~Copyable {
         apply(first)
         while let published = inbox.next(upTo: end) { apply(published) }
         directory.finishChangesIfMany()
-        if !deferred.isEmpty { decideDeferred() }
+        if !deferred.isEmpty || !deferredForOthers.isEmpty { decideDeferred() }
+        if !deletions.isEmpty { goOnDeleting() }
         return true
     }
 

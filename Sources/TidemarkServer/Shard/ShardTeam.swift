@@ -38,19 +38,27 @@ struct Arrival: Sendable {
     var recorded: ShardRecording.Slot?
 }
 
-/// What a user asks of another shard's user, on its way to the shard that decides it.
-struct ForwardedWrite: Sendable {
-    enum Question {
-        case answer(RosterAnswer)
-        case message(MessageSend)
+/// What is asked of another shard, on its way there.
+struct ForwardedRequest: Sendable {
+    enum Question: Sendable {
+        /// One of this shard's users asks it of one of the other's.
+        case answer(RosterAnswer, from: AccountIndex)
+        case message(MessageSend, from: AccountIndex)
+        /// Somebody acts for one of the other's users.
+        case write(Write, by: AccountIndex)
+        case administration(AdminRequest, of: AccountIndex?)
+
+        var isWrite: Bool {
+            guard case .administration(let request, _) = self else { return true }
+            return switch request {
+            case .accountCreate, .accountDisable, .accountDelete, .passwordSet, .actFor(_, .write): true
+            case .actFor, .sessions, .disconnect, .statistics, .drain, .reload: false
+            }
+        }
     }
 
     var question: Question
-    var from: AccountIndex
-    /// Where the reply goes.
-    var shard: Int
-    var connection: ConnectionID
-    var request: UInt16
+    var asker: Asker
 }
 
 /// And what became of it, on its way back.
@@ -58,13 +66,27 @@ struct ForwardedReply: Sendable {
     var message: Message
     var connection: ConnectionID
     var request: UInt16
+    /// The audit log hears of it.
+    var isAudited: Bool
+
+    init(_ message: Message, to asker: Asker) {
+        self.message = message
+        connection = asker.connection
+        request = asker.request
+        isAudited = asker.isAdministrator
+    }
 }
 
 final class ShardMailbox: Sendable {
     struct Mail {
         var arrivals: [Arrival] = []
-        var writes: [ForwardedWrite] = []
+        var requests: [ForwardedRequest] = []
         var replies: [ForwardedReply] = []
+        /// Accounts that are to be closed here, and those of this shard's that another one has closed.
+        var closings: [AccountClosing] = []
+        var closed: [UserID] = []
+        /// The latest.
+        var drain: AdminDrain?
         var presence: [AccountIndex: Seen] = [:]
     }
 
@@ -85,10 +107,14 @@ final class ShardMailbox: Sendable {
     func put(_ arrival: Arrival) -> Bool { put { $0.arrivals.append(arrival) } }
 
     /// The same.
-    func put(_ write: ForwardedWrite) -> Bool { put { $0.writes.append(write) } }
+    func put(_ request: ForwardedRequest) -> Bool { put { $0.requests.append(request) } }
+    func put(_ closing: AccountClosing) -> Bool { put { $0.closings.append(closing) } }
 
     /// Also where the shard is going: its client waits for it.
     func put(_ reply: ForwardedReply) { _ = put(evenIfClosed: true) { $0.replies.append(reply) } }
+    func put(closed user: UserID) { _ = put(evenIfClosed: true) { $0.closed.append(user) } }
+
+    func put(sendAway drain: AdminDrain) { _ = put { $0.drain = drain } }
 
     private func put(evenIfClosed: Bool = false, _ add: (inout Mail) -> Void) -> Bool {
         let isOpen = state.withLock { state in

@@ -148,6 +148,25 @@ import Testing
         #expect(bench.sink.heard[1]?.anomalies.map(\.1) == [.skipped(count: 25)])
     }
 
+    @Test func theEndOfALostFrameDoesNotCostTheNextOne() {
+        var bench = Bench()
+        // Less than a header, and nothing that a frame begins with.
+        bench.send(data([0xFF, 0xFF, 0xFF, 0xFF, 0xFF], at: 10))
+        bench.send(data(two + three, at: 15))
+        #expect(bench.sink.heard[1]?.frames[0] == [two, three])
+        #expect(bench.sink.heard[1]?.anomalies.map(\.1) == [.skipped(count: 5)])
+    }
+
+    @Test func whatCannotGoOnIsGivenUpAtOnce() {
+        var bench = Bench()
+        // The header of a profileSet of 100,000 bytes, and a body that begins like none: no stamp is that long.
+        let header: [UInt8] = [0xA0, 0x86, 0x01, 0x10, 0x01, 0x00]
+        bench.send(data(header + [UInt8](repeating: 0xFF, count: 19), at: 10))
+        bench.send(data(two, at: 35))
+        #expect(bench.sink.heard[1]?.frames[0] == [two])
+        #expect(bench.sink.heard[1]?.anomalies.map(\.1) == [.skipped(count: 25)])
+    }
+
     @Test func endsAndResets() {
         var bench = Bench()
         bench.open()

@@ -102,6 +102,8 @@ final class TestServer: Sendable {
         try running.withLock { try $0!.replaceCertificate(with: files) }
     }
 
+    func replaceServices(with services: Services) { running.withLock { $0!.replaceServices(with: services) } }
+
     func replaceTicketKeys(with keys: TicketKeys) { running.withLock { $0!.replaceTicketKeys(with: keys) } }
 
     var counters: Counters.Snapshot { running.withLock { $0!.counters.snapshot } }
@@ -128,6 +130,7 @@ final class TestServer: Sendable {
 
     var tls: ServerAddress { .tls(host: "127.0.0.1", port: Int(tlsPort)) }
     var unix: ServerAddress { .unix(path: socketPath) }
+    var adminSocket: ServerAddress { .unix(path: directory.path + "/admin.sock") }
     var tcp: ServerAddress { .tcp(host: "127.0.0.1", port: Int(port)) }
 
     func ticket(_ user: UserID, lifetimeSeconds: UInt32 = 3600) -> [UInt8] {

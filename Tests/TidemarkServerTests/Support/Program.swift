@@ -1,6 +1,6 @@
 import Foundation
 
-/// The program `tidemark-server`, built beside these tests, as a process of its own.
+/// The programs `tidemark-server` and `tidemark`, built beside these tests, each as a process of its own.
 enum Program {
     struct Outcome {
         var status: Int32
@@ -8,15 +8,19 @@ enum Program {
         var errors: String
     }
 
-    private static let path: String = {
+    private static let directory: String = {
         let tests = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        return ((tests ?? CommandLine.arguments[0]) as NSString).deletingLastPathComponent + "/tidemark-server"
+        return ((tests ?? CommandLine.arguments[0]) as NSString).deletingLastPathComponent
     }()
 
     /// Without anything of this process' environment that could matter.
-    static func process(_ arguments: [String], environment: [String: String] = [:]) -> Process {
+    static func process(
+        _ arguments: [String],
+        of program: String = "tidemark-server",
+        environment: [String: String] = [:]
+    ) -> Process {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: path)
+        process.executableURL = URL(fileURLWithPath: directory + "/" + program)
         process.arguments = arguments
         process.environment = ["HOME": "/nonexistent", "PATH": "/usr/bin:/bin"].merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
@@ -24,7 +28,15 @@ enum Program {
     }
 
     static func run(_ arguments: String..., environment: [String: String] = [:]) throws -> Outcome {
-        let process = process(arguments, environment: environment)
+        try run(process(arguments, environment: environment))
+    }
+
+    /// `tidemark admin` on the server of a data directory.
+    static func admin(_ arguments: String..., data: String) throws -> Outcome {
+        try run(process(["admin"] + arguments + ["--data", data], of: "tidemark"))
+    }
+
+    static func run(_ process: Process) throws -> Outcome {
         let output = Pipe()
         let errors = Pipe()
         process.standardOutput = output

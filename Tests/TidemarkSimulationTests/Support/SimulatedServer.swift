@@ -126,6 +126,7 @@ final class SimulatedServer {
             admission: Admission(connectionsMax: 1_024, perAddressMax: 1_024),
             failedLogins: FailedLogins(FailedLoginPolicy()),
             keyring: Keyring(configuration.ticketKeys),
+            services: ServiceRegister(configuration.services),
             secret: store.secret,
             log: log
         )

@@ -20,16 +20,59 @@ extension LineBuffer {
         case .helloOK: helloOK(facts)
         case .authenticate: authenticate(facts, showsSecrets: showsSecrets)
         case .authenticateContinue, .authenticateChallenge: step(facts, showsSecrets: showsSecrets)
-        case .authenticateOK: number(" user ", facts[.user])
+        case .authenticateOK:
+            if facts[.user] == 0 { text(" no user") } else { number(" user ", facts[.user]) }
         case .ping, .pong:
             guard let payload = facts.bytes(.payload), payload.count > 0 else { return }
             byte(UInt8(ascii: " "))
             hex(payload)
         case .profileSet: profileSet(facts)
         case .profileSetOK, .rosterRemoveOK, .rosterAnnotateOK, .rosterAnswerOK, .blockSetOK, .messageSendOK,
-            .lastSeenSetOK, .passwordSetOK, .signOutOK:
+            .lastSeenSetOK, .passwordSetOK, .signOutOK, .adminAccountDisableOK, .adminAccountDeleteOK,
+            .adminPasswordSetOK:
             stamp(facts)
-        case .passwordSet:
+        case .adminAccountCreate:
+            userReference(facts)
+            if let user = facts[.user], user != 0 { number(" as ", user) }
+        case .adminAccountCreateOK:
+            number(" user ", facts[.user])
+            if facts[.stamp] != nil { byte(UInt8(ascii: ",")) }
+            stamp(facts)
+        case .adminAccountDisable:
+            userReference(facts)
+            if facts[.isDisabled] != nil { text(facts.isSet(.isDisabled) ? " disabled" : " enabled") }
+        case .adminAccountDelete: userReference(facts)
+        case .adminActFor, .adminActForOK: acted(facts, of: type == .adminActFor)
+        case .adminSessions:
+            if let user = facts[.user] { if user == 0 { text(" of all") } else { number(" of user ", user) } }
+            if let after = facts[.after], after != 0 { number(", after ", after) }
+        case .adminSessionsPage:
+            guard facts[.next] != nil else { break }
+            byte(UInt8(ascii: " "))
+            count(facts.items, "session")
+            if facts[.next] != 0 { text(", more to come") }
+        case .adminDisconnect:
+            number(" session ", facts[.session])
+            if facts[.reason] != nil { byte(UInt8(ascii: ",")) }
+            name(" ", .goAwayReason, facts[.reason])
+            again(facts[.reconnectAfterMS])
+            detail(facts)
+        case .adminStatisticsOK:
+            byte(UInt8(ascii: " "))
+            count(facts.items, "figure")
+        case .adminDrain:
+            guard facts[.isDraining] != nil else { break }
+            text(facts.isSet(.isDraining) ? " begin" : " end")
+            if let wait = facts[.milliseconds], wait > 0 {
+                text(", over ")
+                grouped(wait)
+                text(" ms")
+            }
+        case .adminDrainOK:
+            number(" ", facts[.left])
+            if facts[.left] != nil { text(" left") }
+        case .passwordSet, .adminPasswordSet:
+            if type == .adminPasswordSet { userReference(facts) }
             number(" ", facts[.iterations])
             if facts[.iterations] != nil { text(" iterations") }
         case .signOut: name(" ", .signOutScope, facts[.scope])
@@ -206,6 +249,21 @@ extension LineBuffer {
         } else if facts[.id] != nil || facts[.name] != nil {
             userReference(facts)
         }
+    }
+
+    /// What is done for a user, and what it would be answered.
+    private mutating func acted(_ facts: borrowing Facts, of isRequest: Bool) {
+        if isRequest { userReference(facts) } else { number(" user ", facts[.user]) }
+        guard let type = facts[.bodyType] else { return }
+        text(", ")
+        if let known = MessageType(rawValue: UInt8(truncatingIfNeeded: type)) {
+            string(known.name)
+        } else {
+            number("type ", type)
+        }
+        guard let body = facts.bytes(.body) else { return }
+        text(", ")
+        count(body.count, "byte")
     }
 
     /// Of a SCRAM exchange, which is text.

@@ -10,6 +10,12 @@ extension BodyVisitor where Self: ~Copyable {
         value(name, .number(UInt64(number)), ByteRange(begin, reader.offset))
     }
 
+    /// Of 64 bits.
+    mutating func wide(_ name: FieldName, _ reader: inout ByteReader) throws(DecodeError) {
+        let begin = reader.offset
+        value(name, .wide(try reader.varint()), ByteRange(begin, reader.offset))
+    }
+
     @inline(__always)
     mutating func stamp(_ name: FieldName, _ reader: inout ByteReader) throws(DecodeError) {
         let begin = reader.offset

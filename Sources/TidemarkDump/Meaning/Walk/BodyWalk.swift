@@ -13,7 +13,7 @@ extension BodyVisitor where Self: ~Copyable {
         case .helloOK: try helloOK(&reader)
         case .authenticate: try authenticate(&reader)
         case .authenticateOK:
-            try user(.user, &reader)
+            try wide(.user, &reader)
             // A new ticket, the proof of the server.
             return try extensions(&reader, areSecret: true)
         case .authenticateContinue, .authenticateChallenge:
@@ -86,11 +86,15 @@ extension BodyVisitor where Self: ~Copyable {
             let scope = try reader.u8()
             guard SignOut.Scope(rawValue: scope) != nil else { throw DecodeError(.value, offset: 0) }
             value(.scope, .named(.signOutScope, scope), ByteRange(0, 1))
+        case .adminAccountCreate, .adminAccountCreateOK, .adminAccountDisable, .adminAccountDisableOK,
+            .adminAccountDelete, .adminAccountDeleteOK, .adminPasswordSet, .adminPasswordSetOK, .adminActFor,
+            .adminActForOK, .adminSessions, .adminSessionsPage, .adminDisconnect, .adminDisconnectOK, .adminStatistics,
+            .adminStatisticsOK, .adminDrain, .adminDrainOK, .adminReload, .adminReloadOK:
+            try administration(type, &reader)
         case .adminBackup: try text(.path, upTo: Limits.pathBytesMax, &reader)
         case .adminBackupOK:
             try stamp(.stamp, &reader)
-            let begin = reader.offset
-            value(.bytes, .wide(try reader.varint()), ByteRange(begin, reader.offset))
+            try wide(.bytes, &reader)
         case .goAway: try goAway(&reader)
         case .error: try error(&reader)
         default: preconditionFailure("only what is spoken is walked")
@@ -99,7 +103,7 @@ extension BodyVisitor where Self: ~Copyable {
     }
 
     /// A byte that is 0 or 1.
-    private mutating func mark(_ name: FieldName, _ reader: inout ByteReader) throws(DecodeError) {
+    mutating func mark(_ name: FieldName, _ reader: inout ByteReader) throws(DecodeError) {
         let begin = reader.offset
         let mark = try reader.u8()
         guard mark <= 1 else { throw DecodeError(.reserved, offset: begin) }
@@ -146,11 +150,14 @@ extension BodyVisitor where Self: ~Copyable {
         case .scram:
             let data = try reader.block(upTo: Limits.scramBytesMax)
             value(.data, .secret(data), ByteRange(1, reader.offset))
+        case .service:
+            let key = try reader.block(upTo: Limits.serviceKeyBytesMax)
+            value(.key, .secret(key), ByteRange(1, reader.offset))
         }
     }
 
     /// As good as the password to whoever wants to try which it is.
-    private mutating func verifier(_ reader: inout ByteReader) throws(DecodeError) {
+    mutating func verifier(_ reader: inout ByteReader) throws(DecodeError) {
         let begin = reader.offset
         let iterations = try reader.count(upTo: Limits.iterationsMax)
         guard iterations > 0 else { throw DecodeError(.value, offset: begin) }
@@ -195,8 +202,9 @@ extension BodyVisitor where Self: ~Copyable {
         value(.payload, .bytes(payload), ByteRange(0, payload.count))
     }
 
-    private mutating func goAway(_ reader: inout ByteReader) throws(DecodeError) {
-        value(.reason, .named(.goAwayReason, try reader.u8()), ByteRange(0, 1))
+    mutating func goAway(_ reader: inout ByteReader) throws(DecodeError) {
+        let begin = reader.offset
+        value(.reason, .named(.goAwayReason, try reader.u8()), ByteRange(begin, reader.offset))
         try number(.reconnectAfterMS, upTo: Int(UInt32.max), &reader)
         try text(.detail, upTo: Limits.detailBytesMax, &reader)
     }

@@ -7,7 +7,9 @@ enum FieldName: UInt8, CaseIterable {
         favourite, pending, alias, groups, fields, privateFields, text, bytes, removed, summary, digest, presence,
         state, waitingMessages, payload, unchangedSince, contact, id, wish, code, closes, retryAfterMS, decode,
         rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form, path, from, scope, isBlocked, note,
-        left, messages, content, devices, isShown, at, iterations, salt, storedKey, serverKey
+        left, messages, content, devices, isShown, at, iterations, salt, storedKey, serverKey,
+        isDisabled, bodyType, body, after, next, sessions, session, seconds, address, figures, value, isDraining,
+        milliseconds, key
 
     var text: StaticString {
         switch self {
@@ -82,6 +84,20 @@ enum FieldName: UInt8, CaseIterable {
         case .salt: "salt"
         case .storedKey: "storedKey"
         case .serverKey: "serverKey"
+        case .isDisabled: "isDisabled"
+        case .bodyType: "bodyType"
+        case .body: "body"
+        case .after: "after"
+        case .next: "next"
+        case .sessions: "sessions"
+        case .session: "session"
+        case .seconds: "seconds"
+        case .address: "address"
+        case .figures: "figures"
+        case .value: "value"
+        case .isDraining: "isDraining"
+        case .milliseconds: "milliseconds"
+        case .key: "key"
         }
     }
 

@@ -77,6 +77,7 @@ enum Vocabulary: CaseIterable {
         case 1: "ticket"
         case 2: "trusted"
         case 3: "scram"
+        case 4: "service"
         default: nil
         }
     }
@@ -212,6 +213,7 @@ enum BitVocabulary: CaseIterable {
         case (.features, 1): "consent"
         case (.features, 2): "messages"
         case (.features, 3): "scram"
+        case (.features, 6): "service"
         case (.features, 4): "trusted"
         case (.features, 5): "lastSeen"
         case (.frameFlags, 0): "ignorable"

@@ -172,6 +172,30 @@ extension EventLoop {
 }
 
 extension PeerNetwork {
+    /// Of an address that somebody else has said: 4 bytes of IPv4, or 16 of IPv6. Nil for another length.
+    public init?(address: [UInt8]) {
+        var storage = sockaddr_storage()
+        switch address.count {
+        case 4:
+            withUnsafeMutableBytes(of: &storage) {
+                $0.withMemoryRebound(to: sockaddr_in.self) { into in
+                    into[0].sin_family = sa_family_t(AF_INET)
+                    withUnsafeMutableBytes(of: &into[0].sin_addr) { $0.copyBytes(from: address) }
+                }
+            }
+        case 16:
+            withUnsafeMutableBytes(of: &storage) {
+                $0.withMemoryRebound(to: sockaddr_in6.self) { into in
+                    into[0].sin6_family = sa_family_t(AF_INET6)
+                    withUnsafeMutableBytes(of: &into[0].sin6_addr) { $0.copyBytes(from: address) }
+                }
+            }
+        default:
+            return nil
+        }
+        self.init(of: &storage)
+    }
+
     /// Nil for a family that has none.
     init?(of address: inout sockaddr_storage) {
         var bits: UInt64 = 0

@@ -15,6 +15,7 @@ import TidemarkWire
 public enum ServerError: Error, CustomStringConvertible {
     case insecure(ListenAddress)
     case nothingToListenOn
+    case noProxies(ListenAddress)
     case noCertificate(ListenAddress)
     case dataDirectory(path: String, reason: String)
     case auditLog(path: String, reason: String)
@@ -26,6 +27,8 @@ public enum ServerError: Error, CustomStringConvertible {
                 + "certificate, on 127.0.0.1 or a Unix socket, or say --insecure if the network is trusted"
         case .noCertificate(let address): "\(address) needs a certificate: give --certificate and --private-key"
         case .auditLog(let path, let reason): "cannot write the audit log \(path): \(reason)"
+        case .noProxies(let address):
+            "\(address) is for proxies, who say whose a connection is: name the networks that they are in, --proxy-from 10.0.0.0/8"
         case .nothingToListenOn: "nowhere to listen: give --listen or --unix"
         case .dataDirectory(let path, let reason): "cannot make the data directory \(path): \(reason)"
         }
@@ -67,6 +70,8 @@ public final class Server: Sendable {
         if let open = configuration.listen.first(where: { !$0.isPrivate }), !configuration.allowsInsecure {
             throw ServerError.insecure(open)
         }
+        let proxied = configuration.listen.first { if case .proxy = $0 { true } else { false } }
+        if let proxied, configuration.proxies.isEmpty { throw ServerError.noProxies(proxied) }
         let encrypted = configuration.listen.first { if case .tls = $0 { true } else { false } }
         if let encrypted, configuration.certificate == nil { throw ServerError.noCertificate(encrypted) }
         certificate = try configuration.certificate.map { try TLSServerContext($0) }
@@ -103,7 +108,8 @@ public final class Server: Sendable {
         services = ServiceRegister(configuration.services)
         let admission = Admission(
             connectionsMax: configuration.connectionsMax,
-            perAddressMax: configuration.connectionsPerAddressMax
+            perAddressMax: configuration.connectionsPerAddressMax,
+            rate: configuration.addressConnections
         )
         let common = Shard.Common(
             configuration: configuration,

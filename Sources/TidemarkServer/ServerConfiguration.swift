@@ -11,9 +11,11 @@ public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
     case tcp(host: String, port: UInt16)
     /// The same, for TLS alone.
     case tls(host: String, port: UInt16)
+    /// For proxies alone, which say whose connection it is (PROXY protocol, version 2).
+    case proxy(host: String, port: UInt16)
     case unix(path: String)
 
-    /// "127.0.0.1:8433", "[::1]:8433", "tls:0.0.0.0:8434" or "unix:/run/tidemark.sock".
+    /// "127.0.0.1:8433", "[::1]:8433", "tls:0.0.0.0:8434", "proxy:10.0.0.5:8435" or "unix:/run/tidemark.sock".
     public init?(_ text: String) {
         if text.hasPrefix("unix:") {
             let path = String(text.dropFirst(5))
@@ -22,20 +24,25 @@ public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
             return
         }
         let isEncrypted = text.hasPrefix("tls:")
-        let text = isEncrypted ? String(text.dropFirst(4)) : text
+        let isProxied = text.hasPrefix("proxy:")
+        let text = isEncrypted ? String(text.dropFirst(4)) : isProxied ? String(text.dropFirst(6)) : text
         guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
             return nil
         }
         var host = String(text[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
         guard !host.isEmpty else { return nil }
-        self = isEncrypted ? .tls(host: host, port: port) : .tcp(host: host, port: port)
+        self =
+            isEncrypted
+            ? .tls(host: host, port: port)
+            : isProxied ? .proxy(host: host, port: port) : .tcp(host: host, port: port)
     }
 
     public var description: String {
         switch self {
         case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         case .tls(let host, let port): "tls:\(ListenAddress.tcp(host: host, port: port))"
+        case .proxy(let host, let port): "proxy:\(ListenAddress.tcp(host: host, port: port))"
         case .unix(let path): "unix:\(path)"
         }
     }
@@ -43,7 +50,7 @@ public enum ListenAddress: Hashable, Sendable, CustomStringConvertible {
     /// Whether nobody on the way can read along: there is none, or it is TLS.
     public var isPrivate: Bool {
         switch self {
-        case .tcp(let host, _): host.hasPrefix("127.") || host == "::1"
+        case .tcp(let host, _), .proxy(let host, _): host.hasPrefix("127.") || host == "::1"
         case .tls, .unix: true
         }
     }
@@ -131,6 +138,17 @@ public struct ServerConfiguration: Sendable {
     public static let connectionsLimit = 16_000_000
     public var connectionsPerAddressMax = defaultConnectionsPerAddressMax
     public static let defaultConnectionsPerAddressMax = 20_000
+
+    /// Connections from one IPv4 address or one /64 network of IPv6 in a minute.
+    public var addressConnections = RateLimit(defaultAddressConnectionsPerMinute, per: .seconds(60))
+    public static let defaultAddressConnectionsPerMinute = 60_000
+    /// More in a minute or an hour is as good as no limit.
+    public static let rateLimit = 1_000_000_000
+    /// What a user may do in a minute or an hour.
+    public var userLimits = UserLimits()
+
+    /// Where proxies are: only these are heard on addresses for proxies, of which there are none without.
+    public var proxies: [AddressBlock] = []
 
     /// What keeps passwords from being guessed.
     public var failedLogins = FailedLoginPolicy()

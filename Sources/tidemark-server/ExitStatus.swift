@@ -68,7 +68,7 @@ struct ExitStatus {
     private static func of(_ error: ServerError) -> ExitStatus {
         switch error {
         case .dataDirectory, .auditLog: .cannotCreate
-        case .insecure, .nothingToListenOn, .noCertificate: .configuration
+        case .insecure, .nothingToListenOn, .noCertificate, .noProxies: .configuration
         }
     }
 

@@ -20,7 +20,7 @@ struct Serve: AsyncParsableCommand {
 
             A setting is taken from the flag, else from the environment (TIDEMARK_LISTEN, TIDEMARK_UNIX, TIDEMARK_DATA, \
             TIDEMARK_KEY_FILE, TIDEMARK_SERVICES, TIDEMARK_CERTIFICATE, TIDEMARK_PRIVATE_KEY, TIDEMARK_CLIENT_AUTHORITY, TIDEMARK_INSECURE, TIDEMARK_LOG_LEVEL, TIDEMARK_RECORD, TIDEMARK_LOOPS, \
-            TIDEMARK_CONNECTIONS_MAX, TIDEMARK_CONNECTIONS_PER_ADDRESS, TIDEMARK_FAILED_LOGINS_PER_ADDRESS, TIDEMARK_IDLE_SECONDS, \
+            TIDEMARK_CONNECTIONS_MAX, TIDEMARK_CONNECTIONS_PER_ADDRESS, TIDEMARK_PROXY_FROM, TIDEMARK_ADDRESS_CONNECTIONS_PER_MINUTE, TIDEMARK_FAILED_LOGINS_PER_ADDRESS, TIDEMARK_USER_WRITES_PER_MINUTE, TIDEMARK_USER_MESSAGES_PER_MINUTE, TIDEMARK_USER_ADDS_PER_HOUR, TIDEMARK_IDLE_SECONDS, \
             TIDEMARK_GRACE_SECONDS, TIDEMARK_DEVICES_PER_USER, TIDEMARK_FULL_SYNC_MB, TIDEMARK_ROSTER_POLICY, TIDEMARK_MESSAGES_PER_USER, \
             TIDEMARK_MESSAGE_KB_PER_USER, TIDEMARK_MESSAGE_DAYS, TIDEMARK_TICKET_HOURS, TIDEMARK_PASSWORD_DAYS, TIDEMARK_POPULAR_FOLLOWERS, TIDEMARK_TOMBSTONE_DAYS, TIDEMARK_CONFIG), else from the \
             file of --config; --show-config says what it comes to.
@@ -43,7 +43,7 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Listen on a numeric address and port, with tls: in front of it for TLS; port 0 takes a free one. Repeatable.",
+            "Listen on a numeric address and port, with tls: in front of it for TLS, proxy: for proxies that speak the PROXY protocol, version 2; port 0 takes a free one. Repeatable.",
             valueName: "host:port"
         )
     )
@@ -146,6 +146,14 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "The address or network of proxies, for proxy: addresses; nobody else is heard there. Repeatable.",
+            valueName: "network"
+        )
+    )
+    var proxyFrom: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
             """
             After so many failed logins by password from one IPv4 address or one /64 network of IPv6, the next ones from \
             there wait, 1 s at first and twice as long with each (default: \(FailedLoginPolicy.defaultPerAddress)). Tickets \
@@ -155,6 +163,44 @@ struct Serve: AsyncParsableCommand {
         )
     )
     var failedLoginsPerAddress: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Take so many new connections a minute from one IPv4 address or one /64 network of IPv6, all of them at once or \
+            evenly (default: \(ServerConfiguration.defaultAddressConnectionsPerMinute); 0: no limit).
+            """,
+            valueName: "count"
+        )
+    )
+    var addressConnectionsPerMinute: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            A user may change its details, contacts, blocks and presence so often a minute, all at once or evenly; beyond, it \
+            is told when to go on (default: \(UserLimits.defaultWritesPerMinute); 0: no limit).
+            """,
+            valueName: "count"
+        )
+    )
+    var userWritesPerMinute: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "And send so many messages (default: \(UserLimits.defaultMessagesPerMinute); 0: no limit).",
+            valueName: "count"
+        )
+    )
+    var userMessagesPerMinute: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "And add or ask for so many contacts an hour (default: \(UserLimits.defaultAddsPerHour); 0: no limit).",
+            valueName: "count"
+        )
+    )
+    var userAddsPerHour: Int?
 
     @Option(
         help: ArgumentHelp(
@@ -312,6 +358,11 @@ struct Serve: AsyncParsableCommand {
         if let loops { flags[.loops] = .int(loops) }
         if let connectionsMax { flags[.connectionsMax] = .int(connectionsMax) }
         if let connectionsPerAddress { flags[.connectionsPerAddress] = .int(connectionsPerAddress) }
+        if !proxyFrom.isEmpty { flags[.proxyFrom] = .stringArray(proxyFrom) }
+        if let addressConnectionsPerMinute { flags[.addressConnectionsPerMinute] = .int(addressConnectionsPerMinute) }
+        if let userWritesPerMinute { flags[.userWritesPerMinute] = .int(userWritesPerMinute) }
+        if let userMessagesPerMinute { flags[.userMessagesPerMinute] = .int(userMessagesPerMinute) }
+        if let userAddsPerHour { flags[.userAddsPerHour] = .int(userAddsPerHour) }
         if let failedLoginsPerAddress { flags[.failedLoginsPerAddress] = .int(failedLoginsPerAddress) }
         if let idleSeconds { flags[.idleSeconds] = .int(idleSeconds) }
         if let graceSeconds { flags[.graceSeconds] = .int(graceSeconds) }

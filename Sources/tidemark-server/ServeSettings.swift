@@ -21,7 +21,12 @@ struct ServeSettings {
     var loops: Setting<Int>
     var connectionsMax: Setting<Int>
     var connectionsPerAddress: Setting<Int>
+    var proxies: Setting<[AddressBlock]>
+    var addressConnectionsPerMinute: Setting<Int>
     var failedLoginsPerAddress: Setting<Int>
+    var userWritesPerMinute: Setting<Int>
+    var userMessagesPerMinute: Setting<Int>
+    var userAddsPerHour: Setting<Int>
     var idleSeconds: Setting<Int>
     var graceSeconds: Setting<Int>
     var devicesPerUser: Setting<Int>
@@ -63,6 +68,25 @@ struct ServeSettings {
             in: 1...Int(Int32.max),
             default: ServerConfiguration.defaultConnectionsPerAddressMax
         )
+        proxies = Setting(value: [], origin: .builtIn)
+        if let given = try settings.texts(.proxyFrom) {
+            proxies.origin = given.origin
+            proxies.value = try given.value.map {
+                try Setting(value: $0, origin: given.origin)
+                    .converted("an address or a network, such as 10.0.0.0/8 or 2001:db8::/32") { AddressBlock($0) }
+                    .value
+            }
+        }
+        func rate(_ key: Key, _ value: Int) throws -> Setting<Int> {
+            try settings.number(key, in: 0...ServerConfiguration.rateLimit, default: value)
+        }
+        addressConnectionsPerMinute = try rate(
+            .addressConnectionsPerMinute,
+            ServerConfiguration.defaultAddressConnectionsPerMinute
+        )
+        userWritesPerMinute = try rate(.userWritesPerMinute, UserLimits.defaultWritesPerMinute)
+        userMessagesPerMinute = try rate(.userMessagesPerMinute, UserLimits.defaultMessagesPerMinute)
+        userAddsPerHour = try rate(.userAddsPerHour, UserLimits.defaultAddsPerHour)
         failedLoginsPerAddress = try settings.number(
             .failedLoginsPerAddress,
             in: 1...Int(Int32.max),
@@ -154,6 +178,8 @@ struct ServeSettings {
             let missing = certificate == nil ? "--certificate" : "--private-key"
             throw ConfigurationError(origin: given.origin, reason: "\(missing) is missing: they belong together")
         }
+        let proxied = addresses.first { if case .proxy = $0 { true } else { false } }
+        if let proxied, proxies.value.isEmpty { throw ServerError.noProxies(proxied) }
         let encrypted = addresses.first { if case .tls = $0 { true } else { false } }
         if let encrypted, certificateFiles == nil { throw ServerError.noCertificate(encrypted) }
     }
@@ -164,7 +190,7 @@ struct ServeSettings {
         switch address {
         case .unix:
             return address
-        case .tcp(let host, _), .tls(let host, _):
+        case .tcp(let host, _), .tls(let host, _), .proxy(let host, _):
             var bytes = in6_addr()
             return inet_pton(AF_INET, host, &bytes) == 1 || inet_pton(AF_INET6, host, &bytes) == 1 ? address : nil
         }
@@ -202,7 +228,12 @@ struct ServeSettings {
             row(.loops, loops.value, loops.origin),
             row(.connectionsMax, connectionsMax.value, connectionsMax.origin),
             row(.connectionsPerAddress, connectionsPerAddress.value, connectionsPerAddress.origin),
+            row(.proxyFrom, proxies.value.map(\.description).joined(separator: ","), proxies.origin),
+            row(.addressConnectionsPerMinute, addressConnectionsPerMinute.value, addressConnectionsPerMinute.origin),
             row(.failedLoginsPerAddress, failedLoginsPerAddress.value, failedLoginsPerAddress.origin),
+            row(.userWritesPerMinute, userWritesPerMinute.value, userWritesPerMinute.origin),
+            row(.userMessagesPerMinute, userMessagesPerMinute.value, userMessagesPerMinute.origin),
+            row(.userAddsPerHour, userAddsPerHour.value, userAddsPerHour.origin),
             row(.idleSeconds, idleSeconds.value, idleSeconds.origin),
             row(.graceSeconds, graceSeconds.value, graceSeconds.origin),
             row(.devicesPerUser, devicesPerUser.value, devicesPerUser.origin),

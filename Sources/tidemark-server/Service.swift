@@ -54,6 +54,11 @@ struct Service {
         configuration.loops = settings.loops.value
         configuration.connectionsMax = connectionsMax(descriptors: descriptors)
         configuration.connectionsPerAddressMax = settings.connectionsPerAddress.value
+        configuration.proxies = settings.proxies.value
+        configuration.addressConnections.count = settings.addressConnectionsPerMinute.value
+        configuration.userLimits.writes.count = settings.userWritesPerMinute.value
+        configuration.userLimits.messages.count = settings.userMessagesPerMinute.value
+        configuration.userLimits.adds.count = settings.userAddsPerHour.value
         configuration.failedLogins.perAddress = settings.failedLoginsPerAddress.value
         configuration.idleTimeout = .seconds(settings.idleSeconds.value)
         configuration.presenceGrace = .seconds(settings.graceSeconds.value)

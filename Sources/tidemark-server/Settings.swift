@@ -24,7 +24,12 @@ enum Key: String, CaseIterable {
     case loops
     case connectionsMax = "connections-max"
     case connectionsPerAddress = "connections-per-address"
+    case proxyFrom = "proxy-from"
+    case addressConnectionsPerMinute = "address-connections-per-minute"
     case failedLoginsPerAddress = "failed-logins-per-address"
+    case userWritesPerMinute = "user-writes-per-minute"
+    case userMessagesPerMinute = "user-messages-per-minute"
+    case userAddsPerHour = "user-adds-per-hour"
     case idleSeconds = "idle-seconds"
     case graceSeconds = "grace-seconds"
     case devicesPerUser = "devices-per-user"

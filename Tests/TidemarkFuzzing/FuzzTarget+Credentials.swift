@@ -84,4 +84,43 @@ extension FuzzTarget {
             }
         }
     )
+
+    static let services = FuzzTarget(
+        name: "services",
+        purpose: "a file of what may log in without being a user",
+        bytesMax: 1_024,
+        seeds: {
+            let digest = String(repeating: "0a", count: 32)
+            return [
+                "billing backend key \(digest)\n# none\nops administrator certificate \(digest)", "a b c d",
+                "a backend key 0a",
+            ]
+            .map { Array($0.utf8) }
+        },
+        run: { bytes in
+            MemoryFile(bytes).with { path in
+                guard let services = try? Services(file: path) else { return }
+                precondition(services.service(certificate: []) == nil, "each digest has 32 bytes")
+            }
+        }
+    )
+
+    static let certificates = FuzzTarget(
+        name: "certificates",
+        purpose: "a file of certificates, of which the first one's digest is taken",
+        bytesMax: 1_024,
+        seeds: {
+            [
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                "x\n-----BEGIN CERTIFICATE-----\r\n!\r\n",
+            ]
+            .map { Array($0.utf8) }
+        },
+        run: { bytes in
+            MemoryFile(bytes).with { path in
+                guard let digest = try? Services.digest(certificateFile: path) else { return }
+                precondition(digest.count == 32)
+            }
+        }
+    )
 }

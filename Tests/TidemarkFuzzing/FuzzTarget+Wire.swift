@@ -1,3 +1,4 @@
+import TidemarkServer
 import TidemarkTesting
 import TidemarkWire
 
@@ -76,4 +77,24 @@ extension FuzzTarget {
         message.encodeBody(into: &writer)
         return writer.array
     }
+
+    static let proxyHeaders = FuzzTarget(
+        name: "proxy-headers",
+        purpose: "what a proxy says of a connection",
+        bytesMax: 1_200,
+        seeds: {
+            let signature: [UInt8] = [13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10]
+            return [
+                signature + [0x21, 0x11, 0, 12] + (1...12), signature + [0x21, 0x21, 0, 41] + (1...41),
+                signature + [0x20, 0, 0, 0], signature + [0x21, 0x31, 0, 216] + [UInt8](repeating: 1, count: 216),
+            ]
+        },
+        run: { bytes in
+            guard case .header(let header) = ProxyHeader.parse(bytes) else { return }
+            precondition(header.byteCount <= min(bytes.count, ProxyHeader.bytesMax))
+            precondition(header.source.map { [4, 16].contains($0.address.count) } ?? true)
+            let less = UnsafeRawBufferPointer(rebasing: bytes[..<(header.byteCount - 1)])
+            precondition(ProxyHeader.parse(less) == .incomplete)
+        }
+    )
 }

@@ -1,4 +1,6 @@
+import Foundation
 import Testing
+import TidemarkDirectory
 import TidemarkServer
 
 /// Of `tidemark-server serve --show-config`, which says each setting and where it is from.
@@ -26,7 +28,12 @@ import TidemarkServer
                 loops = \(ServerConfiguration.defaultLoops)   (default)
                 connections-max = 1000000   (default)
                 connections-per-address = 20000   (default)
+                proxy-from =    (default)
+                address-connections-per-minute = 60000   (default)
                 failed-logins-per-address = 20   (default)
+                user-writes-per-minute = 600   (default)
+                user-messages-per-minute = 300   (default)
+                user-adds-per-hour = 1000   (default)
                 idle-seconds = 600   (default)
                 grace-seconds = 20   (default)
                 devices-per-user = 16   (default)
@@ -90,7 +97,12 @@ import TidemarkServer
                 loops = 3   (\(file): "loops")
                 connections-max = 9   (\(file): "connections-max")
                 connections-per-address = 20000   (default)
+                proxy-from =    (default)
+                address-connections-per-minute = 60000   (default)
                 failed-logins-per-address = 20   (default)
+                user-writes-per-minute = 600   (default)
+                user-messages-per-minute = 300   (default)
+                user-adds-per-hour = 1000   (default)
                 idle-seconds = 0   (\(file): "idle-seconds")
                 grace-seconds = 5   (\(file): "grace-seconds")
                 devices-per-user = 2   (\(file): "devices-per-user")
@@ -122,7 +134,9 @@ import TidemarkServer
             "{\"lisen\": []}",
             ": \"lisen\": no such setting; there are listen, unix, data, key-file, services, certificate, private-key, "
                 + "client-authority, insecure, log-level, record, "
-                + "loops, connections-max, connections-per-address, failed-logins-per-address, idle-seconds, grace-seconds, "
+                + "loops, connections-max, connections-per-address, "
+                + "proxy-from, address-connections-per-minute, failed-logins-per-address, user-writes-per-minute, "
+                + "user-messages-per-minute, user-adds-per-hour, idle-seconds, grace-seconds, "
                 + "devices-per-user, full-sync-mb, roster-policy, popular-followers, tombstone-days, messages-per-user, "
                 + "message-kb-per-user, message-days, ticket-hours, password-days"
         ),
@@ -189,5 +203,33 @@ import TidemarkServer
         #expect(refused.errors.contains("say --insecure if the network is trusted"))
         let allowed = try Program.run("serve", "--listen", "0.0.0.0:0", "--insecure", "--show-config")
         #expect(allowed.status == 0)
+    }
+
+    @Test func `each limit that can be set is in the list of limits, with its default`() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let lines = try String(contentsOf: root.appending(path: "docs/LIMITS.md"), encoding: .utf8).split(
+            separator: "\n"
+        )
+        let defaults: [(flag: String, value: Int)] = [
+            ("connections-max", ServerConfiguration.defaultConnectionsMax),
+            ("connections-per-address", ServerConfiguration.defaultConnectionsPerAddressMax),
+            ("address-connections-per-minute", ServerConfiguration.defaultAddressConnectionsPerMinute),
+            ("failed-logins-per-address", FailedLoginPolicy.defaultPerAddress),
+            ("user-writes-per-minute", UserLimits.defaultWritesPerMinute),
+            ("user-messages-per-minute", UserLimits.defaultMessagesPerMinute),
+            ("user-adds-per-hour", UserLimits.defaultAddsPerHour),
+            ("devices-per-user", ServerConfiguration.defaultDevicesMax),
+            ("messages-per-user", MessageBounds.defaultCount),
+            ("message-kb-per-user", MessageBounds.defaultBytes >> 10),
+            ("message-days", ServerConfiguration.defaultMessageDays),
+            ("tombstone-days", ServerConfiguration.defaultTombstoneDays),
+            ("idle-seconds", ServerConfiguration.defaultIdleSeconds),
+            ("full-sync-mb", ServerConfiguration.defaultFullSyncMegabytes),
+        ]
+        for (flag, value) in defaults {
+            let grouped = value.formatted(.number.locale(Locale(identifier: "en_US")))
+            #expect(lines.contains { $0.contains("`--\(flag)") && $0.contains(grouped) }, "--\(flag) \(grouped)")
+        }
     }
 }

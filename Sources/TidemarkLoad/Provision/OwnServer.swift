@@ -74,8 +74,13 @@ public final class OwnServer {
             case .tcp: ["--listen", "\(target)"]
             case .unix(let path): ["--unix", path]
             }
-        // However many connections there are, a user may have several: who has few users drives these.
+        // However many connections there are, a user may have several: who has few users drives these, as fast as it goes.
+        let unlimited = [
+            "--address-connections-per-minute", "--user-writes-per-minute", "--user-messages-per-minute",
+            "--user-adds-per-hour",
+        ]
         return ["serve", "--data", data, "--log-level", "warning", "--devices-per-user", "1000"] + listen
+            + unlimited.flatMap { [$0, "0"] }
     }
 
     private static func makeDirectory() throws(LoadError) -> String {

@@ -7,12 +7,15 @@ final class Admission: Sendable {
     enum Refusal: Error {
         case tooMany
         case tooManyOfNetwork
+        /// Wait so long, in milliseconds.
+        case tooOften(limit: Int, waitMS: UInt64)
         case draining
 
         var description: String {
             switch self {
             case .tooMany: "the server has as many connections as it takes"
             case .tooManyOfNetwork: "there are as many connections from your address as the server takes"
+            case .tooOften(let limit, _): "at most \(limit) connections a minute from one address"
             case .draining: "the server is going down"
             }
         }
@@ -24,15 +27,24 @@ final class Admission: Sendable {
     private let refusedInAll = Atomic<UInt64>(0)
     private let refusedOfNetwork = Atomic<UInt64>(0)
     private let isClosed = Atomic<Bool>(false)
-    private let networks = Mutex<[PeerNetwork: Int]>([:])
+    private let networks: Mutex<Networks>
 
-    init(connectionsMax: Int, perAddressMax: Int) {
-        self.connectionsMax = connectionsMax
-        self.perAddressMax = perAddressMax
+    private struct Networks {
+        var counts: [PeerNetwork: Int] = [:]
+        var rates: Buckets<PeerNetwork>
     }
 
-    /// Nil for a Unix socket, where only the number in all counts.
-    func admit(_ network: PeerNetwork?) throws(Refusal) {
+    /// Whose rates are known: some megabytes at most.
+    private static let ratesMax = 1 << 16
+
+    init(connectionsMax: Int, perAddressMax: Int, rate: RateLimit = .none) {
+        self.connectionsMax = connectionsMax
+        self.perAddressMax = perAddressMax
+        networks = Mutex(Networks(rates: Buckets(rate, keysMax: Self.ratesMax)))
+    }
+
+    /// Nil for a Unix socket, where only the number in all counts. `now`: in nanoseconds, as of whichever loop.
+    func admit(_ network: PeerNetwork?, now: UInt64 = 0) throws(Refusal) {
         if isClosed.load(ordering: .relaxed) { throw .draining }
         guard count.add(1, ordering: .relaxed).newValue <= connectionsMax else {
             count.subtract(1, ordering: .relaxed)
@@ -40,17 +52,19 @@ final class Admission: Sendable {
             throw .tooMany
         }
         guard let network else { return }
-        let isAdmitted = networks.withLock { networks in
-            let others = networks[network, default: 0]
-            guard others < perAddressMax else { return false }
-            networks[network] = others + 1
-            return true
+        let refusal = networks.withLock { networks -> Refusal? in
+            let others = networks.counts[network, default: 0]
+            guard others < perAddressMax else { return .tooManyOfNetwork }
+            if let wait = networks.rates.take(network, now: now) {
+                return .tooOften(limit: networks.rates.limit.count, waitMS: wait / 1_000_000 + 1)
+            }
+            networks.counts[network] = others + 1
+            return nil
         }
-        guard isAdmitted else {
-            count.subtract(1, ordering: .relaxed)
-            refusedOfNetwork.add(1, ordering: .relaxed)
-            throw .tooManyOfNetwork
-        }
+        guard let refusal else { return }
+        count.subtract(1, ordering: .relaxed)
+        refusedOfNetwork.add(1, ordering: .relaxed)
+        throw refusal
     }
 
     /// From now on nobody is admitted; or again.
@@ -66,8 +80,8 @@ final class Admission: Sendable {
         count.subtract(1, ordering: .relaxed)
         guard let network else { return }
         networks.withLock { networks in
-            guard let count = networks[network] else { return }
-            networks[network] = count == 1 ? nil : count - 1
+            guard let count = networks.counts[network] else { return }
+            networks.counts[network] = count == 1 ? nil : count - 1
         }
     }
 }

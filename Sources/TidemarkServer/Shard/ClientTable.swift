@@ -9,6 +9,8 @@ enum ListenerKind: UInt8, BitwiseCopyable {
     case tcp
     case unix
     case administrator
+    /// Through a proxy.
+    case proxied
 }
 
 /// What belongs to a connection: a line of the cache.
@@ -105,6 +107,12 @@ struct Client: BitwiseCopyable {
     var wantsTicket: Bool {
         get { self[11] }
         set { self[11] = newValue }
+    }
+
+    /// Its proxy has still to say whose it is.
+    var awaitsProxyHeader: Bool {
+        get { self[12] }
+        set { self[12] = newValue }
     }
 
     var presence: SessionPresence { SessionPresence(wish, on: session.deviceClass) }

@@ -27,6 +27,9 @@ struct Listening: Sendable {
                     encryption: common.certificate
                 )
                 add(.tls(host: host, port: loop.port(of: listener)), .tcp)
+            case .proxy(let host, let port):
+                let listener = try loop.listen(tcp: host, port: port, sharingPort: sharing)
+                add(.proxy(host: host, port: loop.port(of: listener)), .proxied)
             case .unix(let path):
                 _ = try loop.listen(unix: path)
                 add(address, .unix)
@@ -55,6 +58,10 @@ struct Listening: Sendable {
                 _ = try loop.listen(tcp: host, port: port, sharingPort: .another)
             case .tls(let host, let port):
                 _ = try loop.listen(tcp: host, port: port, sharingPort: .another, encryption: common.certificate)
+            case .proxy(let host, let port):
+                _ = try loop.listen(tcp: host, port: port, sharingPort: .another)
+                add(address, .proxied)
+                continue
             case .unix:
                 continue
             }

@@ -21,8 +21,15 @@ extension Shard {
     /// Of a client that nobody knows, and whose few answers are short.
     private static let unauthenticatedOutputMax = 1 << 15
 
-    mutating func receive(_ id: ConnectionID, _ bytes: UnsafeRawBufferPointer) {
+    mutating func receive(_ id: ConnectionID, _ received: UnsafeRawBufferPointer) {
         let slot = Int(id.slot)
+        var begin = 0
+        if clients[slot].awaitsProxyHeader {
+            begin = readProxyHeader(id, received)
+            if clients[slot].isClosing { return consume(id, received.count) }
+            if clients[slot].awaitsProxyHeader { return }
+        }
+        let bytes = UnsafeRawBufferPointer(rebasing: received[begin...])
         reading = id
         turnCost = 0
         let (offset, isTurnOver) = readFrames(id, slot, bytes)
@@ -30,8 +37,8 @@ extension Shard {
         reading = nil
         let client = clients[slot]
         // What comes after a frame that ended the session is not looked at; or elsewhere.
-        if client.isClosing || client.hasFarewell { return consume(id, bytes.count) }
-        consume(id, offset)
+        if client.isClosing || client.hasFarewell { return consume(id, received.count) }
+        consume(id, begin + offset)
         if client.isDeparting { return }
         if hasMuchUnread(id) || client.writesOpen >= Self.writesOpenMax { return pause(id) }
         watchFrame(id, isIncomplete: !isTurnOver && offset < bytes.count, isNew: offset > 0)
@@ -198,9 +205,16 @@ extension Shard {
         case .authenticateContinue(let step):
             authenticateContinue(step, id, request)
         case .write(let write):
+            let user = clients[Int(id.slot)].user!
+            if let refusal = rates.refusal(of: write, by: user, now: loop.now.nanoseconds) {
+                return fail(id, request: request, refusal)
+            }
             decide(write, id, request)
         case .setPresence(let wish):
             let slot = Int(id.slot)
+            if let refusal = rates.refusalOfPresence(by: clients[slot].user!, now: loop.now.nanoseconds) {
+                return fail(id, request: request, refusal)
+            }
             let before = clients[slot].presence
             clients[slot].wish = wish
             movePresence(of: clients[slot].user!, from: before, to: clients[slot].presence)

@@ -31,6 +31,7 @@ extension Shard {
             wantsTicket: client.wantsTicket,
             listenerKind: client.listenerKind,
             network: client.network,
+            peer: proxied.isEmpty ? nil : proxied.removeValue(forKey: id.slot),
             errand: departure.errand,
             request: departure.request,
             recorded: recording?.leave(id)
@@ -63,6 +64,7 @@ extension Shard {
             client.wantsTicket = arrival.wantsTicket
             (client.isAdmitted, client.network) = (true, arrival.network)
             clients.add(id, client)
+            if let peer = arrival.peer { proxied[id.slot] = peer }
             if let recorded = arrival.recorded { recording?.arrive(id, recorded) }
             return id
         } catch {

@@ -86,6 +86,9 @@ struct Shard: ~Copyable {
     var grace = Grace()
     var fullSyncs: FullSyncBudget
     var live: LiveTable
+    /// Whom proxies have said their clients to be, by slot.
+    var proxied: [UInt32: String] = [:]
+    var rates: UserRates
     /// Connections that were refused, and have not closed their side yet.
     private var refusedCount = 0
     /// By slot, of clients that say they have one.
@@ -179,7 +182,7 @@ struct Shard: ~Copyable {
         mocks = MockVerifiers(secret: common.secret, iterations: common.configuration.passwordIterations)
         log = common.log
         self.listening = listening
-        policies = [ListenerKind.tcp, .unix, .administrator].map { [configuration = common.configuration] in
+        policies = [ListenerKind.tcp, .unix, .administrator, .proxied].map { [configuration = common.configuration] in
             $0.policy(configuration)
         }
         self.directory = directory
@@ -190,6 +193,7 @@ struct Shard: ~Copyable {
         nextCollection = loop.now + Self.collectionInterval
         clients = ClientTable(capacity: loop.connectionsMax)
         live = LiveTable(capacity: loop.connectionsMax)
+        rates = UserRates(common.configuration.userLimits)
         fullSyncs = FullSyncBudget(bytesPerSecond: max(1, common.configuration.fullSyncBytesPerSecond / team.map.count))
         self.loop = loop
         // Once is enough.
@@ -330,11 +334,17 @@ struct Shard: ~Copyable {
             metadata: ["peer": "\(peer(id))", "connection": "\(name(id))"]
         )
         loop.setDeadline(id, at: loop.now + configuration.authenticateTimeout)
+        switch clients[Int(id.slot)].listenerKind {
         // The administrator is let in just then.
-        guard clients[Int(id.slot)].listenerKind != .administrator else { return }
-        let network = loop.peerNetwork(id)
+        case .administrator: break
+        case .proxied: acceptProxied(id)
+        case .tcp, .unix: admit(id, loop.peerNetwork(id))
+        }
+    }
+
+    mutating func admit(_ id: ConnectionID, _ network: PeerNetwork?) {
         do {
-            try admission.admit(network)
+            try admission.admit(network, now: loop.now.nanoseconds)
             clients[Int(id.slot)].isAdmitted = true
             clients[Int(id.slot)].network = network
         } catch {
@@ -357,7 +367,8 @@ struct Shard: ~Copyable {
         }
         refusedCount += 1
         clients[Int(id.slot)].isRefused = true
-        let later = UInt32.random(in: 2_000...10_000)
+        var later = UInt32.random(in: 2_000...10_000)
+        if case .tooOften(_, let wait) = refusal { later = UInt32(clamping: wait + .random(in: 0...1_000)) }
         let error = ErrorMessage(.retryLater, detail: refusal.description, retryAfterMS: later, closes: true)
         fail(id, request: 0, error)
     }
@@ -369,6 +380,7 @@ struct Shard: ~Copyable {
 
     /// The same on whichever loop the connection is.
     func peer(_ id: ConnectionID) -> String {
+        if !proxied.isEmpty, let client = proxied[id.slot] { return client }
         guard let address = loop.peerAddress(id) else { return "unix" }
         return ListenAddress.tcp(host: address, port: loop.peerPort(id)).description
     }
@@ -398,6 +410,7 @@ struct Shard: ~Copyable {
         if client.hasFarewell { farewells[id.slot] = nil }
         if client.isDeparting { departures[id.slot] = nil }
         if !exchanges.isEmpty { exchanges[id.slot] = nil }
+        if !proxied.isEmpty { proxied[id.slot] = nil }
         clients[slot] = Client.nobody
     }
 }

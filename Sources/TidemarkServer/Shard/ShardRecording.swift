@@ -20,7 +20,8 @@ struct ShardRecording: ~Copyable {
         self.recorder = recorder
         servers = listeners.map { listener in
             switch listener {
-            case .tcp(let host, let port), .tls(let host, let port): IPEndpoint(host, port: port)
+            case .tcp(let host, let port), .tls(let host, let port), .proxy(let host, let port):
+                IPEndpoint(host, port: port)
             case .unix: nil
             }
         }

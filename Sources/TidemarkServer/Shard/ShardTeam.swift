@@ -32,6 +32,8 @@ struct Arrival: Sendable {
     var wantsTicket: Bool
     var listenerKind: ListenerKind
     var network: PeerNetwork?
+    /// As its proxy has said.
+    var peer: String?
     var errand: Errand
     /// Of the authentication, which is still to be answered.
     var request: UInt16

@@ -47,6 +47,7 @@ final class ClockedServer {
             ticketKeys: TicketKeys()
         )
         configuration.rosterPolicy = .open
+        configuration.userLimits = .none
         configuration.clock = { [clock] in clock.microseconds }
         var log = Logger(label: "test")
         log.logLevel = .error

@@ -67,6 +67,9 @@ final class TestServer: Sendable {
         configuration.fullSyncBytesPerSecond = 1 << 40
         // Nobody is asked, but where that is what is tested.
         configuration.rosterPolicy = .open
+        // As often as a test likes, but where that is what is tested.
+        configuration.userLimits = .none
+        configuration.addressConnections = .none
         adjust(&configuration)
         var log = Logger(label: "test")
         log.logLevel = .error
@@ -125,6 +128,14 @@ final class TestServer: Sendable {
         running.withLock { server in
             for case .tls(_, let port) in server!.addresses { return port }
             fatalError("a TLS listener")
+        }
+    }
+
+    /// Where there is one for proxies.
+    var proxyPort: UInt16 {
+        running.withLock { server in
+            for case .proxy(_, let port) in server!.addresses { return port }
+            fatalError("a listener for proxies")
         }
     }
 

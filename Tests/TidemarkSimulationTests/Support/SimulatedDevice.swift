@@ -114,7 +114,7 @@ final class SimulatedDevice {
         let result: Int32
         let descriptor: Int32
         switch address {
-        case .tcp(_, let port), .tls(_, let port):
+        case .tcp(_, let port), .tls(_, let port), .proxy(_, let port):
             descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
             // So that a client which does not read is soon one to whom nothing more can be sent.
             var bytes: Int32 = 4_096

@@ -85,6 +85,7 @@ final class SimulatedServer {
         configuration.connectionsMax = 1_024
         configuration.fullSyncBytesPerSecond = 1 << 40
         configuration.presenceGrace = .seconds(2)
+        configuration.userLimits = .none
         adjust(&configuration)
         let store = try Store(directory: directory, epoch: epoch)
         _ = try store.loadDirectory()

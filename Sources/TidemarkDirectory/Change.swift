@@ -7,6 +7,9 @@ public enum Change: Equatable, Sendable {
     case accountCreated(user: UserID, name: String)
     /// The named fields, numbers rising; the others stay.
     case profileChanged(user: UserID, fields: [FieldChange])
+    /// The same, where fields that only the user sees change too, or come to be or to be no longer: `kept` is all of these from then
+    /// on. One that others saw until then is among `fields` as removed.
+    case privateFieldsSet(user: UserID, fields: [FieldChange], kept: [FieldChange])
     /// Adds the contact, brings a removed one back, replaces the annotations, or notes that the contact agrees.
     case entrySet(
         owner: UserID,
@@ -84,6 +87,7 @@ extension Change {
         case lastSeenSet = 14
         case blockSetSeen = 15
         case accessSet = 16
+        case privateFieldsSet = 17
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -96,6 +100,11 @@ extension Change {
             writer.u8(Tag.profileChanged.rawValue)
             writer.varint(user)
             writer.logged(fields)
+        case .privateFieldsSet(let user, let fields, let kept):
+            writer.u8(Tag.privateFieldsSet.rawValue)
+            writer.varint(user)
+            writer.logged(fields)
+            writer.logged(kept)
         case .entrySet(let owner, let contact, let number, let annotations, let consent):
             writer.u8(Tag.entrySet.rawValue)
             writer.varint(owner)
@@ -171,6 +180,12 @@ extension Change {
             self = .accountCreated(user: try reader.varint(), name: try reader.text(upTo: Limits.nameBytesMax))
         case .profileChanged:
             self = .profileChanged(user: try reader.varint(), fields: try reader.loggedFields())
+        case .privateFieldsSet:
+            self = .privateFieldsSet(
+                user: try reader.varint(),
+                fields: try reader.loggedFields(),
+                kept: try reader.loggedFields()
+            )
         case .entrySet:
             let owner = try reader.varint()
             let contact = try reader.varint()
@@ -273,7 +288,7 @@ extension ByteReader {
 //      count | for each, numbers rising: number varint | length + 1 varint, or 0 for removed | bytes
 
 extension ByteWriter {
-    fileprivate mutating func logged(_ fields: [FieldChange]) {
+    public mutating func logged(_ fields: [FieldChange]) {
         varint(fields.count)
         for field in fields {
             varint(UInt64(field.number.rawValue))
@@ -284,7 +299,7 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-    fileprivate mutating func loggedFields() throws(DecodeError) -> [FieldChange] {
+    public mutating func loggedFields() throws(DecodeError) -> [FieldChange] {
         var fields: [FieldChange] = []
         for _ in 0..<(try count(upTo: Limits.profileFieldsMax)) {
             let begin = offset

@@ -20,6 +20,8 @@ extension Directory {
             deleteAccount(find(user)!, at: stamp, sharing: place)
         case .profileChanged:
             break
+        case .privateFieldsSet(let user, let fields, let kept):
+            setPrivateFields(of: find(user)!, fields, kept, at: stamp, sharing: place)
         case .entrySet(let owner, let contact, let number, let annotations, let consent):
             let contact = find(contact)!
             settleRequest(of: contact, by: owner, consent, at: stamp)
@@ -79,7 +81,7 @@ extension Directory {
         place.map { $0.profile(make) } ?? make()
     }
 
-    private mutating func changeProfile(
+    mutating func changeProfile(
         of index: UInt32,
         by fields: [FieldChange],
         at stamp: Stamp,
@@ -296,6 +298,7 @@ extension Directory {
         forgetMessages(of: index)
         lastSeen[account] = .hidden
         access[index] = nil
+        privateProfiles[index] = nil
         awaitedNames[index] = nil
         replaceProfile(account, sharing: place) { _ in Profile(name: "", fields: []) }
         if accounts[account].isOwn { dismantling.add(index) }

@@ -50,7 +50,9 @@ extension Directory {
                 )
             }
             live += 1
-            let seen = hasContact ? visibleNewest(owner, member.contact, member.flags) : 0
+            let seen =
+                number == 0
+                ? ownNewest(owner) : hasContact ? visibleNewest(owner, member.contact, member.flags) : 0
             precondition(
                 !hasContact || number == 0 || member.flags.contains(.hidden) == isFrozen(member.contact, for: owner),
                 "who is blocked sees what it saw"

@@ -141,7 +141,7 @@ extension Directory {
                 number: 0,
                 flags: [],
                 entryStamp: created,
-                effective: max(created, accounts[account].profile.newest)
+                effective: max(created, ownNewest(owner))
             )
         ]
         placed.reserveCapacity(entries.count + 1)
@@ -243,6 +243,11 @@ extension Directory {
             return user != 0 && find(user) == nil && !isNameTaken(name)
         case .accountDeleted(let user), .lastSeenSet(let user, _), .accessSet(let user, _):
             return find(user) != nil
+        case .privateFieldsSet(let user, let fields, let kept):
+            // What others see of a field that is kept is that it was removed, if anything.
+            return kept.count <= Limits.profileFieldsMax && kept.allSatisfy { $0.value != nil }
+                && fields.allSatisfy { field in field.value == nil || !kept.contains { $0.number == field.number } }
+                && (fields.isEmpty ? find(user) != nil : accepts(.profileChanged(user: user, fields: fields)))
         case .profileChanged(let user, let fields):
             guard let index = find(user) else { return false }
             let known = accounts[Int(index)].profile.fields.map(\.number)

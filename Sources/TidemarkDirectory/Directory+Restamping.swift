@@ -68,9 +68,11 @@ extension Directory {
     private mutating func restamp(_ change: Restamps.Due) {
         let account = Int(change.account)
         let term = Digest.term(user: accounts[account].id)
-        if accounts[account].isOwn {
+        let own = privateProfiles.isEmpty ? 0 : privateProfiles[change.account]?.stamp ?? 0
+        // Where what only the owner sees changed with it, its own item is where it belongs.
+        if accounts[account].isOwn, own < change.stamp {
             _ = accounts.pointer(to: account).pointee.roster
-                .restamp(0, from: change.previous, term: term, at: change.stamp)
+                .restamp(0, from: max(change.previous, own), term: term, at: change.stamp)
             watches.note(change.account)
         }
         guard !accounts[account].isPopular else { return }

@@ -346,8 +346,11 @@ extension Directory {
             writer.u8(ItemKind.own.rawValue)
             if let previous { writer.varint(item.stamp - previous) }
             writer.bytes(contact.profile.nameWire)
+            guard privateProfiles.isEmpty || privateProfiles[owner] == nil else {
+                writeOwnFields(owner, into: &writer)
+                return true
+            }
             contact.profile.writeAll(into: &writer)
-            // Private fields: none until a field can be private.
             writer.varint(0)
             return true
         }

@@ -86,6 +86,8 @@ public struct Directory: ~Copyable {
     var lastSeen = RawList<LastSeen>()
     /// Of this shard's users, by account index, where it is another than `Access.initial`.
     var access: [UInt32: Access] = [:]
+    /// Of this shard's users, by account index, what only they see.
+    var privateProfiles: [UInt32: PrivateProfile] = [:]
     /// Rosters of deleted accounts, of which something is still to be undone; see `maintain`.
     var dismantling = Dismantling()
 

@@ -11,13 +11,16 @@ import TidemarkWire
 public struct InFlight: ~Copyable {
     struct PendingProfile {
         var outstanding = 0
-        /// What each field will be, each once, in no order: there are few.
+        /// What others will see of each field, each once, in no order: there are few.
         var fields: [FieldChange] = []
+        /// All that only the user will see; nil where no change on its way is about that.
+        var kept: [FieldChange]?
 
         func change(of number: FieldNumber) -> FieldChange? { fields.first { $0.number == number } }
 
-        mutating func add(_ changes: [FieldChange]) {
+        mutating func add(_ changes: [FieldChange], kept: [FieldChange]? = nil) {
             outstanding += 1
+            if let kept { self.kept = kept }
             if fields.isEmpty {
                 fields = changes
                 return
@@ -158,7 +161,7 @@ public struct InFlight: ~Copyable {
             settleAccess(of: user)
         case .accountDeleted(let user):
             settleDeletion(of: user)
-        case .profileChanged(let user, _):
+        case .profileChanged(let user, _), .privateFieldsSet(let user, _, _):
             guard let place = profiles.index(forKey: user) else { return }
             profiles.values[place].outstanding -= 1
             if profiles.values[place].outstanding == 0 { profiles.remove(at: place) }
@@ -204,13 +207,14 @@ public struct InFlight: ~Copyable {
     ) -> Decision {
         let user = directory.id(of: index)
         let profile = directory.accounts[Int(index.raw)].profile
-        if !request.privateFields.isEmpty {
-            return .refused(ErrorMessage(.notSupported, detail: "private fields are not supported yet"))
-        }
         let pending = profiles[user]
-        if request.unchangedSince != 0, pending != nil || profile.newest > request.unchangedSince {
+        if request.unchangedSince != 0, pending != nil || directory.ownNewest(index.raw) > request.unchangedSince {
             let error = ErrorMessage(.changedSince, detail: "the profile changed since; sync, and decide again")
             return Self.refusal(error, rests: pending != nil)
+        }
+        let known = pending?.kept ?? directory.privateFields(of: index.raw)
+        guard request.privateFields.isEmpty, known.isEmpty else {
+            return decidePrivately(request, by: index, pending, known, in: directory)
         }
         // A field that was never there and one that was removed look alike to whoever removes it.
         let changed = request.fields.filter { field in
@@ -218,28 +222,68 @@ public struct InFlight: ~Copyable {
             guard let value = profile.value(of: field.number) else { return field.value != nil }
             return field.value.map { !value.elementsEqual($0) } ?? true
         }
-        if changed.isEmpty {
-            let restsOnPending = pending.map { pending in
-                request.fields.contains { pending.change(of: $0.number) != nil }
-            }
-            return restsOnPending == true ? .unchangedBehind(.profileSet) : .unchanged(.profileSet)
-        }
+        if changed.isEmpty { return Self.unchanged(request, pending) }
         if let error = Self.beyondLimits(profile, pending, changed) { return .refused(error) }
         profiles[user, default: PendingProfile()].add(changed)
         return .change(.profileChanged(user: user, fields: changed), .profileSet)
+    }
+
+    private static func unchanged(_ request: ProfileSet, _ pending: PendingProfile?) -> Decision {
+        let restsOnPending = pending.map { pending in
+            pending.kept != nil || request.fields.contains { pending.change(of: $0.number) != nil }
+        }
+        return restsOnPending == true ? .unchangedBehind(.profileSet) : .unchanged(.profileSet)
+    }
+
+    /// The same where a field is, or comes to be, one that only the user sees: `known` is all of these so far.
+    private mutating func decidePrivately(
+        _ request: ProfileSet,
+        by index: AccountIndex,
+        _ pending: PendingProfile?,
+        _ known: [FieldChange],
+        in directory: borrowing Directory
+    ) -> Decision {
+        let user = directory.id(of: index)
+        let profile = directory.accounts[Int(index.raw)].profile
+        func seen(_ number: FieldNumber) -> [UInt8]? {
+            if let pending = pending?.change(of: number) { return pending.value }
+            return profile.value(of: number).map { Array($0) }
+        }
+        var kept = known
+        var visible: [FieldChange] = []
+        for field in request.fields {
+            let isPrivate = field.value != nil && request.privateFields.contains(field.number)
+            kept.removeAll { $0.number == field.number }
+            if isPrivate { kept.append(field) }
+            // Whom it is hidden from is told that it was removed.
+            let shown = isPrivate ? nil : field.value
+            if seen(field.number) != shown { visible.append(FieldChange(field.number, shown)) }
+        }
+        kept.sort { $0.number < $1.number }
+        if kept == known {
+            if visible.isEmpty { return Self.unchanged(request, pending) }
+            // Of the others alone.
+            if let error = Self.beyondLimits(profile, pending, visible, kept) { return .refused(error) }
+            profiles[user, default: PendingProfile()].add(visible)
+            return .change(.profileChanged(user: user, fields: visible), .profileSet)
+        }
+        if let error = Self.beyondLimits(profile, pending, visible, kept) { return .refused(error) }
+        profiles[user, default: PendingProfile()].add(visible, kept: kept)
+        return .change(.privateFieldsSet(user: user, fields: visible, kept: kept), .profileSet)
     }
 
     /// What a profile may not become. Counts fields, and adds up values, only where the changes could be too much at all.
     static func beyondLimits(
         _ profile: Profile,
         _ pending: PendingProfile?,
-        _ changed: [FieldChange]
+        _ changed: [FieldChange],
+        _ kept: [FieldChange] = []
     ) -> ErrorMessage? {
         let newBytes = changed.reduce(0) { $0 + ($1.value?.count ?? 0) }
         let pendingBytes = pending?.fields.reduce(0) { $0 + ($1.value?.count ?? 0) } ?? 0
         let fieldsMost = profile.fieldCount + (pending?.fields.count ?? 0) + changed.count
         // With names and heads the values are no fewer bytes.
-        if fieldsMost <= Limits.profileFieldsMax,
+        if kept.isEmpty, fieldsMost <= Limits.profileFieldsMax,
             profile.wire.count + pendingBytes + newBytes <= Limits.profileBytesMax
         {
             return nil
@@ -248,6 +292,7 @@ public struct InFlight: ~Copyable {
         for field in profile.fields { values[field.number] = .some(field.value) }
         for field in pending?.fields ?? [] { values[field.number] = .some(field.value) }
         for field in changed { values[field.number] = .some(field.value) }
+        for field in kept { values[field.number] = .some(field.value) }
         if values.count > Limits.profileFieldsMax {
             return ErrorMessage(.limitExceeded, detail: "a profile has at most \(Limits.profileFieldsMax) fields")
         }

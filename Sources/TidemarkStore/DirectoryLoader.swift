@@ -130,6 +130,18 @@ enum DirectoryLoader {
                     )
                 }
             }
+        case .privateFields(let rows):
+            for kept in rows {
+                let shard = directories.map.shard(of: kept.user)
+                let isValid = kept.fields.allSatisfy { $0.value != nil }
+                guard isValid,
+                    directories[shard].load(privateFields: kept.fields, at: kept.stamp, of: kept.user)
+                else {
+                    throw StateReader.Inconsistency(
+                        description: "account \(kept.user) has private fields without a value, or is not there"
+                    )
+                }
+            }
         case .rosters(let rosters):
             for roster in rosters {
                 let shard = directories.map.shard(of: roster.owner)
@@ -156,7 +168,7 @@ extension StateChunk {
     fileprivate var accountCount: Int {
         switch self {
         case .accounts(let accounts): accounts.count
-        case .deleted, .asides, .mailboxes, .lastSeen, .access: 0
+        case .deleted, .asides, .mailboxes, .lastSeen, .access, .privateFields: 0
         case .rosters(let rosters): rosters.count
         }
     }

@@ -1,6 +1,6 @@
 //  A batch on its way into the state tables, some rows a step, each step part of a transaction:
 //
-//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ asides ─▶ messages ─▶ last seen ─▶ access ─▶ collections ─▶ …
+//      deletions ─▶ accounts ─▶ fields ─▶ entries ─▶ asides ─▶ messages ─▶ last seen ─▶ access ─▶ private fields ─▶ …
 //
 //  Between steps the tables hold some of the batch's rows and not others. That is no harm: the log has all of them until
 //  `folded` has moved, and what is in the log goes over what is in the tables when the state is loaded. Writing a row
@@ -13,8 +13,9 @@ import TidemarkWire
 /// A value: where a transaction fails, the fold is as it was before.
 struct Fold {
     private enum Phase: Int {
-        case deletions, accounts, fields, entries, shown, asides, messages, drops, lastSeen, access, collections, end,
-            done
+        case deletions, accounts, fields, entries, shown, asides, messages, drops, lastSeen, access, privateFields,
+            collections,
+            end, done
     }
 
     let last: Stamp
@@ -30,6 +31,7 @@ struct Fold {
     private let drops: [(reader: UserID, drop: FoldBatch.Drop)]
     private let lastSeen: [(user: UserID, seen: LastSeen)]
     private let access: [(user: UserID, access: Access)]
+    private let privateFields: [(user: UserID, kept: FoldBatch.PrivateFields)]
     private let collections: [(owner: UserID, through: Stamp)]
 
     private var phase = Phase.deletions
@@ -61,6 +63,8 @@ struct Fold {
         lastSeen = batch.lastSeen.filter { batch.deletions[$0.key] == nil }.map { ($0.key, $0.value) }
             .sorted { $0.user < $1.user }
         access = batch.access.filter { batch.deletions[$0.key] == nil }.map { ($0.key, $0.value) }
+            .sorted { $0.user < $1.user }
+        privateFields = batch.privateFields.filter { batch.deletions[$0.key] == nil }.map { ($0.key, $0.value) }
             .sorted { $0.user < $1.user }
         collections = batch.collections.map { ($0.key, $0.value) }.sorted { $0.owner < $1.owner }
     }
@@ -104,6 +108,11 @@ struct Fold {
             case .access where next < access.count:
                 try statements.set(access[next].access, of: access[next].user)
                 (rows, next) = (rows + 1, next + 1)
+            case .privateFields where next < privateFields.count:
+                let (user, kept) = privateFields[next]
+                try statements.set(kept, of: user)
+                rows += 1 + kept.fields.reduce(0) { $0 + ($1.value?.count ?? 0) } / 1_024
+                next += 1
             case .collections where next < collections.count:
                 // After the entries: what came back since has a later stamp.
                 let count = try statements.collect(collections[next].owner, through: collections[next].through)

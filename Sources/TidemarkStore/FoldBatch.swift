@@ -50,6 +50,11 @@ struct FoldBatch {
         case request = 1
     }
 
+    struct PrivateFields {
+        var stamp: Stamp
+        var fields: [FieldChange]
+    }
+
     struct Account {
         var id: UserID
         var name: String
@@ -80,6 +85,7 @@ struct FoldBatch {
     private(set) var drops: [UserID: Drop] = [:]
     private(set) var lastSeen: [UserID: LastSeen] = [:]
     private(set) var access: [UserID: Access] = [:]
+    private(set) var privateFields: [UserID: PrivateFields] = [:]
     private(set) var deletions: [UserID: Stamp] = [:]
     private(set) var collections: [UserID: Stamp] = [:]
 
@@ -106,7 +112,10 @@ struct FoldBatch {
         switch change {
         case .accountCreated(let user, let name):
             accounts.append(Account(id: user, name: name, created: stamp))
-        case .profileChanged(let user, let changes):
+        case .profileChanged(let user, let changes), .privateFieldsSet(let user, let changes, _):
+            if case .privateFieldsSet(_, _, let kept) = change {
+                privateFields[user] = PrivateFields(stamp: stamp, fields: kept)
+            }
             for field in changes {
                 fields[Pair(a: user, b: UInt64(field.number.rawValue))] = Field(stamp: stamp, value: field.value)
             }

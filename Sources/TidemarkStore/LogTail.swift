@@ -83,6 +83,9 @@ struct LogTail: Sendable {
         case .accountDeleted(let user), .profileChanged(let user, _), .lastSeenSet(let user, _),
             .accessSet(let user, _):
             isUser(user)
+        case .privateFieldsSet(let user, let fields, let kept):
+            isUser(user) && kept.allSatisfy { $0.value != nil }
+                && fields.allSatisfy { field in field.value == nil || !kept.contains { $0.number == field.number } }
         case .entrySet(let owner, let contact, let number, _, _): isUser(owner) && isUser(contact) && number > 0
         case .namedEntrySet(let owner, let name, let number, _):
             isUser(owner) && number > 0 && Text.isAccountName(name)

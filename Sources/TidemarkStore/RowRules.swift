@@ -179,6 +179,18 @@ extension StoreReader {
             finding: "has access, but is not there",
             rows: "SELECT 'account ' || user FROM access WHERE user NOT IN (SELECT id FROM account)"
         ),
+        // privateFields
+        RowRule(
+            finding: "its stamp or its fields are not valid",
+            rows: """
+                SELECT 'private fields of account ' || user FROM privateFields
+                WHERE user < 1 OR typeof(stamp) <> 'integer' OR stamp NOT \(stamps) OR typeof(fields) <> 'blob'
+                """
+        ),
+        RowRule(
+            finding: "has private fields, but is not there",
+            rows: "SELECT 'account ' || user FROM privateFields WHERE user NOT IN (SELECT id FROM account)"
+        ),
         // all of them
         RowRule(
             finding: "is the stamp of more than one change",

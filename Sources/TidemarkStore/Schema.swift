@@ -5,7 +5,7 @@ import Foundation
 import GRDB
 
 enum Schema {
-    static let version = 8
+    static let version = 9
     /// "TDMK", so that `file` and a wrong path can be told apart.
     static let applicationID: Int32 = 0x5444_4D4B
     static let secretBytes = 32
@@ -65,6 +65,7 @@ enum Schema {
         \(lastSeen)
         \(kept)
         \(access)
+        \(privateFields)
         """
 
     private static let aside = """
@@ -114,6 +115,14 @@ enum Schema {
             serverKey BLOB
         );
         ALTER TABLE kept ADD COLUMN secret BLOB; -- what names without a password are answered is made with it
+        """
+
+    private static let privateFields = """
+        CREATE TABLE privateFields(              -- of users who have kept some to themselves at some time
+            user INTEGER PRIMARY KEY,
+            stamp INTEGER NOT NULL,              -- when these last changed
+            fields BLOB NOT NULL                 -- all of them (Change.swift has the layout)
+        );
         """
 
     private static let kept = """
@@ -188,6 +197,7 @@ enum Schema {
         message,
         lastSeen,
         access,
+        privateFields,
     ]
 
     /// Makes the tables in an empty file, and brings those of an older version up to this one. In one transaction.

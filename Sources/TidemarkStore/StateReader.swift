@@ -43,7 +43,15 @@ enum StateChunk: Sendable {
     case lastSeen([UserID: LastSeen])
     /// Of who has another than the initial one.
     case access([(user: UserID, access: Access)])
+    /// Of who keeps some to itself, or has at some time.
+    case privateFields([PrivateFields])
     case rosters([Roster])
+
+    struct PrivateFields: Sendable {
+        var user: UserID
+        var stamp: Stamp
+        var fields: [FieldChange]
+    }
 }
 
 struct StateReader {
@@ -66,6 +74,7 @@ struct StateReader {
         try reader.readMessages(emit)
         try emit(.lastSeen(try reader.lastSeen()))
         try reader.readAccess(emit)
+        try reader.readPrivateFields(emit)
         try reader.readRosters(emit)
     }
 
@@ -258,6 +267,36 @@ struct StateReader {
             serverKey: Array(serverKey)
         )
         return (UserID(user), access)
+    }
+
+    // MARK: private fields
+
+    private func readPrivateFields(_ emit: (StateChunk) throws -> Void) throws {
+        var chunk: [StateChunk.PrivateFields] = []
+        let statement = try PreparedStatement(db, "SELECT user, stamp, fields FROM privateFields")
+        while try statement.step() {
+            guard let user = statement.integer(0), user > 0, let stamp = stamp(statement.integer(1)),
+                let bytes = statement.blob(2)
+            else { throw Inconsistency(description: "a row of private fields is not valid") }
+            let id = UserID(user)
+            if tail.batch.deletions[id] != nil || tail.batch.privateFields[id] != nil { continue }
+            do throws(DecodeError) {
+                var reader = ByteReader(bytes)
+                let fields = try reader.loggedFields()
+                try reader.finish()
+                chunk.append(StateChunk.PrivateFields(user: id, stamp: stamp, fields: fields))
+            } catch {
+                throw Inconsistency(description: "private fields of account \(user) are not valid")
+            }
+            if chunk.count >= Self.chunkRows / 8 {
+                try emit(.privateFields(chunk))
+                chunk.removeAll(keepingCapacity: true)
+            }
+        }
+        for (user, kept) in tail.batch.privateFields where tail.batch.deletions[user] == nil {
+            chunk.append(StateChunk.PrivateFields(user: user, stamp: kept.stamp, fields: kept.fields))
+        }
+        try emit(.privateFields(chunk))
     }
 
     // MARK: rosters

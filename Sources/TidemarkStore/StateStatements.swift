@@ -30,6 +30,8 @@ final class StateStatements {
     private let deleteLastSeen: PreparedStatement
     private let setAccess: PreparedStatement
     private let deleteAccess: PreparedStatement
+    private let setPrivateFields: PreparedStatement
+    private let deletePrivateFields: PreparedStatement
     private let deleteSomeEntries: PreparedStatement
     private let deleteFields: PreparedStatement
     private let deleteAccountRow: PreparedStatement
@@ -149,6 +151,14 @@ final class StateStatements {
             """
         )
         deleteAccess = try PreparedStatement(db, "DELETE FROM access WHERE user = ?")
+        setPrivateFields = try PreparedStatement(
+            db,
+            """
+            INSERT INTO privateFields (user, stamp, fields) VALUES (?, ?, ?)
+            ON CONFLICT DO UPDATE SET stamp = excluded.stamp, fields = excluded.fields
+            """
+        )
+        deletePrivateFields = try PreparedStatement(db, "DELETE FROM privateFields WHERE user = ?")
         deleteSomeEntries = try PreparedStatement(
             db,
             """
@@ -327,6 +337,14 @@ final class StateStatements {
         try setAccess.run(blobs: (5, verifier.salt), (6, verifier.storedKey), (7, verifier.serverKey))
     }
 
+    func set(_ kept: FoldBatch.PrivateFields, of user: UserID) throws {
+        setPrivateFields.bind(1, user)
+        setPrivateFields.bind(2, kept.stamp)
+        var writer = ByteWriter(capacity: 256)
+        writer.logged(kept.fields)
+        try setPrivateFields.run(3, blob: writer.array)
+    }
+
     /// Returns how many went.
     func deleteEntries(of owner: UserID, max: Int) throws -> Int {
         deleteSomeEntries.bind(1, owner)
@@ -344,6 +362,8 @@ final class StateStatements {
         try deleteMailbox.run()
         try set(LastSeen.hidden, of: user)
         try set(Access.initial, of: user)
+        deletePrivateFields.bind(1, user)
+        try deletePrivateFields.run()
         deleteAccountRow.bind(1, user)
         try deleteAccountRow.run()
         insertDeleted.bind(1, user)

@@ -39,10 +39,12 @@ struct Profile: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Change some of your own details.",
             discussion: """
-                Fields have vCard names (FN, NICKNAME, TEL, EMAIL, ORG, TITLE, NOTE, PHOTO, …), or X and a number.
+                Fields have vCard names (FN, NICKNAME, TEL, EMAIL, ORG, TITLE, NOTE, PHOTO, …), or X and a number. One that is
+                private stays so until it is set with --visible; contacts who have seen it are told that it was removed.
 
                 EXAMPLE
                   tidemark profile set FN="Ada Lovelace" TEL=+442079460018 --remove NOTE
+                  tidemark profile set TEL=+442079460018 --private TEL
 
                 JSON
                   stamp (of the change, 0 when all was so already), changed (true or false).
@@ -56,7 +58,8 @@ struct Profile: AsyncParsableCommand {
         func run() async throws {
             let changes = fields.changes
             let stamp = try await Session.run(options) { session in
-                let stamp = try await session.connection.setProfile(changes)
+                let kept = try await session.book.ownProfile()?.privateFields ?? []
+                let stamp = try await session.connection.setProfile(changes, privateFields: fields.privateFields(kept))
                 try await session.sync()
                 return stamp
             }
@@ -80,10 +83,39 @@ struct FieldArguments: ParsableArguments {
     )
     var remove: [FieldNumber] = []
 
+    @Option(
+        name: .customLong("private"),
+        help: ArgumentHelp(
+            "One of the fields set, which only its owner is to see; may be given more than once.",
+            valueName: "field"
+        ),
+        transform: FieldNumber.init(typed:)
+    )
+    var hidden: [FieldNumber] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "One that contacts are to see, if it was private; may be given more than once.",
+            valueName: "field"
+        ),
+        transform: FieldNumber.init(typed:)
+    )
+    var visible: [FieldNumber] = []
+
     func validate() throws {
         let numbers = values.map(\.number) + remove
+        guard (hidden + visible).allSatisfy(values.map(\.number).contains) else {
+            throw ValidationError("--private and --visible are about fields that are set here: TEL=+44… --private TEL")
+        }
+        guard Set(hidden).isDisjoint(with: visible) else { throw ValidationError("either --private or --visible") }
         guard !numbers.isEmpty else { throw ValidationError("name a field: FN=\"Ada Lovelace\", or --remove NOTE") }
         guard Set(numbers).count == numbers.count else { throw ValidationError("each field only once") }
+    }
+
+    /// Which of them only the owner sees then, where `kept` were private before.
+    func privateFields(_ kept: some Sequence<FieldNumber>) -> [FieldNumber] {
+        let all = Set(kept).subtracting(visible).union(hidden)
+        return values.map(\.number).filter(all.contains).sorted()
     }
 
     /// Numbers rising.

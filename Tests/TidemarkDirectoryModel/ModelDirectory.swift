@@ -41,6 +41,8 @@ struct ModelDirectory {
     var lastSeen: [UserID: LastSeen] = [:]
     /// Of who has another than the initial one.
     var access: [UserID: Access] = [:]
+    /// What only the user sees, and when it last changed.
+    var privately: [UserID: (stamp: Stamp, fields: [FieldChange])] = [:]
     var published: Stamp = 0
 
     mutating func apply(_ change: Change, at stamp: Stamp) {
@@ -49,7 +51,8 @@ struct ModelDirectory {
         case .accountCreated(let user, let name):
             names[user] = name
             created[user] = stamp
-        case .profileChanged(let user, let changes):
+        case .profileChanged(let user, let changes), .privateFieldsSet(let user, let changes, _):
+            if case .privateFieldsSet(_, _, let kept) = change { privately[user] = (stamp, kept) }
             for change in changes {
                 fields[user, default: [:]][change.number] = Field(stamp: stamp, value: change.value)
             }
@@ -95,6 +98,7 @@ struct ModelDirectory {
         case .accountDeleted(let user):
             (names[user], created[user], fields[user], entries[user], asides[user]) = (nil, nil, nil, nil, nil)
             (messages[user], acknowledged[user], lastSeen[user], access[user]) = (nil, nil, nil, nil)
+            privately[user] = nil
             for owner in entries.keys where entries[owner]![user]?.annotations != nil {
                 entries[owner]![user] = Entry(number: entries[owner]![user]!.number, stamp: stamp)
             }
@@ -165,7 +169,9 @@ struct ModelDirectory {
 
     /// A contact's, for this owner; a removed one stays where its removal put it.
     func effective(_ owner: UserID, _ contact: UserID) -> Stamp {
-        if owner == contact { return max(created[owner]!, profileStamp(owner, owner)) }
+        if owner == contact {
+            return max(created[owner]!, profileStamp(owner, owner), privately[owner]?.stamp ?? 0)
+        }
         let entry = entries[owner]![contact]!
         return entry.annotations == nil ? entry.stamp : max(entry.stamp, profileStamp(owner, contact))
     }
@@ -174,6 +180,15 @@ struct ModelDirectory {
         visible(owner, contact).filter { $0.value.value != nil }.map { FieldChange($0.key, $0.value.value) }
             .sorted { $0.number < $1.number }
     }
+
+    /// What the user sees of its own profile.
+    func own(_ user: UserID) -> [FieldChange] {
+        let kept = privately[user]?.fields ?? []
+        let others = live(user, user).filter { field in !kept.contains { $0.number == field.number } }
+        return (others + kept).sorted { $0.number < $1.number }
+    }
+
+    func privateNumbers(_ user: UserID) -> [FieldNumber] { (privately[user]?.fields ?? []).map(\.number) }
 
     /// Every item of the owner's table later than `position`, as one whole page holds them.
     func items(
@@ -185,15 +200,15 @@ struct ModelDirectory {
         asides wantsAsides: Bool = false
     ) -> [SyncItem] {
         var items: [(Stamp, SyncItem)] = []
-        let own = effective(owner, owner)
-        if own > position {
+        let stamp = effective(owner, owner)
+        if stamp > position {
             items.append(
                 (
-                    own,
+                    stamp,
                     SyncItem(
                         number: 0,
-                        stamp: stamps ? own : nil,
-                        content: .own(name: names[owner]!, fields: live(owner, owner), privateFields: [])
+                        stamp: stamps ? stamp : nil,
+                        content: .own(name: names[owner]!, fields: own(owner), privateFields: privateNumbers(owner))
                     )
                 )
             )

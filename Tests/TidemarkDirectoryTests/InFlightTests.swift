@@ -17,9 +17,15 @@ import TidemarkWire
         let annotations = Annotations(alias: random.chance(50) ? "a" : "", isFavourite: random.chance(50))
         switch random.below(5) {
         case 0, 1:
-            let number = FieldNumber(rawValue: UInt16(random.below(3) + 1))
+            let fields = (1...3).filter { _ in random.chance(60) }.map { number in
+                let value: [UInt8]? = random.chance(30) ? nil : [UInt8(random.below(3))]
+                return FieldChange(FieldNumber(rawValue: UInt16(number)), value)
+            }
             return .profileSet(
-                ProfileSet(fields: [FieldChange(number, random.chance(30) ? nil : [UInt8(random.below(3))])])
+                ProfileSet(
+                    fields: fields.isEmpty ? [FieldChange(.fullName, nil)] : fields,
+                    privateFields: fields.map(\.number).filter { _ in random.chance(20) }
+                )
             )
         case 2: return .rosterAdd(RosterAdd(contact: .id(contact), annotations: annotations))
         case 3: return .rosterRemove(RosterRemove(contact: contact))
@@ -300,6 +306,77 @@ import TidemarkWire
         #expect(code(decision) == ErrorCode.changedSince.rawValue, "what is in flight is a change too")
         let isBehind = if case .unchangedBehind = decision { true } else { false }
         #expect(isBehind, "and a crash could undo it")
+    }
+
+    @Test("a field that only the user sees is told to others as removed, if they ever saw it") func privateFields() {
+        var directory = Self.directory(users: 1)
+        var pending = InFlight()
+        let user = directory.index(of: 1)!
+        var stamp: Stamp = 10
+        func set(_ fields: [FieldChange], privately: [FieldNumber] = []) -> Decision {
+            pending.decide(.profileSet(ProfileSet(fields: fields, privateFields: privately)), by: user, in: directory)
+        }
+        func land(_ change: Change) {
+            stamp += 1
+            let isAccepted = directory.accepts(change)
+            #expect(isAccepted)
+            directory.apply(change, at: stamp)
+            pending.settle(change)
+            directory.checkInvariants()
+        }
+        let (name, phone) = (FieldChange(.fullName, text: "Ada"), FieldChange(.telephone, text: "+44"))
+        // Never seen by anybody: nothing to tell.
+        let first = Change.privateFieldsSet(user: 1, fields: [name], kept: [phone])
+        #expect(set([name, phone], privately: [.telephone]) == .change(first, .profileSet))
+        #expect(set([name, phone], privately: [.telephone]) == .unchangedBehind(.profileSet))
+        land(first)
+        #expect(set([name, phone], privately: [.telephone]) == .unchanged(.profileSet))
+        // Hidden after it was seen.
+        let hidden = Change.privateFieldsSet(user: 1, fields: [FieldChange(.fullName, nil)], kept: [name, phone])
+        #expect(set([name], privately: [.fullName]) == .change(hidden, .profileSet))
+        land(hidden)
+        // Another value, which moves nobody.
+        let other = FieldChange(.fullName, text: "Augusta")
+        let moved = Change.privateFieldsSet(user: 1, fields: [], kept: [other, phone])
+        #expect(set([other], privately: [.fullName]) == .change(moved, .profileSet))
+        land(moved)
+        // Shown again, and removed.
+        let shown = Change.privateFieldsSet(user: 1, fields: [other], kept: [phone])
+        #expect(set([other]) == .change(shown, .profileSet))
+        land(shown)
+        let removed = Change.privateFieldsSet(user: 1, fields: [], kept: [])
+        #expect(set([FieldChange(.telephone, nil)]) == .change(removed, .profileSet))
+        land(removed)
+        #expect(set([FieldChange(.telephone, nil)]) == .unchanged(.profileSet))
+        let isEmpty = pending.isEmpty
+        #expect(isEmpty)
+    }
+
+    @Test("what only the user sees counts for the limits of its profile") func privateLimits() {
+        let directory = Self.directory(users: 1)
+        var pending = InFlight()
+        let user = directory.index(of: 1)!
+        let large = [UInt8](repeating: 0x41, count: Limits.fieldBytesMax)
+        func set(_ number: UInt16) -> Decision {
+            let number = FieldNumber(rawValue: number)
+            let fields = [FieldChange(number, large)]
+            return pending.decide(
+                .profileSet(ProfileSet(fields: fields, privateFields: [number])),
+                by: user,
+                in: directory
+            )
+        }
+        for number in UInt16(1)...4 {
+            guard case .change = set(number) else {
+                Issue.record("\(number)")
+                return
+            }
+        }
+        guard case .refused(let error) = set(5) else {
+            Issue.record("too much")
+            return
+        }
+        #expect(error.code == ErrorCode.limitExceeded.rawValue)
     }
 
     @Test("limits are refused, with the limit") func limits() {

@@ -246,7 +246,28 @@ extension Directory {
                 )
             }
             let unique = Dictionary(changes.map { ($0.number, $0) }) { $1 }
+            if random.chance(25) { return privateEdit(user, unique) }
+            let kept = model.privateNumbers(user)
+            if unique.keys.contains(where: kept.contains) { return privateEdit(user, unique) }
             return .profileChanged(user: user, fields: unique.values.sorted { $0.number < $1.number })
+        }
+
+        /// Some fields are kept from others, some are shown to them again.
+        private mutating func privateEdit(_ user: UserID, _ changes: [FieldNumber: FieldChange]) -> Change {
+            var kept = Dictionary((model.privately[user]?.fields ?? []).map { ($0.number, $0) }) { $1 }
+            var fields: [FieldChange] = []
+            for change in changes.values.sorted(by: { $0.number < $1.number }) {
+                let seen = model.fields[user]?[change.number]?.value
+                let isPrivate = change.value != nil && random.chance(60)
+                kept[change.number] = isPrivate ? change : nil
+                let shown = isPrivate ? nil : change.value
+                if shown != seen { fields.append(FieldChange(change.number, shown)) }
+            }
+            return .privateFieldsSet(
+                user: user,
+                fields: fields,
+                kept: kept.values.sorted { $0.number < $1.number }
+            )
         }
 
         private mutating func collection(_ owner: UserID) -> Change? {
@@ -457,7 +478,7 @@ extension Directory {
 
     static func book(_ model: ModelDirectory, _ owner: UserID) -> Book {
         var book = Book()
-        book.own = Book.dictionary(model.live(owner, owner))
+        book.own = Book.dictionary(model.own(owner))
         for contact in model.liveContacts(owner) {
             let entry = model.entries[owner]![contact]!
             book.contacts[entry.number] = (

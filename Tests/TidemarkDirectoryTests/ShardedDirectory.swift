@@ -161,7 +161,7 @@ extension Change {
     var owner: UserID {
         switch self {
         case .accountCreated(let user, _), .accountDeleted(let user), .profileChanged(let user, _),
-            .lastSeenSet(let user, _), .accessSet(let user, _):
+            .lastSeenSet(let user, _), .accessSet(let user, _), .privateFieldsSet(let user, _, _):
             user
         case .entrySet(let owner, _, _, _, _), .namedEntrySet(let owner, _, _, _), .entryRemoved(let owner, _, _),
             .blockSet(let owner, _, _, _, _), .blockRemoved(let owner, _), .tombstonesCollected(let owner, _):

@@ -126,6 +126,18 @@ import TidemarkWire
             "INSERT INTO access VALUES (77, 1, 0, NULL, NULL, NULL, NULL)",
             "account 77: has access, but is not there"
         ),
+        (
+            "INSERT INTO privateFields VALUES (1, 999999999999999999, x'00')",
+            "private fields of account 1: its stamp or its fields are not valid"
+        ),
+        (
+            "INSERT INTO privateFields VALUES (1, 1, 'text')",
+            "private fields of account 1: its stamp or its fields are not valid"
+        ),
+        (
+            "INSERT INTO privateFields VALUES (77, 1, x'00')",
+            "account 77: has private fields, but is not there"
+        ),
         ("UPDATE kept SET secret = x'00'", "kept: is not one row with a user's id, times and a secret"),
         ("INSERT INTO log VALUES (2000000, 1999999, x'00')", "log row 2000000: its stamps or bytes are not valid"),
         ("INSERT INTO log VALUES (2000000, 2000000, x'FF')", "log row 2000000 is unreadable at byte 0"),
@@ -142,7 +154,7 @@ import TidemarkWire
             "log row 2000001: begins before the row before it ends, or before what is folded"
         ),
         ("UPDATE epoch SET last = 1 << 50", "epoch 1: its number or its end is not valid"),
-        ("PRAGMA user_version = 9", "schema 9; this program knows 8"),
+        ("PRAGMA user_version = 10", "schema 10; this program knows 9"),
         ("PRAGMA application_id = 0", "it is not one of Tidemark's: application id 0"),
         ("DROP TABLE entry", "SQLite: no such table: entry"),
     ])

@@ -28,7 +28,7 @@ import TidemarkWire
         let check = try check()
         #expect(check.isSound, "\(check.findings)")
         #expect((check.users, check.entries) == (40, 80))
-        #expect((check.logRows, check.unfoldedChanges, check.epochs, check.schemaVersion) == (0, 0, 1, 8))
+        #expect((check.logRows, check.unfoldedChanges, check.epochs, check.schemaVersion) == (0, 0, 1, 9))
     }
 
     @Test func `beside a writer, with changes in the log only`() throws {

@@ -239,6 +239,8 @@ final class ScriptedStore {
     }
 
     private func open() throws {
+        // A store is not opened on a full disk.
+        if roomOnceOpen != nil { disk.capacity = .max }
         store = try Store(directory: disk.path, epoch: .random(in: 1 ... .max, using: &random))
         _ = try store!.loadDirectory()
         forgotten += store!.forgottenAccounts

@@ -191,6 +191,17 @@ struct ChangeSource {
             let number = FieldNumber(rawValue: UInt16(random.below(4) + 1))
             if edited.round != round { edited = (round, []) }
             edited.users.insert(owner)
+            if random.chance(30) {
+                // Whatever was kept before, and whatever others saw.
+                let kept = (1...4).filter { _ in random.chance(40) }
+                    .map { FieldChange(FieldNumber(rawValue: UInt16($0)), Array("p\(random.below(100))".utf8)) }
+                let fields = kept.contains { $0.number == number } ? [] : [FieldChange(number, value)]
+                return .privateFieldsSet(
+                    user: owner,
+                    fields: (fields + kept.map { FieldChange($0.number, nil) }).sorted { $0.number < $1.number },
+                    kept: kept
+                )
+            }
             return .profileChanged(user: owner, fields: [FieldChange(number, value)])
         case 40..<48:
             let number = newNumber(owner)
@@ -492,7 +503,7 @@ struct ChangeSource {
         try again.close()
     }
 
-    @Test("a file of every released schema is brought up to this one", arguments: 1...7)
+    @Test("a file of every released schema is brought up to this one", arguments: 1...8)
     func migration(version: Int) throws {
         let directory = try TestDirectory()
         try directory.sql {

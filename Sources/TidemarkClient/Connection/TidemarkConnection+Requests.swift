@@ -15,11 +15,12 @@ extension TidemarkConnection {
     /// Changes the user's own profile (claims 8 and 10): the named fields and no others.
     /// - Parameters:
     ///   - fields: numbers rising, each once, at least one; a nil value removes the field.
-    ///   - privateFields: which of them only the owner sees; numbers rising.
+    ///   - privateFields: which of them only the owner sees from then on, and contacts are told were removed; the others are seen by
+    ///     contacts from then on. Name one that is private again where it is to stay so.
     ///   - unchangedSince: the write fails with `.changedSince` if the profile has changed after this stamp; 0 for no
     ///     condition.
     /// - Returns: the change's stamp, or 0 when everything was so already. Never a sync token.
-    /// - Throws: `.server` with `limitExceeded`, `invalidValue`, `changedSince`, `notSupported`.
+    /// - Throws: `.server` with `limitExceeded`, `invalidValue`, `changedSince`.
     @discardableResult
     public func setProfile(
         _ fields: [FieldChange],

@@ -50,8 +50,10 @@ extension AdminCommand {
 
             func run() async throws {
                 let person = try user.person()
-                let write = Message.profileSet(ProfileSet(fields: fields.changes))
                 let stamp = try await options.open { connection in
+                    let kept = try await connection.book(of: person.reference).ownProfile()?.privateFields ?? []
+                    let set = ProfileSet(fields: fields.changes, privateFields: fields.privateFields(kept))
+                    let write = Message.profileSet(set)
                     guard case .profileSetOK(let ok) = try await connection.act(for: person.reference, write) else {
                         return Stamp(0)
                     }

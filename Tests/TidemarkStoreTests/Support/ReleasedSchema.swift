@@ -4,7 +4,7 @@ import GRDB
 enum ReleasedSchema {
     /// Two accounts, a field, an entry, and a group of the log that is not folded.
     static func make(version: Int, in db: Database) throws {
-        try db.execute(sql: [first, second, third, fourth, fifth, sixth, seventh][version - 1])
+        try db.execute(sql: [first, second, third, fourth, fifth, sixth, seventh, eighth][version - 1])
         try db.execute(
             sql: """
                 PRAGMA application_id = 0x54444D4B;
@@ -382,4 +382,18 @@ enum ReleasedSchema {
         );
         INSERT INTO kept (id, newestUser) VALUES (1, 0);
         """
+
+    private static let eighth =
+        seventh + """
+            CREATE TABLE access(                     -- how users may come in; without a row, by tickets that others issue
+                user INTEGER PRIMARY KEY,
+                disabled INTEGER NOT NULL,           -- not at all, for now
+                revoked INTEGER NOT NULL,            -- not with tickets issued up to then, in seconds since 1970
+                iterations INTEGER,                  -- of the password, as SCRAM-SHA-256 has it; NULL for no password, the others too
+                salt BLOB,
+                storedKey BLOB,
+                serverKey BLOB
+            );
+            ALTER TABLE kept ADD COLUMN secret BLOB; -- what names without a password are answered is made with it
+            """
 }

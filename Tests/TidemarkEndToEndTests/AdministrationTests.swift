@@ -354,6 +354,8 @@ import TidemarkWire
         let server = try server(loops: loops) {
             $0.services = given
             $0.failedLogins.perAddress = 3
+            // Longer than a machine that is busy takes for the next try.
+            $0.failedLogins.firstWaitMS = 300_000
         }
         func open(_ key: [UInt8]) async throws -> AdministrationConnection {
             try await .open(server.tcp, as: .key(key), configuration: TestServer.client)

@@ -131,7 +131,7 @@ private final class Puller: @unchecked Sendable {
 }
 
 /// Threads that spin when nobody else wants their core.
-private final class BusyCores: Sendable {
+final class BusyCores: Sendable {
     private let isOver = Atomic<Bool>(false)
 
     init(_ cores: [Int]) {

@@ -3,7 +3,7 @@ import TidemarkWire
 
 /// A blocking connection that counts what crosses it.
 final class Exchange {
-    private let descriptor: Int32
+    let descriptor: Int32
     private var received: [UInt8] = []
     private var next: UInt16 = 1
     private(set) var bytesSent = 0
@@ -58,6 +58,12 @@ final class Exchange {
 
     /// Sends all in one segment, and returns the answers in the order in which they come.
     func exchange(_ messages: [Message]) throws -> [Message] {
+        try ask(messages)
+        return try messages.map { _ in try receive() }
+    }
+
+    /// Sends all in one segment, and waits for nothing.
+    func ask(_ messages: [Message]) throws {
         var out: [UInt8] = []
         for message in messages {
             out += message.frame(request: next)
@@ -67,7 +73,6 @@ final class Exchange {
             throw BenchError("cannot send: errno \(errno)")
         }
         bytesSent += out.count
-        return try messages.map { _ in try receive() }
     }
 
     /// Sends bytes of any protocol, and waits for just these.
@@ -121,7 +126,7 @@ final class Exchange {
         }
     }
 
-    private func receive() throws -> Message {
+    func receive() throws -> Message {
         while true {
             let (type, body) = try frame()
             guard let message = try body.withUnsafeBytes({ try Message(type, decoding: $0) }) else { continue }

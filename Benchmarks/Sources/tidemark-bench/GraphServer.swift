@@ -22,12 +22,14 @@ final class GraphServer {
     let hello: HelloOK
 
     /// The server on one core, with all its threads; nil: wherever. With a hub, a user of that name has so many contacts more
-    /// than anybody of the graph.
+    /// than anybody of the graph. Few users are driven by many connections, and some pull whole rosters as fast as they can, unless
+    /// the server is to be limited as it is by default.
     init(
         _ programs: Programs,
         core: Int? = 0,
         loops: Int? = nil,
         hubContacts: Int = 0,
+        isLimited: Bool = false,
         certificate: Certificate? = nil
     ) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "tidemark-bench-\(UUID().uuidString)")
@@ -59,9 +61,8 @@ final class GraphServer {
             arguments: [
                 "serve", "--data", data, "--listen", "127.0.0.1:\(port)", "--unix", socket,
                 "--log-level", "error",
-                // Few users are driven by many connections, and one pulls whole rosters as fast as it can.
-                "--devices-per-user", "1000", "--full-sync-mb", "1048576",
-            ] + (loops.map { ["--loops", String($0)] } ?? [])
+            ] + (isLimited ? [] : ["--devices-per-user", "1000", "--full-sync-mb", "1048576"])
+                + (loops.map { ["--loops", String($0)] } ?? [])
                 + encryption,
             core: core
         )

@@ -9,6 +9,7 @@ do {
     case "login-bytes": try LoginBytes.run(.fromEnvironment())
     case "sync": try SyncCost.run(.fromEnvironment(), small: small)
     case "login": try LoginCost.run(.fromEnvironment(), small: small)
+    case "siege": try Siege.run(.fromEnvironment(), small: small)
     case "tls": try TLSCost.run(.fromEnvironment(), small: small)
     case "idle": try IdleCost.run(.fromEnvironment(), small: small)
     case "push": try PushCost.run(.fromEnvironment(), small: small)
@@ -27,7 +28,8 @@ do {
         print(try Table.markdown(lines), terminator: "")
     default:
         say(
-            "usage: tidemark-bench login-bytes|sync|idle|push|reconnect|graph|load|dump|directory|orders|layouts|writes|recovery [--small]"
+            "usage: tidemark-bench login-bytes|sync|idle|login|tls|siege|push|reconnect|graph|load|dump|directory|orders|layouts|writes|"
+                + "recovery [--small]"
         )
         exit(64)
     }

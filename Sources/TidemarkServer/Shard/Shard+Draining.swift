@@ -42,12 +42,13 @@ extension Shard {
     private mutating func answerWhatArrived(until end: MonotonicTime) throws {
         let enough = min(end, loop.now + .seconds(1))
         repeat {
-            let waitsForDisk = (!acknowledgements.isEmpty || forwardedOpen > 0 || !deletions.isEmpty) && !loop.hasReady
+            let isAwaited = !acknowledgements.isEmpty || forwardedOpen > 0 || !deletions.isEmpty
+            let waitsForDisk = isAwaited && !loop.hasReady && greedy.isEmpty
             try loop.wait(until: waitsForDisk ? min(end, loop.now + .milliseconds(10)) : loop.now)
             try iterate()
             if changeLog.hasFailed || loop.now >= end { return }
         } while !acknowledgements.isEmpty || forwardedOpen > 0 || !deletions.isEmpty || !submissions.isEmpty
-            || (loop.hasReady && loop.now < enough)
+            || ((loop.hasReady || !greedy.isEmpty) && loop.now < enough)
     }
 
     mutating func goAway(_ id: ConnectionID) {

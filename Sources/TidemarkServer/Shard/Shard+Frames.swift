@@ -43,9 +43,9 @@ extension Shard {
         if hasMuchUnread(id) || client.writesOpen >= Self.writesOpenMax { return pause(id) }
         watchFrame(id, isIncomplete: !isTurnOver && offset < bytes.count, isNew: offset > 0)
         guard isTurnOver else { return closeIfDone(id) }
-        // The rest is reported again, behind all that is there by now.
+        // The rest waits behind those of the others that are as greedy, one of which has its turn in each iteration.
         loop.pauseReading(id)
-        loop.resumeReading(id)
+        greedy.append(id)
     }
 
     /// Returns how far it came; and whether it stopped there before the bytes' end: the client has to read, or the disk to

@@ -86,6 +86,8 @@ struct Shard: ~Copyable {
     var grace = Grace()
     var fullSyncs: FullSyncBudget
     var live: LiveTable
+    /// Whose turns have ended before their frames have: the others do not wait for all of them.
+    var greedy = FIFO<ConnectionID>()
     /// Whom proxies have said their clients to be, by slot.
     var proxied: [UInt32: String] = [:]
     var rates: UserRates
@@ -207,7 +209,7 @@ struct Shard: ~Copyable {
         while !draining.isSet {
             // What the log did not take is offered again soon; a decision cannot be taken back.
             let soon = loop.now + .milliseconds(10)
-            let isWorkLeft = hasLeftOver || directory.hasNews
+            let isWorkLeft = hasLeftOver || directory.hasNews || !greedy.isEmpty
             try turn(until: isWorkLeft ? loop.now : submissions.isEmpty ? nextTask : soon)
         }
         try drain()
@@ -239,6 +241,8 @@ struct Shard: ~Copyable {
         if backupsOpen > 0 { tellBackups() }
         // Before it is answered what was asked meanwhile.
         push()
+        // Reported behind all that is there by now; nothing, where it has gone meanwhile.
+        if !greedy.isEmpty { loop.resumeReading(greedy.removeFirst()) }
         while let event = loop.next() {
             prefetchAhead()
             handle(event)

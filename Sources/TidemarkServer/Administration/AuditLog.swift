@@ -37,7 +37,7 @@ final class AuditLog: Sendable {
 
     private struct State {
         var lines: [UInt8] = []
-        /// What there was could not be written.
+        /// What there was could not be written, or kept.
         var isFailing = false
     }
 
@@ -122,17 +122,17 @@ final class AuditLog: Sendable {
 
     /// On the queue.
     private func write() {
-        let lines = state.withLock { state in
+        let (lines, wasFailing) = state.withLock { state in
             defer { state.lines = [] }
-            return state.lines
+            return (state.lines, state.isFailing)
         }
+        if lines.isEmpty, !wasFailing { return }
         let (left, code) = writeAll(lines[...])
-        let wasFailing = state.withLock { state in
-            defer { state.isFailing = !left.isEmpty }
+        state.withLock { state in
+            state.isFailing = code != 0
             state.lines = left + state.lines
-            return state.isFailing
         }
-        if !left.isEmpty, !wasFailing {
+        if code != 0, !wasFailing {
             log.error(
                 "the audit log cannot be written, and nothing is administered until it can",
                 metadata: ["error": "\(String(cString: strerror(code)))"]
@@ -140,9 +140,8 @@ final class AuditLog: Sendable {
         }
     }
 
-    /// Returns what is left, and why.
+    /// Returns what is left, and an error's number, or 0: with nothing left there may be one of a disk that did not keep it.
     private func writeAll(_ bytes: ArraySlice<UInt8>) -> (left: ArraySlice<UInt8>, code: Int32) {
-        if bytes.isEmpty { return (bytes, 0) }
         var left = bytes
         while !left.isEmpty {
             let count = left.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }

@@ -66,6 +66,10 @@ struct Connection: BitwiseCopyable {
         static let encrypted = Flags(rawValue: 1 << 22)
         /// It has said that nothing follows.
         static let endSealed = Flags(rawValue: 1 << 23)
+        /// Paused, but for a short time: some of its bytes are received meanwhile.
+        static let held = Flags(rawValue: 1 << 24)
+        /// Its receives are for one buffer each.
+        static let receivesSingly = Flags(rawValue: 1 << 25)
 
         /// No more events but `closed`, and no more calls have an effect.
         static let closing: Flags = [.flushing, .aborting, .finished]

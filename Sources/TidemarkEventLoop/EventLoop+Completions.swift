@@ -130,7 +130,7 @@ extension EventLoop {
         connection.pointee.tail.end &+= UInt32(bytes.count)
     }
 
-    private mutating func handOutTail(_ id: ConnectionID, _ connection: UnsafeMutablePointer<Connection>) -> Event {
+    mutating func handOutTail(_ id: ConnectionID, _ connection: UnsafeMutablePointer<Connection>) -> Event {
         connection.pointee.flags.remove(.reportTail)
         handedOut = HandedOut(id: id)
         return .received(id, connection.pointee.tail.bytes)
@@ -163,7 +163,7 @@ extension EventLoop {
         makeReady(slot)
     }
 
-    private mutating func reportEnd(_ slot: UInt32) -> Event? {
+    mutating func reportEnd(_ slot: UInt32) -> Event? {
         let connection = connections[slot]
         if connection.pointee.has(.closing) {
             touch(slot)

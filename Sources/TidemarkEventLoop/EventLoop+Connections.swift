@@ -96,7 +96,44 @@ extension EventLoop {
     public mutating func pauseReading(_ id: ConnectionID) {
         guard let connection = live(id) else { return }
         connection.pointee.flags.insert(.paused)
+        connection.pointee.flags.remove(.held)
         touch(id.slot)
+    }
+
+    /// Pauses reading for a time that is expected to be short, until `takeUp` or `resumeReading`: the receive stays with the
+    /// kernel, and up to `heldBytesMax` are kept before it is cancelled. Bytes that were handed out and not consumed are kept
+    /// as well.
+    public mutating func holdReading(_ id: ConnectionID) {
+        guard let connection = live(id) else { return }
+        connection.pointee.flags.insert([.paused, .held])
+        touch(id.slot)
+    }
+
+    /// Whether each receive of `id` is to take one buffer's bytes, from the next one on, instead of all that there are: for
+    /// peers who send more than is wanted at a time. It costs a request for each.
+    public mutating func setReceivesSingly(_ id: ConnectionID, _ singly: Bool) {
+        guard let connection = live(id) else { return }
+        if singly {
+            connection.pointee.flags.insert(.receivesSingly)
+        } else {
+            connection.pointee.flags.remove(.receivesSingly)
+        }
+    }
+
+    /// Undoes `holdReading` or `pauseReading`, and returns at once what is to be reported of `id`: its bytes, as if `next` had,
+    /// or its end. Nil where there is neither, or the name is dead.
+    public mutating func takeUp(_ id: ConnectionID) -> Event? {
+        takeBackHandedOut()
+        guard let connection = live(id), connection.pointee.has(.paused),
+            !connection.pointee.has([.detaching, .connecting])
+        else { return nil }
+        connection.pointee.flags.subtract([.paused, .held])
+        touch(id.slot)
+        guard !connection.pointee.tail.isEmpty else {
+            return connection.pointee.has(.ended) ? reportEnd(id.slot) : nil
+        }
+        if connection.pointee.has(.ended) { makeReady(id.slot) }
+        return handOutTail(id, connection)
     }
 
     /// Undoes `pauseReading`. Unconsumed bytes are reported again in the next iteration, even without new ones; so
@@ -105,7 +142,7 @@ extension EventLoop {
         guard let connection = live(id), connection.pointee.has(.paused), !connection.pointee.has(.detaching) else {
             return
         }
-        connection.pointee.flags.remove(.paused)
+        connection.pointee.flags.subtract([.paused, .held])
         if handedOut.id == id {
             handedOut.reportAgain = true
         } else if !connection.pointee.tail.isEmpty, !connection.pointee.has(.connecting) {

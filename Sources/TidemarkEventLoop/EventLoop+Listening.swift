@@ -68,6 +68,7 @@ extension EventLoop {
             stopping: false,
             cancelling: false,
             retryAt: 0,
+            wantedAt: 0,
             path: path
         )
         (listeners + listenerCount).initialize(to: listener)
@@ -98,7 +99,7 @@ extension EventLoop {
                     listener.pointee.release()
                 }
             } else if !listener.pointee.armed {
-                if listener.pointee.retryAt <= readClock().nanoseconds {
+                if listener.pointee.armsAt <= readClock().nanoseconds {
                     listener.pointee.armed = tidemark_prepare_accept(
                         ring.pointer,
                         listener.pointee.descriptor,
@@ -135,6 +136,13 @@ extension EventLoop {
     mutating func restAccepting(_ listener: ListenerID) {
         statistics.acceptPauses &+= 1
         listeners[Int(listener.index)].retryAt = (now + acceptPause).nanoseconds
+    }
+
+    /// Takes no connection from `listener` until `time`: to be called on `.accepted`, where the connection is not wanted. Those
+    /// who wait then wait in the kernel.
+    public mutating func restAccepting(_ listener: ListenerID, until time: MonotonicTime) {
+        precondition(listener.index < listenerCount)
+        listeners[Int(listener.index)].wantedAt = time.nanoseconds
     }
 
     private mutating func accept(_ descriptor: Int32, _ listener: ListenerID) -> Event? {

@@ -20,6 +20,9 @@ import CTidemarkLinux
 import Glibc
 
 extension EventLoop {
+    /// Of a connection that is held: kept before the peer is held back by TCP.
+    static let heldBytesMax = 4 << 10
+
     /// Notes that `slot` is to be looked at before the wait.
     mutating func touch(_ slot: UInt32) {
         if connections[slot].pointee.has(.touched) { return }
@@ -105,6 +108,7 @@ extension EventLoop {
     func wantsInput(_ connection: UnsafeMutablePointer<Connection>) -> Bool {
         if connection.pointee.has([.ended, .aborting]) { return false }
         if connection.pointee.has(.flushing) { return true }
+        if connection.pointee.has(.held) { return connection.pointee.tail.count < Self.heldBytesMax }
         return !connection.pointee.has(.paused) && connection.pointee.tail.count < inputBytesMax
     }
 
@@ -112,7 +116,8 @@ extension EventLoop {
         if connection.pointee.has(.receiving) { return }
         let tag = RequestTag(.receive, slot: slot, generation: connection.pointee.generation)
         let group = ProvidedBuffers.group
-        if tidemark_prepare_receive(ring.pointer, connection.pointee.descriptor, group, tag.bits) {
+        let isMultishot = !connection.pointee.has(.receivesSingly)
+        if tidemark_prepare_receive(ring.pointer, connection.pointee.descriptor, group, isMultishot, tag.bits) {
             connection.pointee.flags.insert(.receiving)
         }
     }

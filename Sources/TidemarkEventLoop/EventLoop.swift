@@ -201,7 +201,7 @@ public struct EventLoop: ~Copyable {
         var end = min(deadline?.nanoseconds ?? .max, deadlines.next ?? .max)
         if listenersNeedCare {
             for index in 0..<listenerCount where !listeners[index].armed && !listeners[index].stopping {
-                end = min(end, listeners[index].retryAt)
+                end = min(end, listeners[index].armsAt)
             }
         }
         if end == .max { return .max }

@@ -4,6 +4,9 @@
 //     └──stopAccepting──▶ cancelled ──last completion──▶ closed
 //
 // A resting listener makes no request at all: running out of descriptors must not become a busy loop.
+//
+// A request is for one connection, so that an iteration has one of each listener: a multishot accept takes all that wait, and an
+// iteration is then as long as whoever comes likes.
 
 import CTidemarkLinux
 import Glibc
@@ -15,10 +18,14 @@ struct Listener: BitwiseCopyable {
     /// The caller stopped it: not armed again, closed when no longer armed.
     var stopping: Bool
     var cancelling: Bool
-    /// Not armed before this time, in nanoseconds.
+    /// Not armed before this time, in nanoseconds, unless a connection closes: there were no descriptors.
     var retryAt: UInt64
+    /// Nor before this one: the caller wants no more until then.
+    var wantedAt: UInt64
     /// The socket's file, to be unlinked; allocated, nil for TCP.
     var path: UnsafeMutablePointer<CChar>?
+
+    var armsAt: UInt64 { max(retryAt, wantedAt) }
 
     static let countMax = 16
     static let backlog: Int32 = 4096

@@ -286,8 +286,9 @@ import TidemarkWire
         raw.send([.blockSet(BlockSet(user: 2, isBlocked: false))], firstRequest: 100)
         _ = try raw.message()
         let last = more.upperBound
-        let other = try RawClient.login(server, 1)
-        raw.send((0..<424).map { edit("again \($0)") } + [block(last)], firstRequest: 100)
+        // Neither has asked for much yet: what comes first is decided first.
+        let (first, other) = (try RawClient.login(server, 1), try RawClient.login(server, 1))
+        first.send((0..<20).map { edit("again \($0)") } + [block(last)], firstRequest: 100)
         other.send([block(last - 1)])
         other.finish()
         #expect(try other.error().code == ErrorCode.limitExceeded.rawValue)

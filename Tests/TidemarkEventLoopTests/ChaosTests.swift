@@ -67,6 +67,12 @@ extension EventLoopTests {
                     let id = server.accepted.randomElement(using: &random)!
                     server.loop.resumeReading(id)
                     server.loop.setDeadline(id, at: server.loop.now + .microseconds(500))
+                case 19 where !server.accepted.isEmpty && Bool.random(using: &random):
+                    let id = server.accepted.randomElement(using: &random)!
+                    server.loop.setReceivesSingly(id, Bool.random(using: &random))
+                    server.loop.holdReading(id)
+                    if Bool.random(using: &random) { try server.runIterations(1) }
+                    if let event = server.loop.takeUp(id) { server.handle(event) }
                 case 19 where !server.accepted.isEmpty:
                     server.loop.endSending(server.accepted.randomElement(using: &random)!)
                 default:

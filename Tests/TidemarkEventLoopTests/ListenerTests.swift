@@ -31,6 +31,31 @@ extension EventLoopTests {
             #expect(throws: Peer.Refused.self) { _ = try Peer(path: path) }
         }
 
+        /// However many wait; and none before the caller wants one.
+        @Test func oneConnectionAnIteration() throws {
+            var server = try EchoServer()
+            var peers: [Int32] = []
+            for _ in 0..<10 { peers.append(try server.connectDescriptor()) }
+            defer { for peer in peers { close(peer) } }
+            for iteration in 1...10 {
+                try server.runIterations(1)
+                #expect(server.accepted.count <= iteration)
+            }
+            try server.run { $0.accepted.count == 10 }
+            let later = MonotonicTime.readClock() + .seconds(3_600)
+            peers.append(try server.connectDescriptor())
+            try server.run { $0.accepted.count == 11 }
+            server.loop.restAccepting(server.listener, until: later)
+            peers.append(try server.connectDescriptor())
+            // One may be armed already; then it is the one behind it that waits.
+            peers.append(try server.connectDescriptor())
+            server.loop.close(server.accepted[0], flushing: false)
+            try server.runIterations(50)
+            #expect(server.accepted.count <= 12)
+            server.loop.restAccepting(server.listener, until: MonotonicTime(nanoseconds: 0))
+            try server.run { $0.accepted.count == 13 }
+        }
+
         @Test func droppingTheLoopRemovesTheSocketFile() throws {
             let path = temporaryPath("dropped.sock")
             var server = try EchoServer(listening: false)
@@ -130,6 +155,7 @@ extension EventLoopTests {
             var server = try EchoServer { $0.acceptPause = .seconds(3600) }
             var first = try server.connect()
             try server.run { $0.accepted.count == 1 }
+            try server.runIterations(1)
             // Not provoked for real, since the limit is the whole process's.
             server.loop.stopAcceptRequest()
             try server.runIterations(3)

@@ -1,3 +1,4 @@
+import CClosedLoop
 import Foundation
 import Glibc
 import TidemarkWire
@@ -86,8 +87,7 @@ final class Besiegers: @unchecked Sendable {
         }
         Thread.detachNewThread { [self] in
             defer { ended.signal() }
-            // Of this thread alone, as Linux has it.
-            setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+            closed_loop_give_way()
             run(attackers, port)
         }
     }
@@ -101,7 +101,6 @@ final class Besiegers: @unchecked Sendable {
             guard attacks, !isOver else {
                 for index in attackers.indices { leave(&attackers[index]) }
                 if isOver { return }
-                usleep(10_000)
                 continue
             }
             var opened = 0
@@ -111,27 +110,33 @@ final class Besiegers: @unchecked Sendable {
                 attackers[index].sent = 0
                 opened += 1
             }
-            let now = secondsNow()
-            for index in attackers.indices {
-                let isWriting = attackers[index].sent < attackers[index].first.count || attackers[index].isFlood
-                let events = POLLIN | (isWriting ? POLLOUT : 0)
-                polls[index] = pollfd(fd: attackers[index].descriptor, events: Int16(events), revents: 0)
-            }
-            poll(&polls, nfds_t(polls.count), 1)
-            for index in attackers.indices {
-                let happened = Int32(polls[index].revents)
-                if happened & POLLIN != 0 || happened & (POLLHUP | POLLERR) != 0 {
-                    let count = recv(attackers[index].descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
-                    if count == 0 || (count < 0 && errno != EAGAIN) {
-                        leave(&attackers[index])
-                        continue
-                    }
-                    bytes += max(0, count)
+            // A few at a time: a thread in the kernel does not give way.
+            for begin in stride(from: 0, to: attackers.count, by: 32) {
+                let now = secondsNow()
+                let part = begin..<min(begin + 32, attackers.count)
+                for index in part {
+                    let isWriting = attackers[index].sent < attackers[index].first.count || attackers[index].isFlood
+                    let events = POLLIN | (isWriting ? POLLOUT : 0)
+                    polls[index] = pollfd(fd: attackers[index].descriptor, events: Int16(events), revents: 0)
                 }
-                if happened & POLLOUT != 0 { bytes += attackers[index].say() }
-                if attackers[index].kind == .dawdler, now >= attackers[index].nextByte {
-                    bytes += attackers[index].sayByte()
-                    attackers[index].nextByte = now + 0.2
+                polls.withUnsafeMutableBufferPointer {
+                    _ = poll($0.baseAddress! + begin, nfds_t(part.count), 0)
+                }
+                for index in part {
+                    let happened = Int32(polls[index].revents)
+                    if happened & POLLIN != 0 || happened & (POLLHUP | POLLERR) != 0 {
+                        let count = recv(attackers[index].descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+                        if count == 0 || (count < 0 && errno != EAGAIN) {
+                            leave(&attackers[index])
+                            continue
+                        }
+                        bytes += max(0, count)
+                    }
+                    if happened & POLLOUT != 0 { bytes += attackers[index].say() }
+                    if attackers[index].kind == .dawdler, now >= attackers[index].nextByte {
+                        bytes += attackers[index].sayByte()
+                        attackers[index].nextByte = now + 0.2
+                    }
                 }
             }
             lock.withLock {

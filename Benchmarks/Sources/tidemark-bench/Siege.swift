@@ -35,7 +35,7 @@ struct Siege {
         let honest = try users.prefix(Self.honest).map { try Honest(server, $0) }
         // Whoever attacks from within has accounts of its own.
         let besiegers = try Besiegers(server, Array(users.suffix(100)), count: small ? 100 : 1_000)
-        let busy = BusyCores([0, 1])
+        let busy = BusyCores([0])
         defer { busy.stop() }
         var runs: [Run] = []
         for _ in 1...(small ? 1 : 5) {

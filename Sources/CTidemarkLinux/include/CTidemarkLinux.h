@@ -143,15 +143,22 @@ static inline void tidemark_ring_advance(struct io_uring *ring, unsigned count) 
 static inline bool tidemark_prepare_accept(struct io_uring *ring, int listener, uint64_t user_data) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
     if (!sqe) return false;
-    io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
+    io_uring_prep_accept(sqe, listener, NULL, NULL, SOCK_CLOEXEC);
     io_uring_sqe_set_data64(sqe, user_data);
     return true;
 }
 
-static inline bool tidemark_prepare_receive(struct io_uring *ring, int fd, uint16_t group, uint64_t user_data) {
+static inline bool tidemark_prepare_receive(
+    struct io_uring *ring,
+    int fd,
+    uint16_t group,
+    bool multishot,
+    uint64_t user_data
+) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
     if (!sqe) return false;
-    io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+    if (multishot) io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+    else io_uring_prep_recv(sqe, fd, NULL, 0, 0);
     io_uring_sqe_set_flags(sqe, IOSQE_BUFFER_SELECT);
     sqe->buf_group = group;
     io_uring_sqe_set_data64(sqe, user_data);

@@ -30,6 +30,8 @@ struct Client: BitwiseCopyable {
     /// Of the same user, by slot; `SessionChains.end` for none.
     var nextSession = SessionChains.end
     private var flags: UInt16 = 0
+    /// In ticks of the shard's: when it last had a long turn. Of use where `isGreedy` is set.
+    var greedyAt: UInt16 = 0
 
     static let nobody = Client(listenerKind: .tcp)
 
@@ -114,6 +116,15 @@ struct Client: BitwiseCopyable {
         get { self[12] }
         set { self[12] = newValue }
     }
+
+    /// Its last turn was a long one: the next waits in `Shard.turns`.
+    var isGreedy: Bool {
+        get { self[13] }
+        set { self[13] = newValue }
+    }
+
+    /// Nobody waits for whom nobody knows yet, either.
+    var waitsForTurns: Bool { (isGreedy || !session.hasBegun) && acceptsFrames }
 
     var presence: SessionPresence { SessionPresence(wish, on: session.deviceClass) }
 

@@ -43,12 +43,12 @@ extension Shard {
         let enough = min(end, loop.now + .seconds(1))
         repeat {
             let isAwaited = !acknowledgements.isEmpty || forwardedOpen > 0 || !deletions.isEmpty
-            let waitsForDisk = isAwaited && !loop.hasReady && greedy.isEmpty
+            let waitsForDisk = isAwaited && !loop.hasReady && turns.isEmpty
             try loop.wait(until: waitsForDisk ? min(end, loop.now + .milliseconds(10)) : loop.now)
             try iterate()
             if changeLog.hasFailed || loop.now >= end { return }
         } while !acknowledgements.isEmpty || forwardedOpen > 0 || !deletions.isEmpty || !submissions.isEmpty
-            || ((loop.hasReady || !greedy.isEmpty) && loop.now < enough)
+            || ((loop.hasReady || !turns.isEmpty) && loop.now < enough)
     }
 
     mutating func goAway(_ id: ConnectionID) {

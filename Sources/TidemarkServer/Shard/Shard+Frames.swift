@@ -14,15 +14,51 @@ extension Shard {
     private static let answersBytes = 1 << 14
     /// A page ends there, whatever its client allows: nobody waits for more of another's.
     static let pageBytesMax = 1 << 16
-    /// What one connection's requests may cost before the others have their turn: the bytes of a large page.
-    private static let turnCostMax = 1 << 16
+    private static let pageBytesMaxInCrowd = 1 << 13
+    /// So many in line are many.
+    private static let crowd = 16
+    /// What one connection's requests may cost before the others have their turn.
+    private static let turnCostMax = 1 << 13
+    /// Whose turn has cost so much waits in line for the next.
+    private static let greedyCost = 1 << 13
+    /// And for so long after it.
+    private static let greedTicks: UInt16 = 8
+    private static let greedTickMS: UInt64 = 16
+    /// What the turns of those in line may cost in an iteration.
+    private static let turnsCostMax = 1 << 13
     /// Of a frame, in bytes that could be sent meanwhile, beside those of its answer.
     private static let frameCost = 256
+    /// Of an attempt to log in, which is some hashing.
+    static let loginCost = 1 << 12
     /// Of a client that nobody knows, and whose few answers are short.
     private static let unauthenticatedOutputMax = 1 << 15
 
+    /// One after the other, from where the last iteration stopped, and behind all others of this one, whose answers are on
+    /// their way by then.
+    mutating func serveTurns() throws {
+        guard !turns.isEmpty else { return }
+        try flush()
+        // Who takes a turn and has more to ask is behind all others.
+        var count = turns.count
+        var left = Self.turnsCostMax
+        while count > 0, left > 0 {
+            count -= 1
+            left -= Self.frameCost
+            let id = turns.removeFirst()
+            // It may have gone, or been told to go.
+            guard clients.has(id), clients[Int(id.slot)].acceptsFrames, let event = loop.takeUp(id) else { continue }
+            isServingTurns = true
+            turnCost = 0
+            handle(event)
+            isServingTurns = false
+            left -= turnCost
+            if applyPublished() { try flush() }
+        }
+    }
+
     mutating func receive(_ id: ConnectionID, _ received: UnsafeRawBufferPointer) {
         let slot = Int(id.slot)
+        if clients[slot].waitsForTurns, !isServingTurns { return wait(id) }
         var begin = 0
         if clients[slot].awaitsProxyHeader {
             begin = readProxyHeader(id, received)
@@ -42,10 +78,28 @@ extension Shard {
         if client.isDeparting { return }
         if hasMuchUnread(id) || client.writesOpen >= Self.writesOpenMax { return pause(id) }
         watchFrame(id, isIncomplete: !isTurnOver && offset < bytes.count, isNew: offset > 0)
-        guard isTurnOver else { return closeIfDone(id) }
-        // The rest waits behind those of the others that are as greedy, one of which has its turn in each iteration.
-        loop.pauseReading(id)
-        greedy.append(id)
+        watchGreed(id)
+        if isTurnOver { wait(id) } else { closeIfDone(id) }
+    }
+
+    /// Whoever was greedy is so until some time has passed without a long turn: one of them ends with a short one.
+    private mutating func watchGreed(_ id: ConnectionID) {
+        let slot = Int(id.slot)
+        let now = UInt16(truncatingIfNeeded: clock / Self.greedTickMS)
+        if turnCost >= Self.greedyCost {
+            clients[slot].greedyAt = now
+            guard !clients[slot].isGreedy else { return }
+            clients[slot].isGreedy = true
+            loop.setReceivesSingly(id, true)
+        } else if clients[slot].isGreedy, now &- clients[slot].greedyAt > Self.greedTicks {
+            clients[slot].isGreedy = false
+            loop.setReceivesSingly(id, false)
+        }
+    }
+
+    private mutating func wait(_ id: ConnectionID) {
+        loop.holdReading(id)
+        turns.append(id)
     }
 
     /// Returns how far it came; and whether it stopped there before the bytes' end: the client has to read, or the disk to
@@ -83,6 +137,9 @@ extension Shard {
         }
         return (offset, false)
     }
+
+    /// Pages are shorter where many want one.
+    private var pageBytesMax: Int { turns.count < Self.crowd ? Self.pageBytesMax : Self.pageBytesMaxInCrowd }
 
     /// Whether answers wait in the peer's own frames from here on, not in our memory.
     private func hasMuchUnread(_ id: ConnectionID) -> Bool {
@@ -239,7 +296,7 @@ extension Shard {
         let outcome = directory.writeMessages(
             of: clients[slot].user.unsafelyUnwrapped,
             after: directory.messagePosition(of: fetch.token) ?? 0,
-            pageBytesMax: min(asked, clients[slot].session.pageBytesMax, Self.pageBytesMax),
+            pageBytesMax: min(asked, clients[slot].session.pageBytesMax, pageBytesMax),
             into: &scratch
         )
         scratch.endFrame(mark)
@@ -253,7 +310,7 @@ extension Shard {
     mutating func answer(_ sync: borrowing Sync, _ id: ConnectionID, _ request: UInt16) {
         let slot = Int(id.slot)
         let mark = scratch.beginFrame(.syncPage, request: request)
-        let pageBytesMax = min(clients[slot].session.pageBytesMax, Self.pageBytesMax)
+        let pageBytesMax = min(clients[slot].session.pageBytesMax, pageBytesMax)
         let explains = sync.options.contains(.explain)
         let wait = fullSyncs.isSpent ? fullSyncs.wait(now: clock) : nil
         let outcome = directory.writePage(
@@ -296,10 +353,10 @@ extension Shard {
 
     mutating func endAnswer(_ id: ConnectionID, from mark: Int) {
         if recording != nil { recording!.sent(id, UnsafeRawBufferPointer(rebasing: scratch.bytes[mark...])) }
+        turnCost += scratch.count - mark
         // Behind the answers that wait there may be a word for another.
         guard id == reading else {
             loop.send(id, UnsafeRawBufferPointer(rebasing: scratch.bytes[mark...]))
-            turnCost += scratch.count - mark
             return scratch.truncate(to: mark)
         }
         if scratch.count >= Self.answersBytes { sendAnswers(id) }
@@ -309,7 +366,6 @@ extension Shard {
     mutating func sendAnswers(_ id: ConnectionID) {
         guard id == reading, scratch.count > 0 else { return }
         loop.send(id, scratch.bytes)
-        turnCost += scratch.count
         scratch.truncate(to: 0)
     }
 

@@ -22,6 +22,7 @@ extension Shard {
         _ id: ConnectionID,
         _ request: UInt16
     ) {
+        turnCost += Self.loginCost
         if case .service(let key) = message.credentials { return authenticateService(key, id, request) }
         clients[Int(id.slot)].wish = message.wish ?? .online
         clients[Int(id.slot)].wantsTicket = message.wantsTicket

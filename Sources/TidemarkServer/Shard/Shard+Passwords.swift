@@ -49,6 +49,7 @@ extension Shard {
     }
 
     mutating func authenticateContinue(_ step: ScramStep, _ id: ConnectionID, _ request: UInt16) {
+        turnCost += Self.loginCost
         guard let open = exchanges.removeValue(forKey: id.slot) else { preconditionFailure("it was challenged") }
         // Again, for whoever has had many challenges at once.
         if let refusal = whyWait(open.name, id) {

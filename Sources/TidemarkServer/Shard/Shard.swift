@@ -86,13 +86,18 @@ struct Shard: ~Copyable {
     var grace = Grace()
     var fullSyncs: FullSyncBudget
     var live: LiveTable
-    /// Whose turns have ended before their frames have: the others do not wait for all of them.
-    var greedy = FIFO<ConnectionID>()
+    /// Held, until those before them have had their turns: the others do not wait for them.
+    var turns = FIFO<ConnectionID>()
     /// Whom proxies have said their clients to be, by slot.
     var proxied: [UInt32: String] = [:]
     var rates: UserRates
     /// Connections that were refused, and have not closed their side yet.
     private var refusedCount = 0
+    /// After each of them: what they cost, the kernel above all, is the same for however many come.
+    private static let refusalRest = Duration.microseconds(200)
+    /// How many of those are told why: it costs more than the refusal.
+    private static let refusalsTold = RateLimit(256, per: .seconds(1))
+    private var refusalsFull: UInt64 = 0
     /// By slot, of clients that say they have one.
     var farewells: [UInt32: Farewell] = [:]
     var departures: [UInt32: Departure] = [:]
@@ -137,6 +142,7 @@ struct Shard: ~Copyable {
     var reading: ConnectionID?
     /// Of the frames being read, about as many bytes as could be sent meanwhile.
     var turnCost = 0
+    var isServingTurns = false
 
     /// What all shards of a server have in common.
     struct Common: Sendable {
@@ -209,7 +215,7 @@ struct Shard: ~Copyable {
         while !draining.isSet {
             // What the log did not take is offered again soon; a decision cannot be taken back.
             let soon = loop.now + .milliseconds(10)
-            let isWorkLeft = hasLeftOver || directory.hasNews || !greedy.isEmpty
+            let isWorkLeft = hasLeftOver || directory.hasNews || !turns.isEmpty
             try turn(until: isWorkLeft ? loop.now : submissions.isEmpty ? nextTask : soon)
         }
         try drain()
@@ -241,13 +247,12 @@ struct Shard: ~Copyable {
         if backupsOpen > 0 { tellBackups() }
         // Before it is answered what was asked meanwhile.
         push()
-        // Reported behind all that is there by now; nothing, where it has gone meanwhile.
-        if !greedy.isEmpty { loop.resumeReading(greedy.removeFirst()) }
         while let event = loop.next() {
             prefetchAhead()
             handle(event)
             if applyPublished() { try flush() }
         }
+        try serveTurns()
         recordDepartures()
         submit()
         if !closings.isEmpty {
@@ -272,7 +277,7 @@ struct Shard: ~Copyable {
         }
     }
 
-    private mutating func flush() throws {
+    mutating func flush() throws {
         // Who learns from us that it is online is so for all.
         tellPresence()
         try loop.flush()
@@ -287,7 +292,7 @@ struct Shard: ~Copyable {
 
     /// Returns whether there was anything. What comes while it is applied is for the next time: else a log that is faster than
     /// this shard would keep it from all else.
-    private mutating func applyPublished() -> Bool {
+    mutating func applyPublished() -> Bool {
         guard let first = inbox.next() else { return false }
         let end = inbox.end
         apply(first)
@@ -300,7 +305,7 @@ struct Shard: ~Copyable {
 
     // MARK: events
 
-    private mutating func handle(_ event: Event) {
+    mutating func handle(_ event: Event) {
         switch event {
         case .accepted(let id, let listener):
             accept(id, listener)
@@ -342,24 +347,31 @@ struct Shard: ~Copyable {
         // The administrator is let in just then.
         case .administrator: break
         case .proxied: acceptProxied(id)
-        case .tcp, .unix: admit(id, loop.peerNetwork(id))
+        case .tcp, .unix:
+            if !admit(id, loop.peerNetwork(id)) { loop.restAccepting(listener, until: loop.now + Self.refusalRest) }
         }
     }
 
-    mutating func admit(_ id: ConnectionID, _ network: PeerNetwork?) {
+    /// False where it is refused.
+    @discardableResult
+    mutating func admit(_ id: ConnectionID, _ network: PeerNetwork?) -> Bool {
         do {
             try admission.admit(network, now: loop.now.nanoseconds)
             clients[Int(id.slot)].isAdmitted = true
             clients[Int(id.slot)].network = network
+            return true
         } catch {
             refuse(id, error)
+            return false
         }
     }
 
     /// Some are told why, and may take their time to read it; they count for nothing, so where they are many, the next ones
     /// are closed at once, and their descriptors are free.
     private mutating func refuse(_ id: ConnectionID, _ refusal: Admission.Refusal) {
-        guard refusedCount < refusedMax else {
+        let isTold =
+            refusedCount < refusedMax && Self.refusalsTold.take(from: &refusalsFull, now: loop.now.nanoseconds) == nil
+        guard isTold else {
             counters.countError()
             log.debug(
                 "refused, and closed at once",

@@ -110,15 +110,14 @@ final class SimulatedDevice {
         (incoming, outgoing, open) = ([], [], [:])
     }
 
-    private static func connect(to address: ListenAddress) -> Int32 {
+    /// Not more than `receiveBytes` are on their way: a client that does not read is soon one to whom nothing can be sent.
+    static func connect(to address: ListenAddress, receiveBytes: Int32? = 4_096) -> Int32 {
         let result: Int32
         let descriptor: Int32
         switch address {
         case .tcp(_, let port), .tls(_, let port), .proxy(_, let port):
             descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            // So that a client which does not read is soon one to whom nothing more can be sent.
-            var bytes: Int32 = 4_096
-            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, 4)
+            if var receiveBytes { setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBytes, 4) }
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
             address.sin_port = port.bigEndian

@@ -291,3 +291,15 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// It is linked against what only -sanitize=fuzzer brings; `tools/fuzz` asks for both.
+if Context.environment["TIDEMARK_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "tidemark-fuzz",
+            dependencies: ["TidemarkFuzzing"],
+            path: "Tests/tidemark-fuzz",
+            swiftSettings: strict
+        )
+    )
+}

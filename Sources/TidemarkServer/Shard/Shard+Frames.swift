@@ -14,13 +14,12 @@ extension Shard {
     private static let answersBytes = 1 << 14
     /// A page ends there, whatever its client allows: nobody waits for more of another's.
     static let pageBytesMax = 1 << 16
+    /// There, where so many wait in line.
     private static let pageBytesMaxInCrowd = 1 << 13
-    /// So many in line are many.
     private static let crowd = 16
-    /// What one connection's requests may cost before the others have their turn.
+    /// What one connection's requests may cost before the others have their turn. Whose turn has cost as much waits in line for
+    /// the next.
     private static let turnCostMax = 1 << 13
-    /// Whose turn has cost so much waits in line for the next.
-    private static let greedyCost = 1 << 13
     /// And for so long after it.
     private static let greedTicks: UInt16 = 8
     private static let greedTickMS: UInt64 = 16
@@ -86,7 +85,7 @@ extension Shard {
     private mutating func watchGreed(_ id: ConnectionID) {
         let slot = Int(id.slot)
         let now = UInt16(truncatingIfNeeded: clock / Self.greedTickMS)
-        if turnCost >= Self.greedyCost {
+        if turnCost >= Self.turnCostMax {
             clients[slot].greedyAt = now
             guard !clients[slot].isGreedy else { return }
             clients[slot].isGreedy = true

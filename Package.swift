@@ -120,15 +120,24 @@ let package = Package(
 
         // MARK: programs: parse, build, run, wait
 
-        .executableTarget(
-            name: "tidemark-server",
+        .target(
+            name: "TidemarkSettings",
             dependencies: [
-                "TidemarkServer", "TidemarkStore", "TidemarkRecording", "TidemarkTickets", "TidemarkTLS",
-                "TidemarkEventLoop", "TidemarkWire",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "TidemarkServer", "TidemarkDirectory", "TidemarkTLS", "TidemarkWire",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "tidemark-server",
+            dependencies: [
+                "TidemarkSettings", "TidemarkServer", "TidemarkStore", "TidemarkRecording", "TidemarkTickets",
+                "TidemarkTLS", "TidemarkEventLoop", "TidemarkWire",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
         ),
@@ -172,7 +181,9 @@ let package = Package(
         .target(
             name: "TidemarkFuzzing",
             dependencies: [
-                "TidemarkWire", "TidemarkSCRAM", "TidemarkTickets", "TidemarkServer", "TidemarkDump", "TidemarkTesting",
+                "TidemarkWire", "TidemarkSCRAM", "TidemarkTickets", "TidemarkServer", "TidemarkSettings",
+                "TidemarkDump",
+                "TidemarkTesting",
             ],
             path: "Tests/TidemarkFuzzing",
             exclude: ["Found"],

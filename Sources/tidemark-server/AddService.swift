@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TidemarkServer
+import TidemarkSettings
 import TidemarkTickets
 import TidemarkWire
 

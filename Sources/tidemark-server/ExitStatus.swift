@@ -1,6 +1,7 @@
 import ArgumentParser
 import TidemarkEventLoop
 import TidemarkServer
+import TidemarkSettings
 import TidemarkStore
 import TidemarkTLS
 import TidemarkTickets

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import TidemarkServer
+import TidemarkSettings
 import TidemarkTickets
 
 struct CannotMakeKeyFile: Error, CustomStringConvertible {

@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import TidemarkDirectory
 import TidemarkServer
+import TidemarkSettings
 import TidemarkWire
 
 struct Serve: AsyncParsableCommand {

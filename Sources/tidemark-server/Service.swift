@@ -4,6 +4,7 @@ import Logging
 import TidemarkDirectory
 import TidemarkRecording
 import TidemarkServer
+import TidemarkSettings
 import TidemarkTickets
 
 /// A server from its start to its end, with what is around it: the log, the signals.

@@ -14,8 +14,8 @@ public struct FuzzTarget: Sendable {
     public let run: @Sendable (UnsafeRawBufferPointer) -> Void
 
     public static let all: [FuzzTarget] = [
-        frames, messages, proxyHeaders, tickets, scramServer, scramClient, keyFiles, services, certificates, accounts,
-        rosters, edges, captures,
+        frames, messages, proxyHeaders, tickets, scramServer, scramClient, keyFiles, services, certificates, settings,
+        accounts, rosters, edges, captures,
     ]
 
     public static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

@@ -9,7 +9,7 @@ import Foundation
 import Synchronization
 import SystemPackage
 
-enum Key: String, CaseIterable {
+package enum Key: String, CaseIterable {
     case listen
     case unix
     case data
@@ -44,31 +44,42 @@ enum Key: String, CaseIterable {
     case passwordDays = "password-days"
 }
 
-struct ConfigurationError: Error, CustomStringConvertible {
-    var origin: Settings.Origin
-    var reason: String
+package struct ConfigurationError: Error, CustomStringConvertible {
+    package var origin: Settings.Origin
+    package var reason: String
 
     /// The file that it names is wrong, and not the value itself.
-    var isOfFile = false
+    package var isOfFile = false
+
+    package init(origin: Settings.Origin, reason: String, isOfFile: Bool = false) {
+        self.origin = origin
+        self.reason = reason
+        self.isOfFile = isOfFile
+    }
 
     /// Whoever started the program can type it anew.
-    var isUsage: Bool {
+    package var isUsage: Bool {
         if case .flag = origin { !isOfFile } else { false }
     }
 
-    var description: String {
+    package var description: String {
         if case .builtIn = origin { return reason }
         return "\(origin): \(reason)"
     }
 }
 
 /// A value and where it is from.
-struct Setting<Value> {
-    var value: Value
-    var origin: Settings.Origin
+package struct Setting<Value> {
+    package var value: Value
+    package var origin: Settings.Origin
+
+    package init(value: Value, origin: Settings.Origin) {
+        self.value = value
+        self.origin = origin
+    }
 
     /// `expected` is what to say when `convert` returns nil.
-    func converted<Other>(_ expected: String, _ convert: (Value) -> Other?) throws -> Setting<Other> {
+    package func converted<Other>(_ expected: String, _ convert: (Value) -> Other?) throws -> Setting<Other> {
         guard let other = convert(value) else {
             throw ConfigurationError(origin: origin, reason: "\"\(value)\" is not \(expected)")
         }
@@ -76,14 +87,14 @@ struct Setting<Value> {
     }
 }
 
-struct Settings {
-    enum Origin: CustomStringConvertible {
+package struct Settings {
+    package enum Origin: CustomStringConvertible {
         case flag(Key)
         case environment(String)
         case file(path: String, key: String?)
         case builtIn
 
-        var description: String {
+        package var description: String {
             switch self {
             case .flag(let key): "--\(key.rawValue)"
             case .environment(let name): "\(name) in the environment"
@@ -97,10 +108,10 @@ struct Settings {
     private let reader: ConfigReader
     private let lookups: Lookups
     private let file: String?
-    let environment: [String: String]
+    package let environment: [String: String]
 
     /// From the flags that were given, and the file of --config; without, the one that TIDEMARK_CONFIG names, if any.
-    init(flags: [Key: ConfigContent], file: String?, environment: [String: String]) async throws {
+    package init(flags: [Key: ConfigContent], file: String?, environment: [String: String]) async throws {
         self.environment = environment
         var values: [AbsoluteConfigKey: ConfigValue] = [:]
         for (key, content) in flags {
@@ -132,7 +143,7 @@ struct Settings {
         (error as NSError).userInfo["NSDebugDescription"] as? String ?? "\(error)"
     }
 
-    func text(_ key: Key) throws -> Setting<String>? {
+    package func text(_ key: Key) throws -> Setting<String>? {
         let setting = try setting(key, reader.string(forKey: ConfigKey([key.rawValue])), "a text")
         guard setting?.value != "" else {
             throw ConfigurationError(origin: setting!.origin, reason: "must not be empty")
@@ -140,15 +151,15 @@ struct Settings {
         return setting
     }
 
-    func texts(_ key: Key) throws -> Setting<[String]>? {
+    package func texts(_ key: Key) throws -> Setting<[String]>? {
         try setting(key, reader.stringArray(forKey: ConfigKey([key.rawValue])), "a list of texts")
     }
 
-    func flag(_ key: Key) throws -> Setting<Bool>? {
+    package func flag(_ key: Key) throws -> Setting<Bool>? {
         try setting(key, reader.bool(forKey: ConfigKey([key.rawValue])), "true or false")
     }
 
-    func number(_ key: Key, in range: ClosedRange<Int>, default value: Int) throws -> Setting<Int> {
+    package func number(_ key: Key, in range: ClosedRange<Int>, default value: Int) throws -> Setting<Int> {
         try setting(key, reader.int(forKey: ConfigKey([key.rawValue])), "a whole number")?
             .converted("a number from \(range.lowerBound) to \(range.upperBound)") { range.contains($0) ? $0 : nil }
             ?? Setting(value: value, origin: .builtIn)

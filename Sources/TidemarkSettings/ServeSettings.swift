@@ -6,41 +6,41 @@ import TidemarkTLS
 import TidemarkWire
 
 /// What `serve` is to do, checked.
-struct ServeSettings {
-    var listen: Setting<[ListenAddress]>
-    var unix: Setting<ListenAddress>?
-    var data: Setting<String>
-    var keyFile: Setting<String>
-    var servicesFile: Setting<String>
-    var certificate: Setting<String>?
-    var privateKey: Setting<String>?
-    var clientAuthority: Setting<String>?
-    var insecure: Setting<Bool>
-    var logLevel: Setting<Logger.Level>
-    var record: Setting<String>?
-    var loops: Setting<Int>
-    var connectionsMax: Setting<Int>
-    var connectionsPerAddress: Setting<Int>
-    var proxies: Setting<[AddressBlock]>
-    var addressConnectionsPerMinute: Setting<Int>
-    var failedLoginsPerAddress: Setting<Int>
-    var userWritesPerMinute: Setting<Int>
-    var userMessagesPerMinute: Setting<Int>
-    var userAddsPerHour: Setting<Int>
-    var idleSeconds: Setting<Int>
-    var graceSeconds: Setting<Int>
-    var devicesPerUser: Setting<Int>
-    var fullSyncMB: Setting<Int>
-    var rosterPolicy: Setting<RosterPolicy>
-    var popularFollowers: Setting<Int>
-    var tombstoneDays: Setting<Int>
-    var messagesPerUser: Setting<Int>
-    var messageKBPerUser: Setting<Int>
-    var messageDays: Setting<Int>
-    var ticketHours: Setting<Int>
-    var passwordDays: Setting<Int>
+package struct ServeSettings {
+    package var listen: Setting<[ListenAddress]>
+    package var unix: Setting<ListenAddress>?
+    package var data: Setting<String>
+    package var keyFile: Setting<String>
+    package var servicesFile: Setting<String>
+    package var certificate: Setting<String>?
+    package var privateKey: Setting<String>?
+    package var clientAuthority: Setting<String>?
+    package var insecure: Setting<Bool>
+    package var logLevel: Setting<Logger.Level>
+    package var record: Setting<String>?
+    package var loops: Setting<Int>
+    package var connectionsMax: Setting<Int>
+    package var connectionsPerAddress: Setting<Int>
+    package var proxies: Setting<[AddressBlock]>
+    package var addressConnectionsPerMinute: Setting<Int>
+    package var failedLoginsPerAddress: Setting<Int>
+    package var userWritesPerMinute: Setting<Int>
+    package var userMessagesPerMinute: Setting<Int>
+    package var userAddsPerHour: Setting<Int>
+    package var idleSeconds: Setting<Int>
+    package var graceSeconds: Setting<Int>
+    package var devicesPerUser: Setting<Int>
+    package var fullSyncMB: Setting<Int>
+    package var rosterPolicy: Setting<RosterPolicy>
+    package var popularFollowers: Setting<Int>
+    package var tombstoneDays: Setting<Int>
+    package var messagesPerUser: Setting<Int>
+    package var messageKBPerUser: Setting<Int>
+    package var messageDays: Setting<Int>
+    package var ticketHours: Setting<Int>
+    package var passwordDays: Setting<Int>
 
-    init(_ settings: Settings) throws {
+    package init(_ settings: Settings) throws {
         data = try settings.dataDirectory()
         keyFile = try settings.keyFile()
         servicesFile = try settings.servicesFile()
@@ -197,7 +197,7 @@ struct ServeSettings {
     }
 
     /// Nil where there are none.
-    var certificateFiles: TLSServerContext.Files? {
+    package var certificateFiles: TLSServerContext.Files? {
         guard let certificate, let privateKey else { return nil }
         return TLSServerContext.Files(
             certificate: certificate.value,
@@ -206,10 +206,10 @@ struct ServeSettings {
         )
     }
 
-    var addresses: [ListenAddress] { listen.value + (unix.map { [$0.value] } ?? []) }
+    package var addresses: [ListenAddress] { listen.value + (unix.map { [$0.value] } ?? []) }
 
     /// A line for each setting: its name, value and origin.
-    var table: String {
+    package var table: String {
         func row(_ key: Key, _ value: some CustomStringConvertible, _ origin: Settings.Origin) -> String {
             "\(key.rawValue) = \(value)   (\(origin))"
         }

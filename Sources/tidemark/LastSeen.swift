@@ -87,7 +87,7 @@ extension LastSeenGetOK {
     fileprivate var time: String { Date(timeIntervalSince1970: Double(at)).formatted(.iso8601) }
 }
 
-private struct JSONLastSeen: Encodable {
+struct JSONLastSeen: Encodable {
     var shown: Bool
     var at: UInt32
     var user: UserID

@@ -51,7 +51,9 @@ import Testing
         #expect(try done("sign-out", "dora").hasPrefix("dora is signed out"))
         let export = try done("export", "dora")
         let exported = try #require(try JSONSerialization.jsonObject(with: Data(export.utf8)) as? [String: Any])
-        #expect(Set(exported.keys) == ["profile", "contacts", "requests", "blocks", "messages"])
+        let parts: Set = ["profile", "contacts", "requests", "blocks", "messages", "last_seen", "sessions"]
+        #expect(Set(exported.keys) == parts)
+        #expect((exported["last_seen"] as? [String: Any])?["user"] as? Int == 4)
         // Nobody can be asked.
         #expect(try Program.admin("delete", "dora", data: data).status == 64)
         #expect(try write(done("delete", "dora", "--yes", "--json")).changed)

@@ -135,6 +135,13 @@ public final class AdministrationConnection: Sendable {
         try await acted(for: user, .messageFetch(MessageFetch(pageBytes: 1))).user
     }
 
+    /// When the user was last seen, and whether it lets that be known.
+    public func lastSeen(of user: UserID) async throws -> LastSeenGetOK {
+        guard case .lastSeenGetOK(let answer) = try await act(for: .id(user), .lastSeenGet(LastSeenGet(user: user)))
+        else { mismatched() }
+        return answer
+    }
+
     /// All that a user has, in a book in memory: details, contacts, requests, blocks and the messages that wait.
     public func book(of user: UserReference) async throws -> AddressBook {
         let book = try AddressBook.inMemory()

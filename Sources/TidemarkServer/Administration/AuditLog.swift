@@ -41,6 +41,12 @@ final class AuditLog: Sendable {
         var isFailing = false
     }
 
+    /// What it asks of the system: as write(2) and fdatasync(2), so that tests can have them fail.
+    struct Disk: Sendable {
+        var write: @Sendable (Int32, UnsafeRawBufferPointer) -> Int = { Glibc.write($0, $1.baseAddress, $1.count) }
+        var sync: @Sendable (Int32) -> Int32 = { fdatasync($0) }
+    }
+
     /// Lines that wait, in bytes; with more, nothing is administered.
     private static let waitingMax = 1 << 20
 
@@ -48,14 +54,22 @@ final class AuditLog: Sendable {
     private let descriptor: Int32
     private let queue = DispatchQueue(label: "tidemark-audit")
     private let log: Logger
+    private let disk: Disk
 
-    init(dataDirectory: String, log: Logger) throws {
+    init(dataDirectory: String, log: Logger, disk: Disk = Disk()) throws {
         let path = dataDirectory + "/audit.jsonl"
-        descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
+        descriptor = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw ServerError.auditLog(path: path, reason: String(cString: strerror(errno)))
         }
         self.log = log
+        self.disk = disk
+        // A server that was killed may have left half a line, which is not to take the next one with it.
+        var last: UInt8 = 0
+        let end = lseek(descriptor, 0, SEEK_END)
+        if end > 0, pread(descriptor, &last, 1, end - 1) == 1, last != UInt8(ascii: "\n") {
+            state.withLock { $0.lines.append(UInt8(ascii: "\n")) }
+        }
     }
 
     deinit { Glibc.close(descriptor) }
@@ -144,12 +158,12 @@ final class AuditLog: Sendable {
     private func writeAll(_ bytes: ArraySlice<UInt8>) -> (left: ArraySlice<UInt8>, code: Int32) {
         var left = bytes
         while !left.isEmpty {
-            let count = left.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            let count = left.withUnsafeBytes { disk.write(descriptor, $0) }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return (left, errno) }
             left = left.dropFirst(count)
         }
-        return fdatasync(descriptor) == 0 ? (left, 0) : (left, errno)
+        return disk.sync(descriptor) == 0 ? (left, 0) : (left, errno)
     }
 
     private static func text(_ microseconds: UInt64) -> String {

@@ -25,15 +25,7 @@ extension AdminCommand {
         @OptionGroup var options: AdminOptions
 
         private struct JSON: Encodable {
-            struct Session: Encodable {
-                var session: String
-                var user: UserID
-                var deviceClass: String
-                var device: UInt64
-                var seconds: UInt64
-                var address: String
-            }
-            var sessions: [Session]
+            var sessions: [JSONSession]
         }
 
         func run() async throws {
@@ -42,16 +34,7 @@ extension AdminCommand {
                 guard let person else { return try await connection.sessions() }
                 return try await connection.sessions(of: try await connection.number(of: person.reference))
             }
-            let sessions = found.map {
-                JSON.Session(
-                    session: String($0.session, radix: 16),
-                    user: $0.user,
-                    deviceClass: "\($0.deviceClass)",
-                    device: $0.device,
-                    seconds: $0.seconds,
-                    address: $0.address
-                )
-            }
+            let sessions = found.map(JSONSession.init)
             if options.json { return Output.json(JSON(sessions: sessions)) }
             for session in sessions {
                 Output.line(
@@ -233,5 +216,23 @@ extension AdminCommand {
             if options.json { return Output.json(JSONDone(done: true)) }
             Output.line("keys, services and certificates are read anew")
         }
+    }
+}
+
+struct JSONSession: Encodable {
+    var session: String
+    var user: UserID
+    var deviceClass: String
+    var device: UInt64
+    var seconds: UInt64
+    var address: String
+
+    init(_ session: AdminSessionsPage.Session) {
+        self.session = String(session.session, radix: 16)
+        user = session.user
+        deviceClass = "\(session.deviceClass)"
+        device = session.device
+        seconds = session.seconds
+        address = session.address
     }
 }

@@ -219,13 +219,14 @@ extension AdminCommand {
             abstract: "Print all that the server has of a user, as JSON.",
             discussion: """
                 For whoever asks what is kept of it: details, contacts with what it notes of them, requests, blocks, messages \
-                that wait. `delete` erases it.
+                that wait, when it was last seen, and its sessions. What recognises its password is left out, for it would \
+                let others guess it. The audit log, audit.jsonl, has what administrators did to it. `delete` erases it.
 
                 EXAMPLE
                   tidemark admin export dora > dora.json
 
                 JSON
-                  profile, contacts, requests, blocks, messages, as in the commands of these names.
+                  profile, contacts, requests, blocks, messages, last_seen, sessions, as in the commands of these names.
                 """
         )
 
@@ -238,17 +239,26 @@ extension AdminCommand {
             var requests: [JSONRequests.Request]
             var blocks: [JSONBlocks.Blocked]
             var messages: [JSONMessage]
+            var lastSeen: JSONLastSeen
+            var sessions: [JSONSession]
         }
 
         func run() async throws {
             let person = try user.person()
-            let book = try await options.open { try await $0.book(of: person.reference) }
+            let (book, number, seen, sessions) = try await options.open { connection in
+                let book = try await connection.book(of: person.reference)
+                let number = try await connection.number(of: person.reference)
+                let seen = try await connection.lastSeen(of: number)
+                return (book, number, seen, try await connection.sessions(of: number))
+            }
             let all = JSON(
                 profile: try await book.ownProfile().map(JSONProfile.init),
                 contacts: try await book.contacts().map(JSONContact.init),
                 requests: try await book.requests().map(JSONRequests.Request.init),
                 blocks: try await book.blocks().map(JSONBlocks.Blocked.init),
-                messages: try await book.messages(newest: .max).map { JSONMessage($0) }
+                messages: try await book.messages(newest: .max).map { JSONMessage($0) },
+                lastSeen: JSONLastSeen(seen, user: number),
+                sessions: sessions.map(JSONSession.init)
             )
             Output.json(all)
         }

@@ -104,6 +104,14 @@ struct BlockPool: ~Copyable {
         block = Block()
     }
 
+    /// Adds `bytes` at the end of what waits in it.
+    mutating func append(_ bytes: UnsafeRawBufferPointer, to block: inout Block) {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        makeSpace(bytes.count, in: &block)
+        memcpy(block.base! + Int(block.end), source, bytes.count)
+        block.end &+= UInt32(bytes.count)
+    }
+
     private mutating func take(_ count: Int) -> Block {
         takenCount &+= 1
         let sizeClass = BlockPool.sizeClass(for: count)

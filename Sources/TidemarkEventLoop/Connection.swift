@@ -71,10 +71,13 @@ struct Connection: BitwiseCopyable {
         /// Its receives are for one buffer each.
         static let receivesSingly = Flags(rawValue: 1 << 25)
 
+        /// In the queue of connections whose handshake is to go on.
+        static let inHandshakes = Flags(rawValue: 1 << 26)
+
         /// No more events but `closed`, and no more calls have an effect.
         static let closing: Flags = [.flushing, .aborting, .finished]
         static let requests: Flags = [.receiving, .sendInFlight, .connectInFlight]
-        static let queued: Flags = [.touched, .ready]
+        static let queued: Flags = [.touched, .ready, .inHandshakes]
     }
 
     var descriptor: Int32

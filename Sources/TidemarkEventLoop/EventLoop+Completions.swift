@@ -96,6 +96,11 @@ extension EventLoop {
         }
         let id = ConnectionID(slot: slot, generation: connection.pointee.generation)
         let bytes = buffers.contents(of: buffer, count: count)
+        if isShakingHands(connection, slot) {
+            keepUnread(bytes, connection, slot)
+            buffers.giveBack(buffer)
+            return nil
+        }
         if connection.pointee.has(.encrypted) {
             decipher(bytes, connection, slot)
             buffers.giveBack(buffer)
@@ -111,23 +116,15 @@ extension EventLoop {
                 handedOut = HandedOut(id: id, buffer: buffer, count: count)
                 return .received(id, bytes)
             }
-            append(bytes, toTailOf: connection)
+            blocks.append(bytes, to: &connection.pointee.tail)
             buffers.giveBack(buffer)
         }
         // Paused, or to be reported in its turn: then with this.
         if connection.pointee.has(.paused) || connection.pointee.has(.reportTail) {
-            if !wantsInput(connection) { touch(slot) }
+            if !wantsInput(connection, slot) { touch(slot) }
             return nil
         }
         return handOutTail(id, connection)
-    }
-
-    private mutating func append(_ bytes: UnsafeRawBufferPointer, toTailOf connection: UnsafeMutablePointer<Connection>)
-    {
-        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
-        blocks.makeSpace(bytes.count, in: &connection.pointee.tail)
-        memcpy(connection.pointee.tail.base! + Int(connection.pointee.tail.end), source, bytes.count)
-        connection.pointee.tail.end &+= UInt32(bytes.count)
     }
 
     mutating func handOutTail(_ id: ConnectionID, _ connection: UnsafeMutablePointer<Connection>) -> Event {
@@ -146,14 +143,14 @@ extension EventLoop {
         {
             if let buffer = taken.buffer, taken.consumed < taken.count {
                 let bytes = buffers.contents(of: buffer, count: taken.count)
-                append(UnsafeRawBufferPointer(rebasing: bytes[taken.consumed...]), toTailOf: connection)
+                blocks.append(UnsafeRawBufferPointer(rebasing: bytes[taken.consumed...]), to: &connection.pointee.tail)
             }
             if connection.pointee.tail.isEmpty {
                 blocks.give(&connection.pointee.tail)
             } else if taken.reportAgain {
                 reportTailAgain(taken.id.slot, connection)
             }
-            if wantsInput(connection) != connection.pointee.has(.receiving) { touch(taken.id.slot) }
+            if wantsInput(connection, taken.id.slot) != connection.pointee.has(.receiving) { touch(taken.id.slot) }
         }
         if let buffer = taken.buffer { buffers.giveBack(buffer) }
     }

@@ -39,7 +39,7 @@ extension EventLoop {
         // While handed out, the bytes have to stay where they are.
         if handedOut.id == id { return }
         if connection.pointee.tail.isEmpty { blocks.give(&connection.pointee.tail) }
-        if wantsInput(connection) != connection.pointee.has(.receiving) { touch(id.slot) }
+        if wantsInput(connection, id.slot) != connection.pointee.has(.receiving) { touch(id.slot) }
     }
 
     /// Appends `bytes` to the output of `id`. They are copied, and sent together with all else of this iteration.

@@ -3,6 +3,9 @@
 //   receive ─▶ buffer ─▶ read … ─▶ tail (clear) ─▶ .received        handshake and alerts: nothing for the caller
 //   send, commit ─▶ filling (clear) ─▶ before the send: write ─▶ sending (sealed) ─▶ kernel
 //
+// A handshake costs as much as some hundred answers. So each iteration makes a step of one, after all others have been answered,
+// however many peers begin one at a time; the others wait in line (`handshakes`).
+//
 // What is to be sent is sealed when it is its turn, all that waits in as few records as may be. What TLS itself has to say
 // meanwhile (a handshake's messages, an alert) waits in `sealed`.
 //
@@ -26,6 +29,8 @@ public struct TLSPeer: Sendable {
 /// What TLS has of a connection; all zeros where there is none.
 struct Encryption: BitwiseCopyable {
     var tls: TLSConnection?
+    /// Received, while its handshake waits in line.
+    var unread = Block()
     /// To be sent before all that is sealed later.
     var sealed = Block()
 }
@@ -64,6 +69,42 @@ extension EventLoop {
     }
 
     // MARK: receiving
+
+    /// Whether what was received is for the handshake, in its turn.
+    func isShakingHands(_ connection: UnsafeMutablePointer<Connection>, _ slot: UInt32) -> Bool {
+        connection.pointee.has(.encrypted) && encryptions[Int(slot)].tls?.isOpen == false
+    }
+
+    /// Keeps what was received until it is the handshake's turn.
+    mutating func keepUnread(
+        _ bytes: UnsafeRawBufferPointer,
+        _ connection: UnsafeMutablePointer<Connection>,
+        _ slot: UInt32
+    ) {
+        blocks.append(bytes, to: &encryptions.base[Int(slot)].unread)
+        if !connection.pointee.has(.inHandshakes) {
+            connection.pointee.flags.insert(.inHandshakes)
+            handshakes.append(slot)
+        }
+        if !wantsInput(connection, slot) { touch(slot) }
+    }
+
+    /// A step of the handshake that has waited longest. What comes of it is reported in the next iteration.
+    mutating func advanceHandshake() {
+        guard let slot = handshakes.popFirst() else { return }
+        let connection = connections[slot]
+        connection.pointee.flags.remove(.inHandshakes)
+        guard connections.isOwned(slot), connection.pointee.has(.encrypted) else { return }
+        var unread = Block()
+        swap(&unread, &encryptions.base[Int(slot)].unread)
+        defer { blocks.give(&unread) }
+        if unread.isEmpty || connection.pointee.has(.closing) { return }
+        decipher(unread.bytes, connection, slot)
+        touch(slot)
+        if connection.pointee.has(.closing) { return }
+        if connection.pointee.has(.ended) { makeReady(slot) }
+        if !connection.pointee.tail.isEmpty, !connection.pointee.has(.paused) { reportTailAgain(slot, connection) }
+    }
 
     /// Deciphers what was received into the tail.
     mutating func decipher(
@@ -113,10 +154,7 @@ extension EventLoop {
     private mutating func keepSealed(_ slot: UInt32) {
         let output = pipe.output.bytes
         guard output.count > 0 else { return }
-        blocks.makeSpace(output.count, in: &encryptions.base[Int(slot)].sealed)
-        let sealed = encryptions[Int(slot)].sealed
-        memcpy(sealed.base! + Int(sealed.end), output.baseAddress!, output.count)
-        encryptions.base[Int(slot)].sealed.end &+= UInt32(output.count)
+        blocks.append(output, to: &encryptions.base[Int(slot)].sealed)
         touch(slot)
     }
 
@@ -174,6 +212,7 @@ extension EventLoop {
     mutating func releaseEncryption(_ slot: UInt32) {
         guard let tls = encryptions[Int(slot)].tls else { return }
         tls.release()
+        blocks.give(&encryptions.base[Int(slot)].unread)
         blocks.give(&encryptions.base[Int(slot)].sealed)
         encryptions[Int(slot)] = Encryption()
     }

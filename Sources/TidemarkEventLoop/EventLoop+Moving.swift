@@ -44,9 +44,11 @@ public final class DetachedConnection: Sendable {
 extension EventLoop {
     /// Ends a connection for this loop, without ending it for its peer: no more bytes of it are reported, and nothing more
     /// is sent. `.detached` follows, unless the connection breaks or is closed before. One that is still
-    /// connecting, or whose sending was ended, stays.
+    /// connecting or making its handshake, or whose sending was ended, stays.
     public mutating func detach(_ id: ConnectionID) {
-        guard let connection = live(id), !connection.pointee.has([.connecting, .endingOutput]) else { return }
+        guard let connection = live(id), !connection.pointee.has([.connecting, .endingOutput]),
+            !isShakingHands(connection, id.slot)
+        else { return }
         connection.pointee.flags.insert([.detaching, .paused])
         touch(id.slot)
     }
@@ -86,31 +88,24 @@ extension EventLoop {
         }
         detached.attach()
         let connection = connections[id.slot]
-        append(detached.input, to: &connection.pointee.tail)
+        detached.input.withUnsafeBytes { blocks.append($0, to: &connection.pointee.tail) }
         if let tls = detached.tls {
             tls.pass(through: pipe)
             encryptions[Int(id.slot)] = Encryption(tls: tls)
             let encryption = encryptions.base + Int(id.slot)
-            append(detached.output, to: &encryption.pointee.sealed)
+            detached.output.withUnsafeBytes { blocks.append($0, to: &encryption.pointee.sealed) }
             connection.pointee.flags.insert(.encrypted)
             if detached.hasEnded {
                 connection.pointee.flags.insert(.ended)
                 makeReady(id.slot)
             }
         } else {
-            append(detached.output, to: &connection.pointee.filling)
+            detached.output.withUnsafeBytes { blocks.append($0, to: &connection.pointee.filling) }
         }
         if connection.pointee.outputBytes > outputHighWater { connection.pointee.flags.insert(.aboveHighWater) }
         if !detached.input.isEmpty { reportTailAgain(id.slot, connection) }
         touch(id.slot)
         return id
-    }
-
-    private mutating func append(_ bytes: [UInt8], to block: inout Block) {
-        guard !bytes.isEmpty else { return }
-        blocks.makeSpace(bytes.count, in: &block)
-        bytes.withUnsafeBytes { _ = memcpy(block.base! + Int(block.end), $0.baseAddress!, $0.count) }
-        block.end &+= UInt32(bytes.count)
     }
 
     /// The event of a connection that is being detached, once its last request has completed.

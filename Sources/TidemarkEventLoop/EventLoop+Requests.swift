@@ -20,7 +20,7 @@ import CTidemarkLinux
 import Glibc
 
 extension EventLoop {
-    /// Of a connection that is held: kept before the peer is held back by TCP.
+    /// Of a connection that is held, or waits for its handshake: kept before the peer is held back by TCP.
     static let heldBytesMax = 4 << 10
 
     /// Notes that `slot` is to be looked at before the wait.
@@ -65,7 +65,7 @@ extension EventLoop {
                 finish(slot)
                 makeReady(slot)
             }
-        } else if wantsInput(connection) {
+        } else if wantsInput(connection, slot) {
             armReceive(slot, connection)
         } else {
             cancelReceive(slot)
@@ -105,9 +105,12 @@ extension EventLoop {
     }
 
     /// Whether a receive should be with the kernel.
-    func wantsInput(_ connection: UnsafeMutablePointer<Connection>) -> Bool {
+    func wantsInput(_ connection: UnsafeMutablePointer<Connection>, _ slot: UInt32) -> Bool {
         if connection.pointee.has([.ended, .aborting]) { return false }
         if connection.pointee.has(.flushing) { return true }
+        if connection.pointee.has(.inHandshakes), encryptions[Int(slot)].unread.count >= Self.heldBytesMax {
+            return false
+        }
         if connection.pointee.has(.held) { return connection.pointee.tail.count < Self.heldBytesMax }
         return !connection.pointee.has(.paused) && connection.pointee.tail.count < inputBytesMax
     }
@@ -116,7 +119,7 @@ extension EventLoop {
         if connection.pointee.has(.receiving) { return }
         let tag = RequestTag(.receive, slot: slot, generation: connection.pointee.generation)
         let group = ProvidedBuffers.group
-        let isMultishot = !connection.pointee.has(.receivesSingly)
+        let isMultishot = !connection.pointee.has(.receivesSingly) && !isShakingHands(connection, slot)
         if tidemark_prepare_receive(ring.pointer, connection.pointee.descriptor, group, isMultishot, tag.bits) {
             connection.pointee.flags.insert(.receiving)
         }

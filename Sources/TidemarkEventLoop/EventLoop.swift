@@ -37,6 +37,8 @@ public struct EventLoop: ~Copyable {
     var ready: SlotQueue
     /// How many of `ready` this iteration reports: what is added meanwhile is for the next.
     var readyLimit = 0
+    /// Connections that have received something for their handshake; one of them gets on with it in each iteration.
+    var handshakes: SlotQueue
     var listeners: UnsafeMutablePointer<Listener>
     var listenerCount = 0
     /// By listener; nil for those without TLS.
@@ -87,6 +89,7 @@ public struct EventLoop: ~Copyable {
         let encryptions = try make { () throws(SystemError) in try Slab<Encryption>(count: capacity) }
         let touched = try make { () throws(SystemError) in try SlotQueue(capacity: capacity) }
         let ready = try make { () throws(SystemError) in try SlotQueue(capacity: capacity) }
+        let handshakes = try make { () throws(SystemError) in try SlotQueue(capacity: capacity) }
         wakerState = try make { () throws(SystemError) in try WakerState() }
         // Only now, when nothing can throw any more: a noncopyable value cannot be half made.
         self.ring = ring
@@ -96,6 +99,7 @@ public struct EventLoop: ~Copyable {
         self.deadlines = deadlines
         self.touched = touched
         self.ready = ready
+        self.handshakes = handshakes
         listeners = .allocate(capacity: Listener.countMax)
         wakeCounter = .allocate(capacity: 1)
         wakeCounter.initialize(to: 0)
@@ -113,7 +117,11 @@ public struct EventLoop: ~Copyable {
     deinit {
         ring.cancelAll()
         connections.forEachOpenDescriptor(closeDescriptor)
-        connections.forEachOwned { encryptions[Int($0)].tls?.release() }
+        connections.forEachOwned { slot in
+            encryptions[Int(slot)].tls?.release()
+            free(encryptions[Int(slot)].unread.base)
+            free(encryptions[Int(slot)].sealed.base)
+        }
         for index in 0..<listenerCount { listeners[index].release() }
         listeners.deallocate()
         wakeCounter.deallocate()
@@ -139,8 +147,15 @@ public struct EventLoop: ~Copyable {
         takeBackHandedOut()
         // Before the receives are armed: one that had found no buffer finds one now.
         buffers.publish()
-        let allStarted = startWake() && startListeners() && startTouched()
-        let timeout = allStarted && ready.count == 0 && !ring.hasCompletions ? timeout(until: deadline) : 0
+        var allStarted = startWake() && startListeners() && startTouched()
+        if handshakes.count > 0 {
+            // Nobody's answer waits for another's handshake.
+            try ring.submit()
+            advanceHandshake()
+            allStarted = startTouched() && allStarted
+        }
+        let hasEvents = ready.count > 0 || handshakes.count > 0 || ring.hasCompletions
+        let timeout = allStarted && !hasEvents ? timeout(until: deadline) : 0
         let mayNotSleep = timeout == 0 || !wakerState.beginSleep()
         try ring.submitAndWait(timeout: mayNotSleep ? 0 : timeout, gathering: gatherMicroseconds)
         if wakerState.endSleep() { woken = true }

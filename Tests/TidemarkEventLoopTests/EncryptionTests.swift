@@ -87,6 +87,69 @@ extension EventLoopTests {
             #expect(peers.values.allSatisfy { $0 == sent })
         }
 
+        /// What a client says first.
+        private func greeting() throws -> [UInt8] {
+            var pair: [Int32] = [0, 0]
+            try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
+            var other = Peer(adopting: pair[0])
+            let peer = try SecurePeer(Peer(adopting: pair[1]), client())
+            let left = peer.sealed
+            try #require(left.isEmpty, "it is all sent")
+            other.receive()
+            return other.received
+        }
+
+        @Test func handshakesTakeTurnsAndNobodysAnswerWaitsForThem() throws {
+            var server = try server()
+            var honest = try connect(server)
+            try server.run { _ in
+                honest.pump()
+                return honest.isOpen
+            }
+            let greeting = try greeting()
+            let strangers = try (0..<20).map { _ in try server.connectDescriptor() }
+            defer { for stranger in strangers { close(stranger) } }
+            try server.run { $0.accepted.count == 21 }
+            for stranger in strangers { #expect(send(stranger, greeting, greeting.count, 0) == greeting.count) }
+            honest.send([1, 2, 3])
+            var heard = Set<Int32>()
+            var heardBefore = 20
+            var byte: UInt8 = 0
+            let flags = Int32(MSG_PEEK | MSG_DONTWAIT)
+            var steps = 0
+            while heard.count < 20, steps < 1_000 {
+                try server.runIterations(1)
+                steps += 1
+                for stranger in strangers where recv(stranger, &byte, 1, flags) > 0 {
+                    heard.insert(stranger)
+                }
+                #expect(heard.count <= steps)
+                honest.pump()
+                if honest.received == [1, 2, 3] { heardBefore = min(heardBefore, heard.count) }
+            }
+            #expect(heard.count == 20 && heardBefore <= 2)
+        }
+
+        @Test func whoWaitsForItsHandshakeIsHeldBack() throws {
+            var server = try server()
+            let greeting = try greeting()
+            let strangers = try (0..<20).map { _ in try server.connectDescriptor() }
+            defer { for stranger in strangers { close(stranger) } }
+            try server.run { $0.accepted.count == 20 }
+            for stranger in strangers.dropLast() { _ = send(stranger, greeting, greeting.count, 0) }
+            var flood = Peer(adopting: dup(strangers[19]))
+            // Alerts of TLS, which nobody may send yet.
+            let sent = flood.send(Array(repeating: [21, 3, 3, 0, 2, 1, 0], count: 40_000).joined())
+            #expect(sent > 100_000)
+            let slot = Int(server.accepted[19].slot)
+            var most = 0
+            try server.run { server in
+                most = max(most, server.loop.encryptions[slot].unread.count)
+                return !server.closed.isEmpty || server.loop.live(server.accepted[19])?.pointee.has(.closing) != false
+            }
+            #expect(most > 0 && most <= EventLoop.heldBytesMax + EventLoopConfiguration().receiveBufferBytes)
+        }
+
         @Test func aSlowReaderHoldsItsOwnAnswersBack() throws {
             var server = try server {
                 $0.outputHighWater = 64 << 10

@@ -231,7 +231,7 @@ let package = Package(
             name: "TidemarkServerTests",
             dependencies: [
                 "TidemarkServer", "TidemarkTickets", "TidemarkRecording", "TidemarkStore", "TidemarkDirectory",
-                "TidemarkWire", "TidemarkRandom", "tidemark-server", "tidemark",
+                "TidemarkWire", "TidemarkRandom", "TidemarkTesting", "tidemark-server", "tidemark",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -1,4 +1,5 @@
 import Foundation
+import TidemarkTesting
 
 /// The `tidemark` program, run as a user would, in a home of its own.
 struct Program {
@@ -28,6 +29,7 @@ struct Program {
             .appendingPathComponent("tidemark")
         process.arguments = arguments
         process.environment = environment.merging(["HOME": home.path]) { given, _ in given }
+            .merging(sanitizerOptions) { $1 }
         process.currentDirectoryURL = URL(fileURLWithPath: home.path)
         let output = home.file("output-\(UUID().uuidString)")
         let error = output + "-error"

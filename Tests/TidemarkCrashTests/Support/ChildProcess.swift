@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TidemarkTesting
 
 /// The program `tidemark-server`, built beside these tests, as a process that may be killed at any moment. Nothing
 /// here waits without an end, and no process outlives its object.
@@ -40,6 +41,7 @@ final class ChildProcess {
         posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
         // Nothing of this process' environment. A trap must end it at once, not after a backtrace of seconds.
         let environment = ["HOME=/nonexistent", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SWIFT_BACKTRACE=enable=no"]
+            + sanitizerOptions.map { "\($0.key)=\($0.value)" }
         let command = launcher + [Self.program] + arguments
         var child: pid_t = 0
         let code = Self.withPointers(command) { command in

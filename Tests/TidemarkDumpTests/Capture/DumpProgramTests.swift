@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import TidemarkTesting
 
 @testable import TidemarkDump
 
@@ -21,7 +22,7 @@ import Testing
         process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
             .appendingPathComponent("tidemark-dump")
         process.arguments = arguments
-        process.environment = ["TZ": "UTC"]
+        process.environment = ["TZ": "UTC"].merging(sanitizerOptions) { $1 }
         process.standardInput = FileHandle(forReadingAtPath: input.path)
         process.standardOutput = FileHandle(forWritingAtPath: output.path)
         process.standardError = FileHandle(forWritingAtPath: error.path)

@@ -1,4 +1,5 @@
 import Foundation
+import TidemarkTesting
 
 /// The programs `tidemark-server` and `tidemark`, built beside these tests, each as a process of its own.
 enum Program {
@@ -23,6 +24,7 @@ enum Program {
         process.executableURL = URL(fileURLWithPath: directory + "/" + program)
         process.arguments = arguments
         process.environment = ["HOME": "/nonexistent", "PATH": "/usr/bin:/bin"].merging(environment) { $1 }
+            .merging(sanitizerOptions) { $1 }
         process.standardInput = FileHandle.nullDevice
         return process
     }

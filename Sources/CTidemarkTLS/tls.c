@@ -20,6 +20,8 @@ struct tidemark_tls_pipe {
     size_t output_count, output_capacity;
     uint8_t *own;
     size_t own_capacity;
+    /// Messages of a handshake that were read.
+    size_t handshakes;
 };
 
 static int pipe_read(BIO *bio, char *into, size_t wanted, size_t *got) {
@@ -104,7 +106,10 @@ void tidemark_tls_pipe_release(tidemark_tls_pipe *pipe) {
 void tidemark_tls_pipe_set_input(tidemark_tls_pipe *pipe, const void *bytes, size_t count) {
     pipe->input = bytes;
     pipe->input_count = count;
+    pipe->handshakes = 0;
 }
+
+size_t tidemark_tls_pipe_handshakes(const tidemark_tls_pipe *pipe) { return pipe->handshakes; }
 
 /// What one connection leaves for all others: more than a handshake or a page takes is not kept.
 enum { OWN_BYTES_KEPT = 1 << 17 };
@@ -161,6 +166,21 @@ static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char
     return SSL_TLSEXT_ERR_OK;
 }
 
+/// Counts what is not the caller's: each such message is answered, and OpenSSL sets no bound to them.
+static void count_handshakes(int is_written, int version, int type, const void *bytes, size_t count, SSL *ssl, void *data) {
+    (void)version, (void)data;
+    // With 1.3 a record says inside what it is.
+    if (is_written || count == 0 || (type != SSL3_RT_HEADER && type != SSL3_RT_INNER_CONTENT_TYPE)) return;
+    if (*(const unsigned char *)bytes == SSL3_RT_HANDSHAKE) ((tidemark_tls_pipe *)BIO_get_data(SSL_get_rbio(ssl)))->handshakes++;
+}
+
+/// Tickets of 1.2 are all under one key, for as long as the context lives: whoever has that reads what was said before.
+static int no_old_tickets(SSL *ssl, void *data) {
+    (void)data;
+    if (SSL_version(ssl) < TLS1_3_VERSION) SSL_set_options(ssl, SSL_OP_NO_TICKET);
+    return 1;
+}
+
 static bool set_up(SSL_CTX *context, const char *certificate_file, const char *key_file, const char *client_ca_file) {
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1) return false;
@@ -178,6 +198,8 @@ static bool set_up(SSL_CTX *context, const char *certificate_file, const char *k
     if (SSL_CTX_set_session_id_context(context, protocol, sizeof protocol - 1) != 1) return false;
     SSL_CTX_set_read_ahead(context, 1);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
+    SSL_CTX_set_msg_callback(context, count_handshakes);
+    SSL_CTX_set_cert_cb(context, no_old_tickets, NULL);
     if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1) return false;
     if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1) return false;
     if (SSL_CTX_check_private_key(context) != 1) return false;

@@ -21,6 +21,16 @@ public struct Access: Equatable, Sendable {
         revokedSeconds = max(nowSeconds, revokedSeconds == .max ? .max : revokedSeconds + 1)
     }
 
+    /// Whoever revokes more than once a second has revocations run ahead of the clock, and nobody who is issued a ticket by it
+    /// could come in. By so much they may.
+    static let revokedAheadMaxSeconds: UInt32 = 30
+
+    /// How long to wait until tickets may be revoked again, in seconds; nil for not at all.
+    func waitToRevoke(nowSeconds: UInt32) -> UInt32? {
+        let (last, isFarAhead) = nowSeconds.addingReportingOverflow(Self.revokedAheadMaxSeconds)
+        return isFarAhead || revokedSeconds < last ? nil : revokedSeconds - last + 1
+    }
+
     /// Of an account of which nothing else has been said.
     public static let initial = Access()
 }
@@ -98,6 +108,12 @@ extension InFlight {
         in directory: borrowing Directory
     ) -> Decision {
         if let refusal = refusal(of: user, in: directory) { return refusal }
+        if let wait = access(of: user, in: directory).waitToRevoke(nowSeconds: nowSeconds) {
+            let detail =
+                "signed out more than \(Access.revokedAheadMaxSeconds) times, and more often than once a second"
+            let milliseconds = UInt32(clamping: UInt64(wait) * 1_000)
+            return .refused(ErrorMessage(.retryLater, detail: detail, retryAfterMS: milliseconds))
+        }
         let change = changeAccess(of: directory.id(of: user), in: directory) {
             $0.revoke(nowSeconds: nowSeconds)
         }

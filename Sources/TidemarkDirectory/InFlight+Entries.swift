@@ -47,9 +47,10 @@ extension InFlight {
         guard let number = Limits.number(ofPending: contact) else {
             return directory.index(of: contact) == nil ? nil : EntryKey(owner: owner, contact: contact)
         }
-        let isSet = numbers[owner]?.contains(number) == true
-        for (key, entry) in entries where isSet && key.owner == owner && Int(entry.number) == number {
-            if entry.isAwaited, entry.annotations != nil { return key }
+        if numbers[owner]?.contains(number) == true {
+            for (key, entry) in entries where key.owner == owner && Int(entry.number) == number {
+                if entry.isAwaited, entry.annotations != nil { return key }
+            }
         }
         guard let index = directory.index(of: owner) else { return nil }
         let roster = directory.accounts[Int(index.raw)].roster

@@ -71,6 +71,8 @@ struct Connection: BitwiseCopyable {
         /// Its receives are for one buffer each.
         static let receivesSingly = Flags(rawValue: 1 << 25)
 
+        /// Its handshake is not over yet.
+        static let shakingHands = Flags(rawValue: 1 << 27)
         /// In the queue of connections whose handshake is to go on.
         static let inHandshakes = Flags(rawValue: 1 << 26)
 

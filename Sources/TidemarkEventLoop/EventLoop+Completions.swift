@@ -96,7 +96,7 @@ extension EventLoop {
         }
         let id = ConnectionID(slot: slot, generation: connection.pointee.generation)
         let bytes = buffers.contents(of: buffer, count: count)
-        if isShakingHands(connection, slot) {
+        if connection.pointee.has(.shakingHands) {
             keepUnread(bytes, connection, slot)
             buffers.giveBack(buffer)
             return nil

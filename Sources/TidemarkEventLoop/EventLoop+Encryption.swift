@@ -33,6 +33,12 @@ struct Encryption: BitwiseCopyable {
     var unread = Block()
     /// To be sent before all that is sealed later.
     var sealed = Block()
+    /// What the peer may spend on messages of TLS behind its handshake, which are answered, and make new keys.
+    var credit = Self.creditMax
+
+    static let creditMax: Int32 = 256
+    /// Of one such message; what it says to the caller is worth 1.
+    static let messageCost: Int32 = 16
 }
 
 extension EventLoop {
@@ -40,7 +46,7 @@ extension EventLoop {
     mutating func encrypt(_ id: ConnectionID, with context: TLSServerContext) -> Bool {
         guard let tls = context.accept(through: pipe) else { return false }
         encryptions[Int(id.slot)] = Encryption(tls: tls)
-        connections[id.slot].pointee.flags.insert(.encrypted)
+        connections[id.slot].pointee.flags.insert([.encrypted, .shakingHands])
         return true
     }
 
@@ -48,7 +54,7 @@ extension EventLoop {
     mutating func encrypt(_ id: ConnectionID, to peer: TLSPeer) -> Bool {
         guard let tls = peer.context.connect(to: peer.host, through: pipe) else { return false }
         encryptions[Int(id.slot)] = Encryption(tls: tls)
-        connections[id.slot].pointee.flags.insert(.encrypted)
+        connections[id.slot].pointee.flags.insert([.encrypted, .shakingHands])
         return true
     }
 
@@ -69,11 +75,6 @@ extension EventLoop {
     }
 
     // MARK: receiving
-
-    /// Whether what was received is for the handshake, in its turn.
-    func isShakingHands(_ connection: UnsafeMutablePointer<Connection>, _ slot: UInt32) -> Bool {
-        connection.pointee.has(.encrypted) && encryptions[Int(slot)].tls?.isOpen == false
-    }
 
     /// Keeps what was received until it is the handshake's turn.
     mutating func keepUnread(
@@ -124,6 +125,8 @@ extension EventLoop {
             switch tls.read(into: space) {
             case .bytes(let count):
                 connection.pointee.tail.end &+= UInt32(count)
+                let credit = encryptions[Int(slot)].credit
+                encryptions.base[Int(slot)].credit = min(Encryption.creditMax, credit &+ 1)
                 if tls.hasUnread(in: pipe) { continue }
             case .waits:
                 break
@@ -134,6 +137,15 @@ extension EventLoop {
             }
             break
         }
+        if connection.pointee.has(.shakingHands) {
+            if tls.isOpen { connection.pointee.flags.remove(.shakingHands) }
+        } else if pipe.handshakesRead > 0, !connection.pointee.has(.closing) {
+            let cost = Int32(clamping: pipe.handshakesRead) &* Encryption.messageCost
+            encryptions.base[Int(slot)].credit &-= cost
+            if encryptions[Int(slot)].credit < 0 {
+                breakOff(connection, slot, because: "too much of it is about TLS itself")
+            }
+        }
         if connection.pointee.tail.isEmpty { blocks.give(&connection.pointee.tail) }
         // What has waited for the handshake can go.
         if !connection.pointee.filling.isEmpty { touch(slot) }
@@ -141,8 +153,12 @@ extension EventLoop {
     }
 
     /// Sends the alert, if there is one, and closes.
-    private mutating func breakOff(_ connection: UnsafeMutablePointer<Connection>, _ slot: UInt32) {
-        encryptionFailures[slot] = TLSConnection.lastError
+    private mutating func breakOff(
+        _ connection: UnsafeMutablePointer<Connection>,
+        _ slot: UInt32,
+        because reason: String? = nil
+    ) {
+        encryptionFailures[slot] = reason ?? TLSConnection.lastError
         connection.pointee.failure = EPROTO
         blocks.give(&connection.pointee.tail)
         blocks.give(&connection.pointee.filling)

@@ -46,9 +46,9 @@ extension EventLoop {
     /// is sent. `.detached` follows, unless the connection breaks or is closed before. One that is still
     /// connecting or making its handshake, or whose sending was ended, stays.
     public mutating func detach(_ id: ConnectionID) {
-        guard let connection = live(id), !connection.pointee.has([.connecting, .endingOutput]),
-            !isShakingHands(connection, id.slot)
-        else { return }
+        guard let connection = live(id), !connection.pointee.has([.connecting, .shakingHands, .endingOutput]) else {
+            return
+        }
         connection.pointee.flags.insert([.detaching, .paused])
         touch(id.slot)
     }

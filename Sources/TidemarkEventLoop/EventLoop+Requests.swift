@@ -108,6 +108,8 @@ extension EventLoop {
     func wantsInput(_ connection: UnsafeMutablePointer<Connection>, _ slot: UInt32) -> Bool {
         if connection.pointee.has([.ended, .aborting]) { return false }
         if connection.pointee.has(.flushing) { return true }
+        // What TLS answers by itself is for the peer to read first.
+        if connection.pointee.has(.encrypted), encryptions[Int(slot)].sealed.count >= Self.heldBytesMax { return false }
         if connection.pointee.has(.inHandshakes), encryptions[Int(slot)].unread.count >= Self.heldBytesMax {
             return false
         }
@@ -119,7 +121,7 @@ extension EventLoop {
         if connection.pointee.has(.receiving) { return }
         let tag = RequestTag(.receive, slot: slot, generation: connection.pointee.generation)
         let group = ProvidedBuffers.group
-        let isMultishot = !connection.pointee.has(.receivesSingly) && !isShakingHands(connection, slot)
+        let isMultishot = !connection.pointee.has([.receivesSingly, .shakingHands])
         if tidemark_prepare_receive(ring.pointer, connection.pointee.descriptor, group, isMultishot, tag.bits) {
             connection.pointee.flags.insert(.receiving)
         }

@@ -52,6 +52,7 @@ public final class Server: Sendable {
     private let changeLog: ChangeLog
     private let draining: DrainFlag
     private let shards: [ShardThread]
+    private let team: ShardTeam
     private let failure: Failure
     private let keyring: Keyring
     private let audit: AuditLog
@@ -143,7 +144,7 @@ public final class Server: Sendable {
             }
         )
         if configuration.confirmsClock { changeLog.confirmClock() }
-        let team = ShardTeam(wakers: shards.map(\.waker))
+        team = ShardTeam(wakers: shards.map(\.waker))
         for (shard, inbox) in zip(shards, inboxes) {
             shard.begin(ShardThread.Surroundings(team: team, inbox: inbox, changeLog: changeLog))
         }
@@ -226,8 +227,11 @@ public final class Server: Sendable {
     /// From now on tickets are checked and signed with these keys; sessions stay as they are.
     public func replaceTicketKeys(with keys: TicketKeys) { keyring.replace(with: keys) }
 
-    /// From now on these services may log in; sessions stay as they are.
-    public func replaceServices(with newer: Services) { services.replace(with: newer) }
+    /// From now on these services may log in; sessions of those that are not among them end.
+    public func replaceServices(with newer: Services) {
+        services.replace(with: newer)
+        for mailbox in team.mailboxes { mailbox.putOtherServices() }
+    }
 
     /// Says that the clock is right, after a jump ahead of more than a day: old tombstones are collected again.
     public func confirmClock() { changeLog.confirmClock() }

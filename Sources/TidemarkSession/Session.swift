@@ -106,6 +106,8 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
     public private(set) var device: UInt64 = 0
     /// Its client has proved just now who it is, and not by a ticket: only so may it change how it does.
     public private(set) var isProved = false
+    /// And by its password: only then is it given a ticket that does not come from another one.
+    public private(set) var isProvedByPassword = false
     /// Of a session that is no user's.
     public private(set) var role: Role?
     /// Bodies sent to this client are shorter than 2 to this power.
@@ -315,6 +317,7 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             case .ticket, .service: false
             case .trusted, .scram: true
             }
+        if case .scram = message.credentials { isProvedByPassword = true }
         state = .authenticating
         return .authenticate(message)
     }

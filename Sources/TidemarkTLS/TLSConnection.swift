@@ -19,6 +19,10 @@ public struct TLSPipe: ~Copyable {
         tidemark_tls_pipe_set_input(pointer, bytes.baseAddress, bytes.count)
     }
 
+    /// Messages of handshakes that servers have read from the input so far.
+    @inline(__always)
+    public var handshakesRead: Int { tidemark_tls_pipe_handshakes(pointer) }
+
     /// Where what is to be sent goes from now on; beyond `space`, somewhere else.
     public func setOutput(_ space: UnsafeMutableRawBufferPointer) {
         tidemark_tls_pipe_set_output(pointer, space.baseAddress, space.count)

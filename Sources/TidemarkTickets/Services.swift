@@ -69,11 +69,21 @@ public struct Services: Equatable, Sendable {
         }
     }
 
+    /// Whether it may still log in as it did.
+    public func contains(_ service: Service, _ proof: Proof, _ digest: [UInt8]) -> Bool {
+        self.service(proof, digest) == service
+    }
+
     /// Nil where the key is nobody's. How long it takes says nothing about a key: it is looked for by its digest.
-    public func service(key: [UInt8]) -> Service? { byKey[Self.digest(key)] }
+    public func service(key: [UInt8]) -> Service? { service(.key, Self.digest(key)) }
 
     /// The same for a certificate's SHA-256, which whoever has verified it gives.
-    public func service(certificate digest: [UInt8]) -> Service? { byCertificate[digest] }
+    public func service(certificate digest: [UInt8]) -> Service? { service(.certificate, digest) }
+
+    /// The same by the digest of either.
+    public func service(_ proof: Proof, _ digest: [UInt8]) -> Service? {
+        (proof == .key ? byKey : byCertificate)[digest]
+    }
 
     public static func digest(_ key: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: key)) }
 

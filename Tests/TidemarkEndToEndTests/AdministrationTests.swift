@@ -375,6 +375,14 @@ import TidemarkWire
             _ = try await AdministrationConnection.open(server.unix, as: .certificate, configuration: TestServer.client)
         }
         #expect(noCertificate == .credentialsInvalid)
+        var fewer = Services()
+        _ = fewer.add(.init("operations", .administrator), .key, Services.digest(adminKey))
+        server.replaceServices(with: fewer)
+        // Its session ends as well; the other's does not.
+        while (try? await backend.act(for: .id(1), .sync(Sync()))) != nil {
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        _ = try await admin.statistics()
         server.replaceServices(with: Services())
         let gone = await code {
             _ = try await AdministrationConnection.open(

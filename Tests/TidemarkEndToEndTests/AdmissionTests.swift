@@ -55,7 +55,7 @@ import TidemarkWire
 
     @Test("full syncs beyond the rate come later: session, presence, live pushes and deltas stay as they are")
     func fullSyncs() async throws {
-        // The first one takes all that there is for hours.
+        // The first one takes all that there is for a minute.
         let server = try LiveTests.server {
             $0.loops = 1
             $0.fullSyncBytesPerSecond = 1

@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import TidemarkSCRAM
 import TidemarkServer
 import TidemarkWire
 
@@ -51,6 +52,24 @@ import TidemarkWire
             usleep(20_000)
         }
         #expect(try Self.lastWord(raw).detail == "too long to authenticate")
+    }
+
+    @Test("who is challenged and does not answer, whichever loop its name is on", arguments: [1, 3])
+    func challenged(loops: Int) throws {
+        let server = try TestServer(World.accounts(6)) {
+            $0.loops = loops
+            $0.authenticateTimeout = .milliseconds(300)
+        }
+        let strangers = (1...6).map { user in
+            let raw = RawClient(port: server.port)
+            raw.send([.hello(Hello()), .authenticate(.scram(ClientExchange(name: "user\(user)").first))])
+            return raw
+        }
+        for raw in strangers {
+            _ = try raw.message()
+            guard case .authenticateChallenge = try raw.message().message else { throw RawClient.Closed() }
+            #expect(try Self.lastWord(raw).detail == "too long to authenticate")
+        }
     }
 
     @Test("who has not said who it is, and does not read: with no deadline near") func floods() throws {

@@ -248,6 +248,22 @@ import TidemarkWire
         await other.close()
     }
 
+    @Test("a ticket is exchanged for none that is good for longer by signing out the others")
+    func signOutByTicket() async throws {
+        let server = try server()
+        let thief = try await open(server, .ticket(server.ticket(1)))
+        #expect(try await thief.signOut(.others) == nil)
+        #expect(await code { _ = try await open(server, .ticket(server.ticket(1))) } == .ticketExpired)
+        // Nor are the tickets that a backend issues by the clock kept out for long.
+        var done = 0
+        while await code({ _ = try await thief.signOut(.others) }) == nil { done += 1 }
+        #expect((20...60).contains(done))
+        #expect(await code { _ = try await thief.signOut(.others) } == .retryLater)
+        #expect(thief.failure == nil)
+        await thief.close()
+        await (try await open(server, .password(name: "user1", try password()))).close()
+    }
+
     @Test("what is not safe enough is no password") func weak() async throws {
         let server = try server()
         let here = try await open(server, .password(name: "user1", try password()))

@@ -250,6 +250,41 @@ extension EventLoopTests {
             #expect(server.received.isEmpty && server.ended.isEmpty)
         }
 
+        /// Speaks TLS as a tool does, and says `line` again and again.
+        private func tool(_ version: String, saying line: String, _ port: UInt16) throws -> Process {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            let say = "i=0; while [ $i -lt 400 ]; do echo \(line); sleep 0.005; i=$((i + 1)); done"
+            process.arguments = ["-c", "(\(say)) | openssl s_client \(version) -connect 127.0.0.1:\(port)"]
+            process.standardOutput = FileHandle.nullDevice
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            return process
+        }
+
+        /// New keys, and a handshake anew: each is answered by TLS itself.
+        @Test(arguments: [("-tls1_3", "K"), ("-tls1_2", "R")])
+        func whoAsksForMoreAndMoreOfTLSItselfIsCutOff(version: String, line: String) throws {
+            var server = try server()
+            let tool = try tool(version, saying: line, server.port)
+            try server.run { !$0.closed.isEmpty }
+            tool.terminate()
+            if version == "-tls1_3" {
+                let reason = server.closed.values.first
+                #expect(reason == .encryption("too much of it is about TLS itself"), "\(reason.map { "\($0)" } ?? "")")
+            }
+        }
+
+        @Test func whoSpeaksWithItMayHaveNewKeys() throws {
+            var server = try server()
+            // As a line that is no command.
+            let tool = try tool("-tls1_3", saying: "hello", server.port)
+            try server.run { $0.received.values.first?.count ?? 0 >= 60 }
+            #expect(server.closed.isEmpty)
+            tool.terminate()
+            try server.run { !$0.closed.isEmpty }
+        }
+
         @Test func aRecordThatWasChangedOnItsWayEndsTheConnection() throws {
             var server = try server()
             var peer = try connect(server)

@@ -80,7 +80,10 @@ import TidemarkWire
             let calls = Calls(fault, at: at)
             let log = try log(calls.disk)
             for index in 0..<6 {
-                log.note(AdminBackup(path: "/\(index)"), asked, 1_764_000_000_000_000)
+                let told = Mutex<Bool?>(nil)
+                log.note(AdminBackup(path: "/\(index)"), asked, 1_764_000_000_000_000) { isKept in
+                    told.withLock { $0 = isKept }
+                }
                 log.finish()
                 // While all is well, a line's calls are a write, 2 index + 1, and a sync. A short write is gone on with.
                 let isTold =
@@ -90,6 +93,7 @@ import TidemarkWire
                     case .syncFails: at <= 2 * index + 2
                     }
                 #expect(log.takes == !isTold, "at \(at), line \(index)")
+                #expect(told.withLock { $0 } == !isTold, "at \(at), line \(index): nothing is done that is not on disk")
             }
             calls.mend()
             _ = log.takes
@@ -103,7 +107,7 @@ import TidemarkWire
     @Test func `half a line, of one that was killed, does not take the next with it`() throws {
         let path = try directory.file("audit.jsonl", #"{"what":"/0"}"# + "\n" + #"{"wh"#)
         let log = try log()
-        log.note(AdminBackup(path: "/1"), asked, 0)
+        log.note(AdminBackup(path: "/1"), asked, 0) { _ in }
         log.finish()
         let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
         #expect(lines.count == 3 && lines[1] == #"{"wh"# && lines[2].contains(#""what":"/1""#))

@@ -31,6 +31,13 @@ import TidemarkTesting
         }
     }
 
+    @Test func `nobody waits for longer than a minute for what another has begun`() {
+        var budget = FullSyncBudget(bytesPerSecond: 1_000)
+        for _ in 0..<100 { budget.spend(1 << 20, now: 1) }
+        #expect(budget.wait(now: 1) == 60_001)
+        #expect(budget.wait(now: 60_002) == nil)
+    }
+
     @Test func `seeded: over any time no more is sent than earned, and one full more`() {
         var seed = Seed(default: 5)
         var budget = FullSyncBudget(bytesPerSecond: 10_000)

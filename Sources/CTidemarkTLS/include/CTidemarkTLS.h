@@ -36,6 +36,8 @@ tidemark_tls_pipe *tidemark_tls_pipe_make(void);
 void tidemark_tls_pipe_release(tidemark_tls_pipe *pipe);
 /// What is received; to be set before `read`, and valid until it has returned.
 void tidemark_tls_pipe_set_input(tidemark_tls_pipe *pipe, const void *bytes, size_t count);
+/// Messages of handshakes that servers have read from the input so far.
+size_t tidemark_tls_pipe_handshakes(const tidemark_tls_pipe *pipe);
 /// Where what is to be sent goes. What does not fit goes to memory of the pipe's own, all of it.
 void tidemark_tls_pipe_set_output(tidemark_tls_pipe *pipe, void *bytes, size_t capacity);
 /// What has been written since, and whether it is in memory of the pipe's own; valid until output is set again.

@@ -3,7 +3,7 @@
 //      {"time":"2026-11-27T21:09:04.120Z","session":"0.3.1","from":"unix","request":2,"asks":"adminAccountDisable","of":"ann"}
 //      {"time":"2026-11-27T21:09:04.124Z","session":"0.3.1","request":2,"outcome":"done"}
 //
-//  The first line is written before anything is done. Neither has a password or what a message says. A thread of its own writes
+//  The first line is on disk before anything is done. Neither has a password or what a message says. A thread of its own writes
 //  them; when it is far behind, or cannot write, `takes` is false and nothing is administered.
 
 import Foundation
@@ -37,6 +37,8 @@ final class AuditLog: Sendable {
 
     private struct State {
         var lines: [UInt8] = []
+        /// Told what becomes of them.
+        var waiting: [@Sendable (_ isKept: Bool) -> Void] = []
         /// What there was could not be written, or kept.
         var isFailing = false
     }
@@ -81,19 +83,44 @@ final class AuditLog: Sendable {
         return !isFailing && waiting < Self.waitingMax
     }
 
-    func note(_ request: AdminRequest, _ asked: Asked, _ microseconds: UInt64) {
-        note(asked, microseconds, asks: request.name, of: request.about, what: request.what)
+    /// `done` is told, on another thread, whether the line is on disk. Where it is not now, it will be once that can be written
+    /// again.
+    func note(
+        _ request: AdminRequest,
+        _ asked: Asked,
+        _ microseconds: UInt64,
+        then done: @escaping @Sendable (_ isKept: Bool) -> Void
+    ) {
+        note(asked, microseconds, asks: request.name, of: request.about, what: request.what, then: done)
     }
 
-    func note(_ backup: AdminBackup, _ asked: Asked, _ microseconds: UInt64) {
-        note(asked, microseconds, asks: "adminBackup", of: nil, what: backup.path)
+    func note(
+        _ backup: AdminBackup,
+        _ asked: Asked,
+        _ microseconds: UInt64,
+        then done: @escaping @Sendable (_ isKept: Bool) -> Void
+    ) {
+        note(asked, microseconds, asks: "adminBackup", of: nil, what: backup.path, then: done)
     }
 
     func note(login service: Services.Service, _ asked: Asked, _ microseconds: UInt64) {
         note(asked, microseconds, asks: "authenticate", of: service.name, what: "\(service.role)")
     }
 
-    private func note(_ asked: Asked, _ microseconds: UInt64, asks: String, of: String?, what: String?) {
+    /// Somebody who is none of the services has tried to be one.
+    func note(failedLogin asked: Asked, _ microseconds: UInt64) {
+        note(asked, microseconds, asks: "authenticate", of: nil, what: nil, outcome: "credentialsInvalid")
+    }
+
+    private func note(
+        _ asked: Asked,
+        _ microseconds: UInt64,
+        asks: String,
+        of: String?,
+        what: String?,
+        outcome: String? = nil,
+        then done: (@Sendable (Bool) -> Void)? = nil
+    ) {
         add(
             Line(
                 time: Self.text(microseconds),
@@ -102,8 +129,10 @@ final class AuditLog: Sendable {
                 request: asked.request,
                 asks: asks,
                 of: of,
-                what: what
-            )
+                what: what,
+                outcome: outcome
+            ),
+            then: done
         )
     }
 
@@ -123,22 +152,23 @@ final class AuditLog: Sendable {
 
     // MARK: writing
 
-    private func add(_ line: Line) {
+    private func add(_ line: Line, then done: (@Sendable (Bool) -> Void)? = nil) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
         guard let bytes = try? encoder.encode(line) else { preconditionFailure("a line of texts and a number") }
         state.withLock {
             $0.lines += bytes
             $0.lines.append(UInt8(ascii: "\n"))
+            if let done { $0.waiting.append(done) }
         }
         queue.async { self.write() }
     }
 
     /// On the queue.
     private func write() {
-        let (lines, wasFailing) = state.withLock { state in
-            defer { state.lines = [] }
-            return (state.lines, state.isFailing)
+        let (lines, waiting, wasFailing) = state.withLock { state in
+            defer { (state.lines, state.waiting) = ([], []) }
+            return (state.lines, state.waiting, state.isFailing)
         }
         if lines.isEmpty, !wasFailing { return }
         let (left, code) = writeAll(lines[...])
@@ -146,6 +176,7 @@ final class AuditLog: Sendable {
             state.isFailing = code != 0
             state.lines = left + state.lines
         }
+        for done in waiting { done(code == 0) }
         if code != 0, !wasFailing {
             log.error(
                 "the audit log cannot be written, and nothing is administered until it can",

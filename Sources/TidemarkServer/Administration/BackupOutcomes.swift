@@ -9,10 +9,12 @@ struct BackupOutcome: Sendable {
     var connection: ConnectionID
     var request: UInt16
     var path: String
-    var result: Result<BackupReport, BackupError>
+    /// Nil where the audit log did not take it, and it was not begun.
+    var result: Result<BackupReport, BackupError>?
 
     var answer: Message {
         switch result {
+        case nil: .error(Shard.auditIsBehind)
         case .success(let report): .adminBackupOK(AdminBackupOK(stamp: report.newestStamp, bytes: report.bytes))
         case .failure(let error): .error(ErrorMessage(error))
         }
@@ -20,6 +22,8 @@ struct BackupOutcome: Sendable {
 
     func write(to log: Logger) {
         switch result {
+        case nil:
+            break
         case .success(let report):
             log.info("backed up", metadata: ["path": "\(path)", "bytes": "\(report.bytes)"])
         case .failure(let error):

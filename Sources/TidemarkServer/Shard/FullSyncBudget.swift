@@ -1,6 +1,8 @@
 /// How many full syncs are begun. They are most of what can be asked of a loop, and after a restored backup everybody needs one
 /// at once: what is beyond the rate has to wait, and keeps its book meanwhile. One that has begun goes on.
 struct FullSyncBudget {
+    private static let waitMaxSeconds = 60
+
     private let bytesPerSecond: Int
     /// Bytes that may still be sent, up to what a second has; below nothing, when the last one took more.
     private var available: Int
@@ -31,6 +33,7 @@ struct FullSyncBudget {
 
     mutating func spend(_ bytes: Int, now: UInt64) {
         if now > refilledAt { refill(now) }
-        available -= bytes
+        // What has begun goes on, whatever there is left; and says so itself, by its token. Nobody else waits longer for it.
+        available = max(-Self.waitMaxSeconds * bytesPerSecond, available - bytes)
     }
 }

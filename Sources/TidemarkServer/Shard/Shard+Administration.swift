@@ -33,10 +33,25 @@ extension Shard {
         asker.isAdministrator = session.role == .administrator
         clients[Int(id.slot)].writesOpen += 1
         forwardedOpen += 1
-        if asker.isAdministrator {
-            guard audit?.takes ?? true else { return reply(.error(Self.auditIsBehind), to: asker) }
-            audit?.note(request, asked(id, requestID), configuration.clock())
+        guard asker.isAdministrator, let audit else { return put(request, asker) }
+        guard audit.takes else {
+            // Nothing is noted of what was not asked.
+            asker.isAdministrator = false
+            return reply(.error(Self.auditIsBehind), to: asker)
         }
+        // Nothing is done before the log has kept that it was asked for.
+        let mailbox = team.mailboxes[index]
+        audit.note(request, asked(id, requestID), configuration.clock()) { [asker] isKept in
+            mailbox.put(noted: NotedRequest(request: request, asker: asker, isKept: isKept))
+        }
+    }
+
+    mutating func goOn(_ noted: NotedRequest) {
+        if noted.isKept { put(noted.request, noted.asker) } else { reply(.error(Self.auditIsBehind), to: noted.asker) }
+    }
+
+    private mutating func put(_ request: AdminRequest, _ asker: Asker) {
+        var asker = asker
         guard let user = request.user else { return put(request, of: nil, on: shard(of: request), asker) }
         guard let found = directory.index(of: user) else { return reply(.error(Self.noSuchUser), to: asker) }
         if case .actFor = request { asker.actingFor = directory.id(of: found) }
@@ -163,7 +178,7 @@ extension Shard {
             // The one that asks is none of the user's sessions.
             var all = signOut
             all.scope = .all
-            return settle(decide(all, by: user), of: user, asker) { .write(write, by: user) }
+            return settle(decide(all, by: user, givesTicket: false), of: user, asker) { .write(write, by: user) }
         default:
             let decision = inFlight.decide(write, by: user, isAdministration: asker.isAdministrator, in: directory)
             return settle(decision, of: nil, asker) { .write(write, by: user) }

@@ -13,14 +13,19 @@ extension Shard {
         _ request: UInt16
     ) {
         guard audit?.takes ?? true else { return fail(id, request: request, Self.auditIsBehind) }
-        audit?.note(backup, asked(id, request), configuration.clock())
         clients[Int(id.slot)].writesOpen += 1
         backupsOpen += 1
-        log.info("backing up", metadata: ["path": "\(backup.path)"])
-        let waker = loop.waker
-        changeLog.backup(to: backup.path) { [backups] result in
-            backups.put(BackupOutcome(connection: id, request: request, path: backup.path, result: result))
+        let (waker, path) = (loop.waker, backup.path)
+        let tell: @Sendable (Result<BackupReport, BackupError>?) -> Void = { [backups] result in
+            backups.put(BackupOutcome(connection: id, request: request, path: path, result: result))
             waker.wake()
+        }
+        guard let audit else { return changeLog.backup(to: path, completion: tell) }
+        // Nothing is done before the log has kept that it was asked for.
+        audit.note(backup, asked(id, request), configuration.clock()) { [log, changeLog] isKept in
+            guard isKept else { return tell(nil) }
+            log.info("backing up", metadata: ["path": "\(path)"])
+            changeLog.backup(to: path, completion: tell)
         }
     }
 

@@ -84,7 +84,10 @@ extension Shard {
         let some = (clients.count - departing.slot + turns - 1) / turns
         let end = min(clients.count, departing.slot + max(0, some))
         for slot in departing.slot..<max(departing.slot, end) {
-            guard let id = clients.id(slot), clients[slot].user != nil, !clients[slot].isClosing else { continue }
+            guard let id = clients.id(slot),
+                clients[slot].user != nil || servicesHere[UInt32(slot)] != nil,
+                !clients[slot].isClosing
+            else { continue }
             let goAway = GoAway(
                 reason: .shuttingDown,
                 reconnectAfterMS: UInt32.random(in: 500...5_000),

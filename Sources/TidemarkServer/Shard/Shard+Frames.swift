@@ -75,7 +75,7 @@ extension Shard {
         if client.isClosing || client.hasFarewell { return consume(id, received.count) }
         consume(id, begin + offset)
         if client.isDeparting { return }
-        if hasMuchUnread(id) || client.writesOpen >= Self.writesOpenMax { return pause(id) }
+        if hasMuchUnread(id) || client.writesOpen >= writesOpenMax(of: id) { return pause(id) }
         watchFrame(id, isIncomplete: !isTurnOver && offset < bytes.count, isNew: offset > 0)
         watchGreed(id)
         if isTurnOver { wait(id) } else { closeIfDone(id) }
@@ -129,7 +129,7 @@ extension Shard {
                 turnCost += Self.frameCost
                 // Output grows when answers are sent, and only then.
                 let mayWait = scratch.count == 0 && hasMuchUnread(id)
-                if mayWait || turnCost >= Self.turnCostMax || clients[slot].writesOpen >= Self.writesOpenMax {
+                if mayWait || turnCost >= Self.turnCostMax || clients[slot].writesOpen >= writesOpenMax(of: id) {
                     return (offset, offset < bytes.count)
                 }
             }

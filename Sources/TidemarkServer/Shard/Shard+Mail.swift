@@ -48,10 +48,12 @@ extension Shard {
             if let id = attach(arrival) { run(arrival.errand, id, arrival.request) }
         }
         for request in mail.requests { decide(request) }
+        for noted in mail.noted { goOn(noted) }
         for reply in mail.replies { tell(reply) }
         for closing in mail.closings { close(closing) }
         for user in mail.closed { closed(user) }
         if let drain = mail.drain { sendAway(drain) }
+        if mail.hasOtherServices { endOldServices() }
     }
 
     /// Nil, and the connection is closed, where this loop has no room for it.
@@ -64,6 +66,8 @@ extension Shard {
             client.wantsTicket = arrival.wantsTicket
             (client.isAdmitted, client.network) = (true, arrival.network)
             clients.add(id, client)
+            // It came along without; and with an errand that is a challenge it is nobody's for some time yet.
+            if !client.session.hasBegun { loop.setDeadline(id, at: loop.now + configuration.authenticateTimeout) }
             if let peer = arrival.peer { proxied[id.slot] = peer }
             if let recorded = arrival.recorded { recording?.arrive(id, recorded) }
             return id

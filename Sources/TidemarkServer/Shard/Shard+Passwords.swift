@@ -102,16 +102,17 @@ extension Shard {
 
     // MARK: writes
 
-    /// With a ticket for the one who asks, which outlives those that it has revoked.
-    mutating func decide(_ set: PasswordSet, by user: AccountIndex) -> Decision {
+    /// With a ticket for the one who asks, if it came by its password, which outlives those that it has revoked. Who came by a
+    /// ticket would have one that is good for longer.
+    mutating func decide(_ set: PasswordSet, by user: AccountIndex, givesTicket: Bool) -> Decision {
         let decision = inFlight.decide(set, by: user, nowSeconds: UInt32(clamping: nowSeconds), in: directory)
         guard case .change(let change, _) = decision else { return decision }
-        return .change(change, .passwordSet(ticket: newTicket(for: user, replacing: nil)))
+        return .change(change, .passwordSet(ticket: givesTicket ? newTicket(for: user, replacing: nil) : nil))
     }
 
-    mutating func decide(_ signOut: SignOut, by user: AccountIndex) -> Decision {
+    mutating func decide(_ signOut: SignOut, by user: AccountIndex, givesTicket: Bool) -> Decision {
         let decision = inFlight.decide(signOut, by: user, nowSeconds: UInt32(clamping: nowSeconds), in: directory)
-        guard case .change(let change, _) = decision, signOut.scope == .others else { return decision }
+        guard case .change(let change, _) = decision, signOut.scope == .others, givesTicket else { return decision }
         return .change(change, .signOut(.others, ticket: newTicket(for: user, replacing: nil)))
     }
 

@@ -7,12 +7,20 @@ import TidemarkWire
 extension Shard {
     /// Whether a proxy of ours is at the other end of a connection on a listener for these. Nobody else is heard there: who could
     /// say whose connection it is could be anybody.
-    mutating func acceptProxied(_ id: ConnectionID) {
+    mutating func acceptProxied(_ id: ConnectionID, _ listener: ListenerID) {
         let address = loop.peerAddress(id).flatMap(AddressBlock.address)
         guard let address, configuration.proxies.contains(where: { $0.contains(address) }) else {
             counters.countError()
-            log.warning("no proxy of ours; closed", metadata: ["peer": "\(peer(id))", "connection": "\(name(id))"])
-            return close(id)
+            loop.restAccepting(listener, until: loop.now + Self.refusalRest)
+            let isNews = Self.refusalsTold.take(from: &refusalsFull, now: loop.now.nanoseconds) == nil
+            log.log(
+                level: isNews ? .warning : .debug,
+                "no proxy of ours; closed",
+                metadata: ["peer": "\(peer(id))", "connection": "\(name(id))"]
+            )
+            clients[Int(id.slot)].isClosing = true
+            if recording != nil { recording!.ended(id, by: .server) }
+            return loop.close(id, flushing: false)
         }
         clients[Int(id.slot)].awaitsProxyHeader = true
     }

@@ -7,6 +7,13 @@ import TidemarkTLS
 import TidemarkTickets
 import TidemarkWire
 
+/// A session that is no user's, and how it came in.
+struct ServiceSession {
+    var service: Services.Service
+    var proof: Services.Proof
+    var digest: [UInt8]
+}
+
 extension Shard {
     /// By its key, or where that is empty by the certificate of its end of TLS. It stays on the loop where it came in.
     mutating func authenticateService(_ key: [UInt8], _ id: ConnectionID, _ request: UInt16) {
@@ -17,13 +24,16 @@ extension Shard {
             let refusal = wait(for: error)
             return perform(clients[Int(id.slot)].session.authenticationFailed(refusal), id, request: request)
         }
+        // Without the log nobody may log in who is written down there.
+        guard audit?.takes ?? true else {
+            return perform(clients[Int(id.slot)].session.authenticationFailed(Self.auditIsBehind), id, request: request)
+        }
         let services = services.current
-        let found =
-            key.isEmpty
-            ? loop.encryption(id)?.fingerprint.flatMap { services.service(certificate: $0) }
-            : services.service(key: key)
-        guard let found else {
+        let proof: Services.Proof = key.isEmpty ? .certificate : .key
+        let digest = key.isEmpty ? loop.encryption(id)?.fingerprint : Services.digest(key)
+        guard let digest, let found = services.service(proof, digest) else {
             failedLogins.fail(network, nil, now: clock)
+            audit?.note(failedLogin: asked(id, request), configuration.clock())
             let what = key.isEmpty ? "no certificate of a service's" : "no service's key"
             let error = ErrorMessage(.credentialsInvalid, detail: what)
             return perform(clients[Int(id.slot)].session.authenticationFailed(error), id, request: request)
@@ -35,9 +45,23 @@ extension Shard {
             ]
         )
         audit?.note(login: found, asked(id, request), configuration.clock())
+        servicesHere[id.slot] = ServiceSession(service: found, proof: proof, digest: digest)
         let action = clients[Int(id.slot)].session.authenticated(as: found.role)
         awaitNext(id)
         perform(action, id, request: request)
+    }
+
+    /// Of those that may not log in any more as they did. One that came in while they were exchanged is looked at with them.
+    mutating func endOldServices() {
+        let services = services.current
+        for (slot, known) in servicesHere where !services.contains(known.service, known.proof, known.digest) {
+            guard let id = clients.id(Int(slot)), !clients[Int(slot)].isClosing else { continue }
+            log.info(
+                "a service's session ends",
+                metadata: ["service": "\(known.service.name)", "connection": "\(name(id))"]
+            )
+            displace(id, .signedOut, "this service may not log in any more")
+        }
     }
 
     func wait(for refusal: FailedLogins.Refusal) -> ErrorMessage {

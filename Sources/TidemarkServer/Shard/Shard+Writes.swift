@@ -17,6 +17,12 @@ struct DeferredWrite {
 extension Shard {
     /// Writes of one connection that may wait for the disk.
     static let writesOpenMax = 1024
+    /// Of one with a role, whose answers may be pages.
+    private static let actsOpenMax = 32
+
+    func writesOpenMax(of id: ConnectionID) -> Int {
+        clients[Int(id.slot)].session.role == nil ? Self.writesOpenMax : Self.actsOpenMax
+    }
 
     /// Writes that are decided in a row before the log is given them.
     private static let handOverCount = 128
@@ -27,11 +33,12 @@ extension Shard {
         if submissions.count >= Self.handOverCount { submit() }
         if let error = reasonToWait { return fail(id, request: request, error) }
         let user = clients[Int(id.slot)].user!
+        let givesTicket = clients[Int(id.slot)].session.isProvedByPassword
         switch write {
         case .passwordSet(let set):
-            perform(decide(set, by: user), write, id, request)
+            perform(decide(set, by: user, givesTicket: givesTicket), write, id, request)
         case .signOut(let signOut):
-            perform(decide(signOut, by: user), write, id, request)
+            perform(decide(signOut, by: user, givesTicket: givesTicket), write, id, request)
         case .rosterAnswer(let answer):
             ask(.answer(answer, from: user), about: answer.user, write, id, request)
         case .messageSend(let message):
@@ -249,8 +256,9 @@ extension Shard {
     mutating func closeWrite(_ connection: ConnectionID) {
         let slot = Int(connection.slot)
         clients[slot].writesOpen -= 1
-        if clients[slot].isPaused, clients[slot].writesOpen <= Self.writesOpenMax / 2 {
-            resumeIfDone(connection, writesOpenMax: Self.writesOpenMax / 2)
+        let enough = writesOpenMax(of: connection) / 2
+        if clients[slot].isPaused, clients[slot].writesOpen <= enough {
+            resumeIfDone(connection, writesOpenMax: enough)
         }
         closeIfDone(connection)
     }

@@ -94,15 +94,17 @@ struct Shard: ~Copyable {
     /// Connections that were refused, and have not closed their side yet.
     private var refusedCount = 0
     /// After each of them: what they cost, the kernel above all, is the same for however many come.
-    private static let refusalRest = Duration.microseconds(200)
+    static let refusalRest = Duration.microseconds(200)
     /// How many of those are told why: it costs more than the refusal.
-    private static let refusalsTold = RateLimit(256, per: .seconds(1))
-    private var refusalsFull: UInt64 = 0
+    static let refusalsTold = RateLimit(256, per: .seconds(1))
+    var refusalsFull: UInt64 = 0
     /// By slot, of clients that say they have one.
     var farewells: [UInt32: Farewell] = [:]
     var departures: [UInt32: Departure] = [:]
     /// By slot, of clients that have been challenged.
     var exchanges: [UInt32: PasswordExchange] = [:]
+    /// By slot, of clients that are no users.
+    var servicesHere: [UInt32: ServiceSession] = [:]
     let mocks: MockVerifiers
     var keys: Keyring.Copy
     let listening: Listening
@@ -317,7 +319,7 @@ struct Shard: ~Copyable {
             clients[Int(id.slot)].hasEnded = true
             closeIfDone(id)
         case .drained(let id):
-            resumeIfDone(id, writesOpenMax: Self.writesOpenMax - 1)
+            resumeIfDone(id, writesOpenMax: writesOpenMax(of: id) - 1)
             catchUp(id)
         case .deadline(let id):
             expire(id)
@@ -346,7 +348,7 @@ struct Shard: ~Copyable {
         switch clients[Int(id.slot)].listenerKind {
         // The administrator is let in just then.
         case .administrator: break
-        case .proxied: acceptProxied(id)
+        case .proxied: acceptProxied(id, listener)
         case .tcp, .unix:
             if !admit(id, loop.peerNetwork(id)) { loop.restAccepting(listener, until: loop.now + Self.refusalRest) }
         }
@@ -427,6 +429,7 @@ struct Shard: ~Copyable {
         if client.isDeparting { departures[id.slot] = nil }
         if !exchanges.isEmpty { exchanges[id.slot] = nil }
         if !proxied.isEmpty { proxied[id.slot] = nil }
+        if !servicesHere.isEmpty { servicesHere[id.slot] = nil }
         clients[slot] = Client.nobody
     }
 }

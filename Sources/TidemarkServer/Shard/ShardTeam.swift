@@ -79,16 +79,27 @@ struct ForwardedReply: Sendable {
     }
 }
 
+/// What an administrator has asked for, back from the audit log.
+struct NotedRequest: Sendable {
+    var request: AdminRequest
+    var asker: Asker
+    /// The log has it on disk.
+    var isKept: Bool
+}
+
 final class ShardMailbox: Sendable {
     struct Mail {
         var arrivals: [Arrival] = []
         var requests: [ForwardedRequest] = []
+        var noted: [NotedRequest] = []
         var replies: [ForwardedReply] = []
         /// Accounts that are to be closed here, and those of this shard's that another one has closed.
         var closings: [AccountClosing] = []
         var closed: [UserID] = []
         /// The latest.
         var drain: AdminDrain?
+        /// Those who may log in as services are others now.
+        var hasOtherServices = false
         var presence: [AccountIndex: Seen] = [:]
     }
 
@@ -114,9 +125,11 @@ final class ShardMailbox: Sendable {
 
     /// Also where the shard is going: its client waits for it.
     func put(_ reply: ForwardedReply) { _ = put(evenIfClosed: true) { $0.replies.append(reply) } }
+    func put(noted request: NotedRequest) { _ = put(evenIfClosed: true) { $0.noted.append(request) } }
     func put(closed user: UserID) { _ = put(evenIfClosed: true) { $0.closed.append(user) } }
 
     func put(sendAway drain: AdminDrain) { _ = put { $0.drain = drain } }
+    func putOtherServices() { _ = put { $0.hasOtherServices = true } }
 
     private func put(evenIfClosed: Bool = false, _ add: (inout Mail) -> Void) -> Bool {
         let isOpen = state.withLock { state in

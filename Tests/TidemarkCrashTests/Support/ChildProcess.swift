@@ -40,7 +40,8 @@ final class ChildProcess {
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
         // Nothing of this process' environment. A trap must end it at once, not after a backtrace of seconds.
-        let environment = ["HOME=/nonexistent", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SWIFT_BACKTRACE=enable=no"]
+        let environment =
+            ["HOME=/nonexistent", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SWIFT_BACKTRACE=enable=no"]
             + sanitizerOptions.map { "\($0.key)=\($0.value)" }
         let command = launcher + [Self.program] + arguments
         var child: pid_t = 0

@@ -309,7 +309,11 @@ public struct InFlight: ~Copyable {
         isPending ? .unchangedBehind(.refused(error)) : .refused(error)
     }
 
-    static let noSuchUser = ErrorMessage(.noSuchUser, detail: "no such user; check the name")
+    /// The same whatever is the reason, which could tell who there is.
+    static let noSuchUser = ErrorMessage(
+        .noSuchUser,
+        detail: "no such user; check the name (by number only those can be asked who are contacts, or asked first)"
+    )
     static let noSuchRequest = ErrorMessage(.noSuchContact, detail: "this user asks for nothing (any more)")
     static let administered = ErrorMessage(
         .notAllowed,

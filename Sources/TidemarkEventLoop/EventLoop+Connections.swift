@@ -187,7 +187,10 @@ extension EventLoop {
 
     /// Where the peer is, as far as it can be told from others; nil for a Unix socket or a dead name.
     public func peerNetwork(_ id: ConnectionID) -> PeerNetwork? {
-        guard let connection = live(id) else { return nil }
+        live(id).flatMap { network($0) }
+    }
+
+    func network(_ connection: UnsafeMutablePointer<Connection>) -> PeerNetwork? {
         var address = sockaddr_storage()
         guard tidemark_getpeername(connection.pointee.descriptor, &address) == 0 else { return nil }
         return PeerNetwork(of: &address)

@@ -4,7 +4,7 @@
 //   send, commit ─▶ filling (clear) ─▶ before the send: write ─▶ sending (sealed) ─▶ kernel
 //
 // A handshake costs as much as some hundred answers. So each iteration makes a step of one, after all others have been answered,
-// however many peers begin one at a time; the others wait in line (`handshakes`).
+// however many peers begin one at a time; the others wait in line (`handshakes`), where networks take turns.
 //
 // What is to be sent is sealed when it is its turn, all that waits in as few records as may be. What TLS itself has to say
 // meanwhile (a handshake's messages, an alert) waits in `sealed`.
@@ -85,7 +85,7 @@ extension EventLoop {
         blocks.append(bytes, to: &encryptions.base[Int(slot)].unread)
         if !connection.pointee.has(.inHandshakes) {
             connection.pointee.flags.insert(.inHandshakes)
-            handshakes.append(slot)
+            handshakes.append(slot, from: network(connection))
         }
         if !wantsInput(connection, slot) { touch(slot) }
     }

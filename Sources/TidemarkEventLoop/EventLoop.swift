@@ -38,7 +38,7 @@ public struct EventLoop: ~Copyable {
     /// How many of `ready` this iteration reports: what is added meanwhile is for the next.
     var readyLimit = 0
     /// Connections that have received something for their handshake; one of them gets on with it in each iteration.
-    var handshakes: SlotQueue
+    var handshakes = HandshakeLine()
     var listeners: UnsafeMutablePointer<Listener>
     var listenerCount = 0
     /// By listener; nil for those without TLS.
@@ -89,7 +89,6 @@ public struct EventLoop: ~Copyable {
         let encryptions = try make { () throws(SystemError) in try Slab<Encryption>(count: capacity) }
         let touched = try make { () throws(SystemError) in try SlotQueue(capacity: capacity) }
         let ready = try make { () throws(SystemError) in try SlotQueue(capacity: capacity) }
-        let handshakes = try make { () throws(SystemError) in try SlotQueue(capacity: capacity) }
         wakerState = try make { () throws(SystemError) in try WakerState() }
         // Only now, when nothing can throw any more: a noncopyable value cannot be half made.
         self.ring = ring
@@ -99,7 +98,6 @@ public struct EventLoop: ~Copyable {
         self.deadlines = deadlines
         self.touched = touched
         self.ready = ready
-        self.handshakes = handshakes
         listeners = .allocate(capacity: Listener.countMax)
         wakeCounter = .allocate(capacity: 1)
         wakeCounter.initialize(to: 0)

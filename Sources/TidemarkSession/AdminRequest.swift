@@ -43,7 +43,12 @@ extension AdminRequest {
         case .adminPasswordSet: self = .passwordSet(try AdminPasswordSet(decoding: &reader))
         case .adminActFor:
             let request = try AdminActFor(decoding: &reader)
-            self = .actFor(request.user, try ActedRequest(request))
+            do {
+                self = .actFor(request.user, try ActedRequest(request))
+            } catch let error as DecodeError {
+                // In the whole body, whose end the inner one is.
+                throw DecodeError(error.rule, offset: reader.offset - request.body.count + error.offset)
+            }
         case .adminSessions: self = .sessions(try AdminSessions(decoding: &reader))
         case .adminDisconnect: self = .disconnect(try AdminDisconnect(decoding: &reader))
         case .adminStatistics:

@@ -109,7 +109,10 @@ public struct TicketKeys: Sendable {
     }
 
     /// Of a ticket that was good once.
-    public static let expired = ErrorMessage(.ticketExpired, detail: "the ticket has expired; get a new one")
+    public static let expired = ErrorMessage(
+        .ticketExpired,
+        detail: "the ticket has expired, or its user has signed out; get a new one"
+    )
 
     private static func tag(of signed: [UInt8], _ key: HMAC<SHA256>) -> [UInt8] {
         var code = key

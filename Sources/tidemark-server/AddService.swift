@@ -28,6 +28,9 @@ struct AddService: AsyncParsableCommand {
               tidemark admin reload
               tidemark-server add-service operations --role administrator --certificate operations.pem
 
+            The key is 32 bytes, printed as 64 hexadecimal digits. A service may have several, for the time in which one is \
+            exchanged.
+
             \(ExitStatus.help)
             """
     )
@@ -61,7 +64,9 @@ struct AddService: AsyncParsableCommand {
         let digest = try key.map(Services.digest) ?? Services.digest(certificateFile: certificate!)
         try file.add(.init(name, role), key == nil ? .certificate : .key, digest)
         if let key { print(key.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()) }
-        Terminal.error.write("added \(name) to \(file.setting.value); a server that runs reads it at SIGHUP\n")
+        Terminal.error.write(
+            "added \(name) to \(file.setting.value); a server that runs reads it at SIGHUP, or by tidemark admin reload\n"
+        )
     }
 }
 

@@ -34,7 +34,10 @@ extension Shard {
         guard let digest, let found = services.service(proof, digest) else {
             failedLogins.fail(network, nil, now: clock)
             audit?.note(failedLogin: asked(id, request), configuration.clock())
-            let what = key.isEmpty ? "no certificate of a service's" : "no service's key"
+            let what =
+                key.isEmpty
+                ? "no certificate of a service's"
+                : "no service's key; it is sent as its bytes, 2 hexadecimal digits each"
             let error = ErrorMessage(.credentialsInvalid, detail: what)
             return perform(clients[Int(id.slot)].session.authenticationFailed(error), id, request: request)
         }

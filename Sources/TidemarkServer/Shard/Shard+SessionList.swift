@@ -50,6 +50,10 @@ extension Shard {
     }
 
     mutating func disconnect(_ disconnect: AdminDisconnect) -> Message {
+        // It stands for all that this server does not know, and is not to be sent.
+        if disconnect.goAway.reason == .unknown {
+            return .error(ErrorMessage(.invalidValue, detail: "no such reason to go away"))
+        }
         let session = SessionName(disconnect.session)
         guard session.shard == index, clients.has(session.id), clients[Int(session.id.slot)].user != nil,
             !clients[Int(session.id.slot)].isClosing

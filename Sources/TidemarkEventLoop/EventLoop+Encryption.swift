@@ -90,7 +90,7 @@ extension EventLoop {
         if !wantsInput(connection, slot) { touch(slot) }
     }
 
-    /// A step of the handshake that has waited longest. What comes of it is reported in the next iteration.
+    /// A step of the handshake whose turn it is. What comes of it is reported in the next iteration.
     mutating func advanceHandshake() {
         guard let slot = handshakes.popFirst() else { return }
         let connection = connections[slot]

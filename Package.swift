@@ -168,7 +168,7 @@ let package = Package(
 
         .target(
             name: "TidemarkTesting",
-            dependencies: ["TidemarkRandom"],
+            dependencies: ["TidemarkRandom", "CSpawn"],
             path: "Tests/TidemarkTesting",
             swiftSettings: strict
         ),
@@ -194,6 +194,7 @@ let package = Package(
             dependencies: ["TidemarkFuzzing", "TidemarkTesting"],
             swiftSettings: strict
         ),
+        .target(name: "CSpawn", path: "Tests/CSpawn", cSettings: [.treatAllWarnings(as: .error)]),
         .target(
             name: "CFaultyDisk",
             path: "Tests/CFaultyDisk",

@@ -24,7 +24,7 @@ extension CrashTests {
                     other == "serve"
                     ? ["serve", "--unix", installation.path("t")]
                     : ["import", "--accounts", try installation.write("more.csv", "name\nmore\n")]
-                let second = try ChildProcess(arguments + ["--data", installation.data])
+                let second = try ServerProgram.start(arguments + ["--data", installation.data])
                 #expect(second.end() == .exit(69))
                 #expect(second.log.contains("\(installation.data) is in use by another tidemark-server"))
             }
@@ -99,7 +99,7 @@ extension CrashTests {
         /// Ends by itself, and says what it could not write and why.
         private func checkRefused(_ installation: Installation, data: String? = nil, unwritable path: String) throws {
             let data = data ?? installation.data
-            let child = try ChildProcess(
+            let child = try ServerProgram.start(
                 ["serve", "--unix", installation.path("t"), "--data", data],
                 launcher: Self.readOnly(path)
             )
@@ -120,14 +120,7 @@ extension CrashTests {
         /// Root writes what nobody may write, so taking the permission away would show nothing.
         private static func canMountReadOnly() -> Bool {
             let probe = FileManager.default.temporaryDirectory.path
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            process.arguments = readOnly(probe) + ["true"]
-            process.standardError = FileHandle.nullDevice
-            if (try? process.run()) != nil {
-                process.waitUntilExit()
-                if process.terminationStatus == 0 { return true }
-            }
+            if (try? ChildProcess(readOnly(probe) + ["true"]))?.status() == 0 { return true }
             print("skipped: a read-only directory needs the right to mount one (unshare --mount, mount --bind)")
             return false
         }

@@ -251,15 +251,10 @@ extension EventLoopTests {
         }
 
         /// Speaks TLS as a tool does, and says `line` again and again.
-        private func tool(_ version: String, saying line: String, _ port: UInt16) throws -> Process {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        private func tool(_ version: String, saying line: String, _ port: UInt16) throws -> ChildProcess {
             let say = "i=0; while [ $i -lt 400 ]; do echo \(line); sleep 0.005; i=$((i + 1)); done"
-            process.arguments = ["-c", "(\(say)) | openssl s_client \(version) -connect 127.0.0.1:\(port)"]
-            process.standardOutput = FileHandle.nullDevice
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            return process
+            let speak = "(\(say)) | openssl s_client \(version) -connect 127.0.0.1:\(port)"
+            return try ChildProcess(["sh", "-c", speak], output: "/dev/null", errors: "/dev/null")
         }
 
         /// New keys, and a handshake anew: each is answered by TLS itself.
@@ -268,7 +263,7 @@ extension EventLoopTests {
             var server = try server()
             let tool = try tool(version, saying: line, server.port)
             try server.run { !$0.closed.isEmpty }
-            tool.terminate()
+            tool.signal(SIGTERM)
             if version == "-tls1_3" {
                 let reason = server.closed.values.first
                 #expect(reason == .encryption("too much of it is about TLS itself"), "\(reason.map { "\($0)" } ?? "")")
@@ -281,7 +276,7 @@ extension EventLoopTests {
             let tool = try tool("-tls1_3", saying: "hello", server.port)
             try server.run { $0.received.values.first?.count ?? 0 >= 60 }
             #expect(server.closed.isEmpty)
-            tool.terminate()
+            tool.signal(SIGTERM)
             try server.run { !$0.closed.isEmpty }
         }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TidemarkTesting
 
 @testable import TidemarkRecording
 
@@ -38,18 +39,8 @@ import Testing
         return file
     }
 
-    private func run(_ tool: String, _ arguments: String...) throws -> (status: Int32, output: String, errors: String) {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: tool)
-        process.arguments = arguments
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        let complaints = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        return (process.terminationStatus, text, complaints)
+    private func run(_ tool: String, _ arguments: String...) throws -> ChildProcess.Outcome {
+        try ChildProcess.run([tool] + arguments)
     }
 
     @Test(.enabled(if: tcpdump != nil)) func `tcpdump reads it without complaint`() throws {

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TidemarkTesting
 
 /// `tidemark admin` and `tidemark-server add-service`, as whoever runs a server meets them.
 @Suite struct AdminProgramTests {
@@ -17,7 +18,7 @@ import Testing
     }
 
     private func done(_ arguments: String...) throws -> String {
-        let outcome = try Program.run(Program.process(["admin"] + arguments + ["--data", data], of: "tidemark"))
+        let outcome = try Program.admin(list: arguments + ["--data", data])
         #expect(outcome.status == 0, "\(arguments): \(outcome.errors)")
         return outcome.output
     }
@@ -92,9 +93,9 @@ import Testing
         let added = try Program.run("add-service", "billing", "--role", "backend", "--data", data)
         #expect(added.status == 0)
         let key = try directory.file("billing.key", added.output)
-        func asBackend(_ arguments: String...) throws -> Program.Outcome {
+        func asBackend(_ arguments: String...) throws -> ChildProcess.Outcome {
             let how = ["--server", "127.0.0.1:\(port)", "--key-file", key]
-            return try Program.run(Program.process(["admin"] + arguments + how, of: "tidemark"))
+            return try Program.admin(list: arguments + how)
         }
         let before = try asBackend("contact", "list", "alice")
         #expect(before.status == 77 && before.errors.contains("credentialsInvalid"))

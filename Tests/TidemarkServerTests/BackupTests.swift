@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TidemarkStore
+import TidemarkTesting
 import TidemarkWire
 
 @testable import TidemarkServer
@@ -34,7 +35,7 @@ import TidemarkWire
         #expect(try Program.run("import", "--edges", edges, "--both-ways", "--data", data ?? self.data).status == 0)
     }
 
-    private func decode<Value: Decodable>(_ type: Value.Type, _ outcome: Program.Outcome) throws -> Value {
+    private func decode<Value: Decodable>(_ type: Value.Type, _ outcome: ChildProcess.Outcome) throws -> Value {
         #expect(outcome.status == 0, "\(outcome.errors)")
         return try JSONDecoder().decode(type, from: Data(outcome.output.utf8))
     }
@@ -124,12 +125,8 @@ import TidemarkWire
         try importGraph()
         let service = try Service("--unix", socket, "--data", data)
         #expect(service.waits(for: "loaded in"))
-        let process = Program.process(["backup", "here.db", "--data", data])
-        process.currentDirectoryURL = URL(fileURLWithPath: directory.path)
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
+        let backup = try Program.run(list: ["backup", "here.db", "--data", data], directory: directory.path)
+        #expect(backup.status == 0)
         #expect(names.contains("here.db"))
         service.signal(SIGTERM)
         #expect(service.ended() == 0)

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TidemarkStore
+import TidemarkTesting
 import TidemarkTickets
 import TidemarkWire
 
@@ -53,15 +54,14 @@ import TidemarkWire
 
     @Test func `an import that is killed leaves nothing`() throws {
         let edges = try directory.file("e.txt", (0..<30_000).map { "\($0) \($0 + 1)\n" }.joined())
-        let process = Program.process(["import", "--edges", edges, "--both-ways", "--data", data])
-        try process.run()
+        let command = [Program.path("tidemark-server"), "import", "--edges", edges, "--both-ways", "--data", data]
+        let process = try ChildProcess(command, environment: Program.environment())
         // Killed while it writes: the write-ahead log has grown.
         let log = data + "/tidemark.db-wal"
         func size() -> Int { (try? FileManager.default.attributesOfItem(atPath: log)[.size] as? Int) ?? 0 }
-        while process.isRunning, size() < 1_000_000 { usleep(1_000) }
-        kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-        #expect(process.terminationReason == .uncaughtSignal, "it was done before it could be killed")
+        while process.end(within: 0) == nil, size() < 1_000_000 { usleep(1_000) }
+        process.signal(SIGKILL)
+        #expect(process.end() == .signal(SIGKILL), "it was done before it could be killed")
         let check = try StoreReader(directory: data).check()
         #expect(check.isSound, "\(check.findings)")
         #expect(check.users == 0 && check.newestStamp == 0)
@@ -137,7 +137,7 @@ import TidemarkWire
     @Test func `without descriptors the next ones wait, nobody else notices, and nothing is tried in vain`() throws {
         let service = try Service("--unix", directory.path + "/s", "--data", data, "--loops", "1", openFiles: 64)
         #expect(service.waits(for: "loaded in"))
-        let id = service.process.processIdentifier
+        let id = service.id
         let first = try UnixSession(directory.path + "/s")
         // The administrator's connections are not counted, so there are as many as there are descriptors.
         var sessions = try (0..<70).map { _ in try UnixSession(connecting: data + "/admin.sock") }
@@ -277,14 +277,9 @@ import TidemarkWire
 
     @Test(arguments: [[], ["serve"], ["import"], ["ticket"], ["check"], ["backup"], ["restore"]])
     func `help teaches with examples and exit codes`(command: [String]) throws {
-        let process = Program.process(command + ["--help"])
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
-        #expect(text.contains("\n  tidemark-server \(command.first ?? "serve")"))
-        #expect(text.contains("Exit codes: 0 done;"))
+        let help = try Program.run(list: command + ["--help"])
+        #expect(help.status == 0)
+        #expect(help.output.contains("\n  tidemark-server \(command.first ?? "serve")"))
+        #expect(help.output.contains("Exit codes: 0 done;"))
     }
 }

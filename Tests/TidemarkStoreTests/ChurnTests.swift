@@ -7,15 +7,15 @@ import TidemarkWire
 
 @testable import TidemarkStore
 
-@Suite("The store over a month") struct ChurnTests {
+@Suite("The store over three months") struct ChurnTests {
     static let day: UInt64 = 86_400_000_000
 
-    /// Users who edit, add and remove all month; removals are forgotten after three days.
-    @Test("the file stays in proportion to what is alive") func month() throws {
+    /// Users who edit, add and remove all the time; removals are forgotten after three days.
+    @Test("the file stays in proportion to what is alive") func months() throws {
         let disk = try TestDirectory()
         let store = try disk.open()
         var directory = try store.loadDirectory()
-        var random = Seed(anyFor: "month")
+        var random = Seed(anyFor: "months")
         let seed = random
         let users = 120 as UserID
         var now = Self.day
@@ -33,7 +33,7 @@ import TidemarkWire
         var sizes: [Int] = []
         var contacts: [Set<UserID>] = Array(repeating: [], count: Int(users) + 1)
         var cursor = 0
-        for today in 1...30 as ClosedRange<UInt64> {
+        for today in 1...90 as ClosedRange<UInt64> {
             now = max(now, today * Self.day)
             for _ in 0..<60 {
                 try commit(
@@ -50,9 +50,11 @@ import TidemarkWire
         }
         try store.foldAll()
         let alive = try Self.vacuumedBytes(disk, store)
-        print("a month: \(sizes.map { $0 / 1024 }) KiB, \(alive / 1024) KiB alive")
+        print("three months: \(sizes.map { $0 / 1024 }) KiB, \(alive / 1024) KiB alive")
         #expect(sizes.last! <= 3 * alive + (2 << 20), "\(seed)")
-        #expect(sizes.last! <= sizes[19] * 21 / 20, "after twenty days it hardly grows; \(seed)")
+        // Neither file gives back what it once needed, so a day that needs more than any before is in all that follow:
+        // up to a twelfth in 200 days, of which most is the log of a fold. What leaks would be in each day.
+        #expect(sizes.last! <= sizes[29] * 11 / 10, "after a month it hardly grows in two more; \(seed)")
         #expect(sizes.last! <= sizes[9] * 3 / 2, "\(seed)")
         try store.close()
     }

@@ -60,19 +60,11 @@ public final class Certificates: Sendable {
     /// Runs it to its end, and returns what it said. It has the input to read, and then its end.
     @discardableResult
     public static func openssl(_ arguments: [String], input: String = "") throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["openssl"] + arguments
-        let (said, asked) = (Pipe(), Pipe())
-        process.standardOutput = said
-        process.standardError = said
-        process.standardInput = asked
-        try process.run()
-        asked.fileHandleForWriting.write(Data(input.utf8))
-        try asked.fileHandleForWriting.close()
-        let output = String(decoding: said.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failed(output: output) }
-        return output
+        let asked = FileManager.default.temporaryDirectory.path + "/tidemark-openssl-\(UUID().uuidString)"
+        try input.write(toFile: asked, atomically: false, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: asked) }
+        let child = try ChildProcess(["openssl"] + arguments, input: asked)
+        guard child.status() == 0 else { throw Failed(output: child.log) }
+        return child.log
     }
 }

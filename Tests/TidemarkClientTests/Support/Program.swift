@@ -23,28 +23,26 @@ struct Program {
 
     /// With a sink, a file, its output goes there, and nothing of it is returned.
     func run(list arguments: [String], into sink: String? = nil) async throws -> Outcome {
-        let process = Process()
         // SwiftPM puts programs beside the bundle of the tests.
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-            .appendingPathComponent("tidemark")
-        process.arguments = arguments
-        process.environment = environment.merging(["HOME": home.path]) { given, _ in given }
+        let path = (CommandLine.arguments[0] as NSString).deletingLastPathComponent + "/tidemark"
+        let environment = environment.merging(["HOME": home.path]) { given, _ in given }
             .merging(sanitizerOptions) { $1 }
-        process.currentDirectoryURL = URL(fileURLWithPath: home.path)
-        let output = home.file("output-\(UUID().uuidString)")
-        let error = output + "-error"
-        for path in [output, error] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(forWritingAtPath: sink ?? output)
-        process.standardError = FileHandle(forWritingAtPath: error)
-        try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
-            process.terminationHandler = { _ in done.resume() }
-            do { try process.run() } catch { done.resume(throwing: error) }
+        let directory = home.path
+        // The program's server may need the thread that would wait here.
+        return try await withCheckedThrowingContinuation { (done: CheckedContinuation<Outcome, any Error>) in
+            Thread.detachNewThread {
+                done.resume(
+                    with: Result {
+                        let ended = try ChildProcess.run(
+                            [path] + arguments,
+                            environment: environment,
+                            directory: directory,
+                            into: sink
+                        )
+                        return Outcome(status: ended.status, output: ended.output, error: ended.errors)
+                    }
+                )
+            }
         }
-        return Outcome(
-            status: process.terminationStatus,
-            output: try String(contentsOfFile: output, encoding: .utf8),
-            error: try String(contentsOfFile: error, encoding: .utf8)
-        )
     }
 }

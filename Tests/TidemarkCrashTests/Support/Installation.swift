@@ -1,4 +1,5 @@
 import Foundation
+import TidemarkTesting
 import TidemarkWire
 
 /// A server program on a data directory of its own. All of it goes when this does: process, directory and copies.
@@ -36,7 +37,7 @@ final class Installation {
     /// With the server stopped.
     func importFiles(accounts: String, rosters: String) throws {
         let files = (try write("accounts.csv", accounts), try write("rosters.csv", rosters))
-        let child = try ChildProcess(["import", "--accounts", files.0, "--rosters", files.1, "--data", data])
+        let child = try ServerProgram.start(["import", "--accounts", files.0, "--rosters", files.1, "--data", data])
         guard child.end() == .exit(0) else { throw Failed(description: "the import: \(child.log)") }
     }
 
@@ -45,7 +46,7 @@ final class Installation {
     /// The process, which does not listen yet.
     func launch(launcher: [String] = []) throws -> ChildProcess {
         let arguments = ["serve", "--unix", socket, "--data", data, "--roster-policy", "open"]
-        let child = try ChildProcess(arguments, launcher: launcher)
+        let child = try ServerProgram.start(arguments, launcher: launcher)
         server = child
         return child
     }
@@ -82,7 +83,7 @@ final class Installation {
 
     /// What `tidemark-server check` says; nil when all is sound.
     func findings() throws -> String? {
-        let child = try ChildProcess(["check", "--data", data])
+        let child = try ServerProgram.start(["check", "--data", data])
         return child.end() == .exit(0) ? nil : child.log
     }
 }

@@ -84,6 +84,9 @@ public enum SessionAction: Equatable, Sendable {
     case lastSeen(LastSeenGet)
     case backUp(AdminBackup)
     case administer(AdminRequest)
+    /// Send this error: its role does not allow what it asks for. Only the first time in a session, so that whoever keeps a
+    /// list of these is not flooded; then it is `fail`.
+    case refuse(MessageType, ErrorMessage)
     /// Send this error; if it closes, the session has ended: send what is queued, then close.
     case fail(ErrorMessage)
 }
@@ -110,6 +113,8 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
     public private(set) var isProvedByPassword = false
     /// Of a session that is no user's.
     public private(set) var role: Role?
+    /// It has asked for more than its role allows, and the caller knows.
+    private var hasBeenRefused = false
     /// Bodies sent to this client are shorter than 2 to this power.
     public internal(set) var frameLog2: UInt8 = Limits.frameLog2Min
 
@@ -250,7 +255,10 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
     }
 
     /// What the body says is looked at before who may ask for it.
-    private func administer(_ type: MessageType, _ reader: inout ByteReader) throws(DecodeError) -> SessionAction {
+    private mutating func administer(
+        _ type: MessageType,
+        _ reader: inout ByteReader
+    ) throws(DecodeError) -> SessionAction {
         let action: SessionAction
         do {
             if type == .adminBackup {
@@ -272,7 +280,11 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
                 ErrorMessage(.notAllowed, detail: "\(type) is for whoever runs the server, on a socket of its own")
             )
         }
-        return role.allows(type) ? action : .fail(ErrorMessage(.notAllowed, detail: "\(type) is not for a \(role)"))
+        if role.allows(type) { return action }
+        let refusal = ErrorMessage(.notAllowed, detail: "\(type) is not for a \(role)")
+        if hasBeenRefused { return .fail(refusal) }
+        hasBeenRefused = true
+        return .refuse(type, refusal)
     }
 
     private mutating func greet(_ hello: Hello, _ policy: SessionPolicy) -> SessionAction {

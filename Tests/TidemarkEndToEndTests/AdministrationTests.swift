@@ -365,6 +365,7 @@ import TidemarkWire
         _ = try await backend.act(for: .id(1), .sync(Sync()))
         #expect(await code { _ = try await backend.sessions() } == .notAllowed)
         #expect(await code { try await backend.deleteAccount(.id(1)) } == .notAllowed)
+        #expect(try refusalsNoted(server) == ["adminSessions"], "the first one of a session")
         let admin = try await open(adminKey)
         #expect(admin.role == .administrator)
         try await admin.setDisabled(.id(4), true)
@@ -392,6 +393,22 @@ import TidemarkWire
             )
         }
         #expect(gone == .credentialsInvalid)
+    }
+
+    /// What the audit log says of who asked for more than a role allows, once that is written.
+    private func refusalsNoted(_ server: TestServer) throws -> [String] {
+        struct Line: Decodable {
+            var asks: String?
+            var outcome: String?
+        }
+        while true {
+            let text = try String(contentsOfFile: server.directory.path + "/audit.jsonl", encoding: .utf8)
+            // The last one may be there by half.
+            let lines = text.split(separator: "\n").map { try? JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+            let refused = lines.compactMap { $0?.outcome == "notAllowed" ? $0?.asks : nil }
+            if !refused.isEmpty { return refused }
+            usleep(1_000)
+        }
     }
 
     @Test("a service by the certificate of its end of TLS") func certificates() async throws {

@@ -16,7 +16,11 @@ import TidemarkWire
 
     /// A disk that has a fault from its call number `at` on, until it is mended.
     private final class Calls: Sendable {
-        private let state = Mutex((made: 0, isMended: false))
+        private struct State {
+            var made = 0
+            var isMended = false
+        }
+        private let state = Mutex(State())
         private let fault: Fault
         private let at: Int
 

@@ -61,6 +61,19 @@ import TidemarkWire
         }
     }
 
+    @Test("what a role does not allow is refused, of which the first is told apart") func roles() {
+        var dialogue = Dialogue()
+        dialogue.policy.allowsServices = true
+        _ = dialogue.say(.hello(Hello()))
+        _ = dialogue.say(.authenticate(Authenticate(.service([1]))))
+        _ = dialogue.session.authenticated(as: .backend)
+        let refusal = ErrorMessage(.notAllowed, detail: "adminBackup is not for a backend")
+        #expect(dialogue.say(.adminBackup(backup)) == .refuse(.adminBackup, refusal))
+        #expect(dialogue.say(.adminBackup(backup)) == .fail(refusal))
+        #expect(dialogue.frame(MessageType.adminReload.rawValue).code == .notAllowed)
+        #expect(dialogue.session.state == .administering)
+    }
+
     @Test("a user may not administer, and stays") func users() {
         var dialogue = Dialogue.ready()
         #expect(dialogue.say(.adminBackup(backup)).code == .notAllowed)

@@ -39,7 +39,10 @@ struct Dialogue {
 
 extension SessionAction {
     var code: ErrorCode? {
-        if case .fail(let error) = self { ErrorCode(rawValue: error.code) } else { nil }
+        switch self {
+        case .fail(let error), .refuse(_, let error): ErrorCode(rawValue: error.code)
+        default: nil
+        }
     }
 }
 

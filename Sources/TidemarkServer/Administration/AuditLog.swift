@@ -112,6 +112,11 @@ final class AuditLog: Sendable {
         note(asked, microseconds, asks: "authenticate", of: nil, what: nil, outcome: "credentialsInvalid")
     }
 
+    /// A service has asked for what its role does not allow.
+    func note(refused type: MessageType, _ asked: Asked, _ microseconds: UInt64) {
+        note(asked, microseconds, asks: "\(type)", of: nil, what: nil, outcome: "\(ErrorCode.notAllowed)")
+    }
+
     private func note(
         _ asked: Asked,
         _ microseconds: UInt64,

@@ -282,6 +282,9 @@ extension Shard {
                 return fail(id, request: request, ErrorMessage(.noSuchContact, detail: "not in your roster"))
             }
             send(.lastSeenGetOK(answer), id, request)
+        case .refuse(let type, let error):
+            audit?.note(refused: type, asked(id, request), configuration.clock())
+            fail(id, request: request, error)
         case .fail(let error):
             fail(id, request: request, error)
         }

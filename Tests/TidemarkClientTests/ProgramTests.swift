@@ -418,7 +418,7 @@ import TidemarkWire
             await peer.linger()
         } _: { (address) async throws in
             let outcome = try await program.run("login", "--server", "\(address)", "--ticket", "AQID", "--json")
-            #expect(outcome.status == status)
+            #expect(outcome.status == status, "\(outcome)")
             #expect(outcome.json["exit_code"] as? Int == Int(status))
             #expect(outcome.error.contains("\(code)") && outcome.error.contains("because"))
             #expect(!FileManager.default.fileExists(atPath: program.home.file(".config/tidemark/accounts.json")))

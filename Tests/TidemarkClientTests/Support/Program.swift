@@ -24,7 +24,7 @@ struct Program {
     /// With a sink, a file, its output goes there, and nothing of it is returned.
     func run(list arguments: [String], into sink: String? = nil) async throws -> Outcome {
         // SwiftPM puts programs beside the bundle of the tests.
-        let path = (CommandLine.arguments[0] as NSString).deletingLastPathComponent + "/tidemark"
+        let path = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().path + "/tidemark"
         let environment = environment.merging(["HOME": home.path]) { given, _ in given }
             .merging(sanitizerOptions) { $1 }
         let directory = home.path

@@ -209,8 +209,17 @@ public final class ChangeLog: Sendable {
             for request in takeRequests() { try? request(nil) }
             store.leaveOpen()
             hasFailedFlag.store(true, ordering: .releasing)
-            failed(error)
+            failed(Self.inWords(error, store))
         }
+    }
+
+    /// What was damaged before is met where it is folded, long after the start perhaps: then it is told as at the start, with
+    /// the file and what to do.
+    private static func inWords(_ error: any Error, _ store: Store) -> any Error {
+        if case .damaged(let path, let findings)? = try? StoreError(error, path: store.path) {
+            return StoreError.damaged(path: path, findings: findings)
+        }
+        return error
     }
 
     /// One group, or one step behind the groups, or a wait for more to do. False when all is done.

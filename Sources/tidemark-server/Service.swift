@@ -102,7 +102,7 @@ struct Service {
             case .failure(let error):
                 log.critical("the server failed: \(error)")
                 try? server.stop()
-                throw ExitCode(ExitStatus.failure.code)
+                throw error
             }
             return
         }

@@ -216,9 +216,7 @@ public final class ChangeLog: Sendable {
     /// What was damaged before is met where it is folded, long after the start perhaps: then it is told as at the start, with
     /// the file and what to do.
     private static func inWords(_ error: any Error, _ store: Store) -> any Error {
-        if case .damaged(let path, let findings)? = try? StoreError(error, path: store.path) {
-            return StoreError.damaged(path: path, findings: findings)
-        }
+        if let told = try? StoreError(error, path: store.path), case .damaged = told { return told }
         return error
     }
 

@@ -54,8 +54,10 @@ import TidemarkWire
 
     @Test func `an import that is killed leaves nothing`() throws {
         let edges = try directory.file("e.txt", (0..<30_000).map { "\($0) \($0 + 1)\n" }.joined())
-        let command = [Program.path("tidemark-server"), "import", "--edges", edges, "--both-ways", "--data", data]
-        let process = try ChildProcess(command, environment: Program.environment())
+        let process = try ChildProcess(
+            [ChildProcess.path(ofBuilt: "tidemark-server"), "import", "--edges", edges, "--both-ways", "--data", data],
+            environment: Program.environment()
+        )
         // Killed while it writes: the write-ahead log has grown.
         let log = data + "/tidemark.db-wal"
         func size() -> Int { (try? FileManager.default.attributesOfItem(atPath: log)[.size] as? Int) ?? 0 }

@@ -29,6 +29,12 @@ public final class ChildProcess {
     /// All that it has said so far where no file was named for it.
     public var log: String { String(decoding: received, as: UTF8.self) }
 
+    /// Where a program is that is built beside the tests.
+    public static func path(ofBuilt program: String) -> String {
+        let tests = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return ((tests ?? CommandLine.arguments[0]) as NSString).deletingLastPathComponent + "/" + program
+    }
+
     /// Starts a program, found on the PATH, with its arguments. Its environment is this process' unless another is given,
     /// and its directory too. It reads the file `input`, and writes over the files `output` and `errors`; what has no
     /// file goes into `log`, of both in one.

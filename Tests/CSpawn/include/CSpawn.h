@@ -1,7 +1,7 @@
 /* The one step of starting a program that Swift's Glibc module does not show: closing what it shall not have.
  *
- * Foundation's Process does not do beside tests that hold thousands of descriptors: with more than some 1,300 it reads over
- * the end of their list, and now and then crashes (swiftlang/swift-corelibs-foundation#5472, as in Swift 6.3.1). */
+ * Foundation's Process cannot be used beside tests that hold thousands of descriptors: with more than some 1,300 it reads
+ * over the end of their list, and now and then crashes (swiftlang/swift-corelibs-foundation#5472, as in Swift 6.3.1). */
 #pragma once
 
 #include <sys/types.h>

@@ -23,8 +23,6 @@ struct Program {
 
     /// With a sink, a file, its output goes there, and nothing of it is returned.
     func run(list arguments: [String], into sink: String? = nil) async throws -> Outcome {
-        // SwiftPM puts programs beside the bundle of the tests.
-        let path = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().path + "/tidemark"
         let environment = environment.merging(["HOME": home.path]) { given, _ in given }
             .merging(sanitizerOptions) { $1 }
         let directory = home.path
@@ -34,7 +32,7 @@ struct Program {
                 done.resume(
                     with: Result {
                         let ended = try ChildProcess.run(
-                            [path] + arguments,
+                            [ChildProcess.path(ofBuilt: "tidemark")] + arguments,
                             environment: environment,
                             directory: directory,
                             into: sink

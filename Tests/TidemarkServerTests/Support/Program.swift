@@ -3,14 +3,6 @@ import TidemarkTesting
 
 /// The programs `tidemark-server` and `tidemark`, built beside these tests, each as a process of its own.
 enum Program {
-    private static let directory: String = {
-        let tests = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        return ((tests ?? CommandLine.arguments[0]) as NSString).deletingLastPathComponent
-    }()
-
-    /// Where it is.
-    static func path(_ program: String) -> String { directory + "/" + program }
-
     /// Nothing of this process' environment that could matter.
     static func environment(_ more: [String: String] = [:]) -> [String: String] {
         ["HOME": "/nonexistent", "PATH": "/usr/bin:/bin"].merging(more) { $1 }.merging(sanitizerOptions) { $1 }
@@ -27,7 +19,7 @@ enum Program {
         directory: String? = nil
     ) throws -> ChildProcess.Outcome {
         try ChildProcess.run(
-            [path(program)] + arguments,
+            [ChildProcess.path(ofBuilt: program)] + arguments,
             environment: self.environment(environment),
             directory: directory
         )
@@ -51,7 +43,7 @@ final class Service {
 
     /// With `openFiles`: the system allows it so many.
     init(_ arguments: String..., openFiles: Int? = nil) throws {
-        var command = [Program.path("tidemark-server"), "serve"] + arguments
+        var command = [ChildProcess.path(ofBuilt: "tidemark-server"), "serve"] + arguments
         if let openFiles {
             command = ["/bin/sh", "-c", "ulimit -n \(openFiles); exec \"$0\" \"$@\""] + command
         }

@@ -431,6 +431,8 @@ local f = {
    next = ProtoField.uint64("tidemark.admin.next", "Next (0: no more)"),
    sessions = ProtoField.uint32("tidemark.admin.sessions", "Sessions in this page"),
    session = ProtoField.uint64("tidemark.admin.session", "Session", base.HEX),
+   role = ProtoField.uint8("tidemark.admin.role", "Role", base.DEC, ROLES),
+   service = ProtoField.string("tidemark.admin.service", "Service"),
    silence = ProtoField.uint64("tidemark.admin.silence", "Silent for (seconds)"),
    address = ProtoField.string("tidemark.admin.address", "Address"),
    figures = ProtoField.uint32("tidemark.admin.figures", "Figures"),
@@ -969,6 +971,13 @@ function messages.adminSessions(body, tree)
    return value == 0 and "of all" or "of user " .. tostring(wide)
 end
 
+function Body:holder(tree)
+   local value, _, wide = self:wide(tree, f.user)
+   if value ~= 0 then return "user " .. tostring(wide) end
+   local role = self:named(tree, f.role, ROLES)
+   return role .. " " .. self:text(tree, f.service, LIMITS.nameBytesMax)
+end
+
 function messages.adminSessionsPage(body, tree)
    local more = body:wide(tree, f.next)
    local count = body:number(tree, f.sessions, LIMITS.bodyBytesMax)
@@ -976,12 +985,12 @@ function messages.adminSessionsPage(body, tree)
       local from = body.at
       local part = tree:add(body.tvb(0, 0), "Session")
       body:wide(part, f.session)
-      local user = body:user(part)
+      local holder = body:holder(part)
       body:byte(part, f.device_class)
       local device = body:take(8)
       part:add_le(f.device, body:range(device))
       body:wide(part, f.silence)
-      part:append_text(string.format(": user %s, %s", user, body:text(part, f.address, LIMITS.nameBytesMax)))
+      part:append_text(string.format(": %s, %s", holder, body:text(part, f.address, LIMITS.nameBytesMax)))
       part:set_len(body.at - from)
    end
    return string.format("%d sessions%s", count, more == 0 and "" or ", more to come")

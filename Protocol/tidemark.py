@@ -399,7 +399,9 @@ VERIFIER = {"iterations": at_most("iterationsMax").must("value", bool), "salt": 
             "storedKey": KEY, "serverKey": KEY}
 GO_AWAY = {"reason": U8.means(*names("goAwayReasons")), "reconnectAfterMS": WAIT, "detail": DETAIL}
 DEVICE_CLASS = U8.means(*names("deviceClasses", unknown="unspecified"))
-SESSION = record(session=WIDE, user=USER, deviceClass=DEVICE_CLASS, device=U64, seconds=WIDE, address=NAME)
+ROLE = U8.means(*names("roles", unknown=None))
+HOLDER = zero_or(lambda holder: "role" in holder, record(role=ROLE, service=NAME), record(user=USER))
+SESSION = record(session=WIDE, holder=HOLDER, deviceClass=DEVICE_CLASS, device=U64, seconds=WIDE, address=NAME)
 FIGURE = record(name=NAME, value=WIDE)
 
 MESSAGES = {

@@ -53,6 +53,9 @@ public struct Services: Equatable, Sendable {
             if words.isEmpty { continue }
             func bad(_ reason: String) -> FileError { .badLine(path: path, line: index + 1, reason: reason) }
             guard words.count == 4 else { throw bad("not four words") }
+            guard Text.isAccountName(words[0]) else {
+                throw bad("no name of at most \(Limits.nameBytesMax) bytes")
+            }
             guard let role = Role.allCases.first(where: { "\($0)" == words[1] }) else { throw bad("no such role") }
             guard let proof = Proof(rawValue: words[2]) else { throw bad("neither a key nor a certificate") }
             guard let digest = Hex.bytes(words[3]), digest.count == SHA256.byteCount else { throw bad("no SHA-256") }

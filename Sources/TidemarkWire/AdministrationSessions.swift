@@ -1,8 +1,9 @@
 //  Sessions and what a server has done, for whoever runs it.
 //
 //      adminSessions        user varint | after varint | pageBytes varint
-//      adminSessionsPage    next varint | count varint | each: session varint | user | deviceClass u8 | device u64
+//      adminSessionsPage    next varint | count varint | each: session varint | holder | deviceClass u8 | device u64
 //                               | seconds varint | address text(64)
+//      holder               user varint, or 0 | role u8 | service text(64)
 //      adminDisconnect      session varint | reason u8 | reconnectAfterMS varint | detail text(255)
 //      adminStatistics      nothing
 //      adminStatisticsOK    count varint | each: name text(64) | value varint
@@ -38,9 +39,16 @@ public struct AdminSessions: Equatable, Sendable {
 
 public struct AdminSessionsPage: Equatable, Sendable {
     public struct Session: Equatable, Sendable {
+        /// Whose it is.
+        public enum Holder: Equatable, Sendable {
+            case user(UserID)
+            /// Nobody's: of something with a role, and what it goes by.
+            case service(String, Role)
+        }
+
         /// What it goes by in `AdminDisconnect`; never used for another.
         public var session: UInt64
-        public var user: UserID
+        public var holder: Holder
         public var deviceClass: DeviceClass
         public var device: UInt64
         /// For how long its client has been silent, in seconds.
@@ -50,14 +58,14 @@ public struct AdminSessionsPage: Equatable, Sendable {
 
         public init(
             session: UInt64,
-            user: UserID,
+            holder: Holder,
             deviceClass: DeviceClass,
             device: UInt64,
             seconds: UInt64,
             address: String
         ) {
             self.session = session
-            self.user = user
+            self.holder = holder
             self.deviceClass = deviceClass
             self.device = device
             self.seconds = seconds
@@ -79,12 +87,12 @@ public struct AdminSessionsPage: Equatable, Sendable {
         sessions = []
         for _ in 0..<(try reader.count(upTo: Limits.bodyBytesMax)) {
             let session = try reader.varint()
-            let user = try reader.user()
+            let holder = try Session.Holder(decoding: &reader)
             let deviceClass = DeviceClass(rawValue: try reader.u8()) ?? .unspecified
             sessions.append(
                 Session(
                     session: session,
-                    user: user,
+                    holder: holder,
                     deviceClass: deviceClass,
                     device: try reader.u64(),
                     seconds: try reader.varint(),
@@ -100,11 +108,36 @@ public struct AdminSessionsPage: Equatable, Sendable {
         writer.varint(sessions.count)
         for session in sessions {
             writer.varint(session.session)
-            writer.varint(session.user)
+            session.holder.encode(into: &writer)
             writer.u8(session.deviceClass.rawValue)
             writer.u64(session.device)
             writer.varint(session.seconds)
             writer.text(session.address)
+        }
+    }
+}
+
+extension AdminSessionsPage.Session.Holder {
+    public init(decoding reader: inout ByteReader) throws(DecodeError) {
+        let user = try reader.varint()
+        guard user == 0 else {
+            self = .user(user)
+            return
+        }
+        let begin = reader.offset
+        guard let role = Role(rawValue: try reader.u8()) else { throw DecodeError(.value, offset: begin) }
+        self = .service(try reader.text(upTo: Limits.nameBytesMax), role)
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .user(let user):
+            precondition(user != 0)
+            writer.varint(user)
+        case .service(let name, let role):
+            writer.varint(0)
+            writer.u8(role.rawValue)
+            writer.text(name)
         }
     }
 }

@@ -302,10 +302,11 @@ import TidemarkWire
         var raws: [UserID: RawClient] = [:]
         for user in UserID(1)...4 { raws[user] = try RawClient.login(server, user) }
         let all = try await admin.sessions()
-        #expect(all.map(\.user).sorted() == [1, 2, 3, 4] && Set(all.map(\.session)).count == 4)
+        #expect(Set(all.map(\.session)).count == 4)
+        for user in UserID(1)...4 { #expect(all.contains { $0.holder == .user(user) }) }
         #expect(all.allSatisfy { $0.address.hasPrefix("127.0.0.1:") })
         let own = try await admin.sessions(of: 3)
-        #expect(own.count == 1 && own.first?.user == 3)
+        #expect(own.count == 1 && own.first?.holder == .user(3))
         let goAway = GoAway(reason: .overload, reconnectAfterMS: 60_000, detail: "moved")
         try await admin.disconnect(own[0].session, goAway)
         let raw = try #require(raws[3])
@@ -369,6 +370,10 @@ import TidemarkWire
         let admin = try await open(adminKey)
         #expect(admin.role == .administrator)
         try await admin.setDisabled(.id(4), true)
+        let listed = try await admin.sessions()
+        #expect(listed.count == 2 && listed.contains { $0.holder == .service("billing", .backend) })
+        #expect(listed.contains { $0.holder == .service("operations", .administrator) })
+        #expect(try await admin.sessions(of: 1).isEmpty, "not a user's")
         let wrong = [UInt8](repeating: 3, count: 32)
         for _ in 0..<3 { #expect(await code { _ = try await open(wrong) } == .credentialsInvalid) }
         #expect(await code { _ = try await open(backendKey) } == .retryLater, "guesses wait")
@@ -393,6 +398,47 @@ import TidemarkWire
             )
         }
         #expect(gone == .credentialsInvalid)
+    }
+
+    @Test("a service's session ends when it is told to, also its own", arguments: [1, 3])
+    func disconnectedService(loops: Int) async throws {
+        var services = Services()
+        let (backendKey, adminKey) = ([UInt8](repeating: 1, count: 32), [UInt8](repeating: 2, count: 32))
+        services.add(.init("billing", .backend), .key, Services.digest(backendKey))
+        services.add(.init("operations", .administrator), .key, Services.digest(adminKey))
+        let given = services
+        let server = try server(loops: loops) { $0.services = given }
+        func open(_ key: [UInt8]) async throws -> AdministrationConnection {
+            try await .open(server.tcp, as: .key(key), configuration: TestServer.client)
+        }
+        let backend = try await open(backendKey)
+        let admin = try await open(adminKey)
+        let goAway = GoAway(reason: .overload, reconnectAfterMS: 60_000, detail: "moved")
+        for role in [Role.backend, .administrator] {
+            let session = try #require(
+                try await admin.sessions().first {
+                    guard case .service(_, role) = $0.holder else { return false }
+                    return true
+                }
+            )
+            try await admin.disconnect(session.session, goAway)
+        }
+        #expect(await lastWord { _ = try await backend.act(for: .id(1), .sync(Sync())) } == .goingAway(goAway))
+        #expect(await lastWord { _ = try await admin.statistics() } == .goingAway(goAway))
+        let again = try await open(adminKey)
+        #expect(try await again.sessions().count == 1)
+    }
+
+    /// What it ends in, at some time.
+    private func lastWord(_ ask: () async throws -> Void) async -> ClientError? {
+        while true {
+            do {
+                try await ask()
+                try await Task.sleep(for: .milliseconds(1))
+            } catch {
+                return error as? ClientError
+            }
+        }
     }
 
     /// What the audit log says of who asked for more than a role allows, once that is written.

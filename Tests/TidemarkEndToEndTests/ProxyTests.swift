@@ -53,8 +53,10 @@ import TidemarkWire
             as: .socket,
             configuration: TestServer.client
         )
-        let sessions = try await admin.sessions().sorted { $0.user < $1.user }
-        #expect(sessions.map(\.address) == (1...4).map { "192.0.2.\($0):49152" })
+        let sessions = try await admin.sessions()
+        for user in UserID(1)...4 {
+            #expect(sessions.first { $0.holder == .user(user) }?.address == "192.0.2.\(user):49152")
+        }
         withExtendedLifetime(raws) {}
     }
 

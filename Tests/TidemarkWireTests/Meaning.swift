@@ -103,7 +103,7 @@ extension JSONValue {
         case .adminSessionsPage(let m):
             let sessions = m.sessions.map { session in
                 JSONValue.object([
-                    "session": .u64(session.session), "user": .u64(session.user),
+                    "session": .u64(session.session), "holder": .holder(session.holder),
                     "deviceClass": .name(session.deviceClass), "device": .u64(session.device),
                     "seconds": .u64(session.seconds), "address": .string(session.address),
                 ])
@@ -238,6 +238,13 @@ extension JSONValue {
         switch user {
         case .id(let id): .object(["id": .u64(id)])
         case .name(let name): .object(["name": .string(name)])
+        }
+    }
+
+    fileprivate static func holder(_ holder: AdminSessionsPage.Session.Holder) -> JSONValue {
+        switch holder {
+        case .user(let user): .object(["user": .u64(user)])
+        case .service(let service, let role): .object(["role": .name(role), "service": .string(service)])
         }
     }
 

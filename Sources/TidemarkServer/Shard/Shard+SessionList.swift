@@ -38,15 +38,21 @@ extension Shard {
     /// Nil where there is none, or it is ending.
     private func session(_ slot: Int) -> AdminSessionsPage.Session? {
         let client = clients[slot]
-        guard let id = clients.id(slot), let user = client.user, !client.isClosing else { return nil }
+        guard let id = clients.id(slot), let holder = holder(slot), !client.isClosing else { return nil }
         return AdminSessionsPage.Session(
             session: SessionName(shard: index, id).encoded,
-            user: directory.id(of: user),
+            holder: holder,
             deviceClass: client.session.deviceClass,
             device: client.session.device,
             seconds: UInt64(milliseconds &- client.heardAt) / 1_000,
             address: peer(id)
         )
+    }
+
+    private func holder(_ slot: Int) -> AdminSessionsPage.Session.Holder? {
+        if let user = clients[slot].user { return .user(directory.id(of: user)) }
+        guard !servicesHere.isEmpty, let service = servicesHere[UInt32(slot)]?.service else { return nil }
+        return .service(service.name, service.role)
     }
 
     mutating func disconnect(_ disconnect: AdminDisconnect) -> Message {
@@ -55,7 +61,7 @@ extension Shard {
             return .error(ErrorMessage(.invalidValue, detail: "no such reason to go away"))
         }
         let session = SessionName(disconnect.session)
-        guard session.shard == index, clients.has(session.id), clients[Int(session.id.slot)].user != nil,
+        guard session.shard == index, clients.has(session.id), holder(Int(session.id.slot)) != nil,
             !clients[Int(session.id.slot)].isClosing
         else { return .error(ErrorMessage(.invalidValue, detail: "there is no such session (any more)")) }
         close(session.id, saying: .goAway(disconnect.goAway), 0)
@@ -65,7 +71,10 @@ extension Shard {
 
 extension AdminSessionsPage.Session {
     /// With numbers as long as they can be.
-    fileprivate var encodedBytesMost: Int { 48 + address.utf8.count }
+    fileprivate var encodedBytesMost: Int {
+        guard case .service(let name, _) = holder else { return 48 + address.utf8.count }
+        return 48 + address.utf8.count + name.utf8.count
+    }
 }
 
 /// A connection of one of the shards, as a number: never used for another.

@@ -8,14 +8,15 @@ import TidemarkWire
 extension AdminCommand {
     struct Sessions: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List who has a session.",
+            abstract: "List who has a session: users, and services with their role.",
             discussion: """
                 EXAMPLE
                   tidemark admin sessions
                   tidemark admin sessions --user dora
 
                 JSON
-                  sessions: session (for `disconnect`), user, device_class, device, seconds (since it was last heard), address.
+                  sessions: session (for `disconnect`), user (or service and role), device_class, device, seconds (since it was
+                  last heard), address.
                 """
         )
 
@@ -38,7 +39,7 @@ extension AdminCommand {
             if options.json { return Output.json(JSON(sessions: sessions)) }
             for session in sessions {
                 Output.line(
-                    session.session.padding(to: 18) + "user \(session.user)".padding(to: 14)
+                    session.session.padding(to: 18) + session.holder.shown().padding(to: 24)
                         + session.deviceClass.padding(to: 12) + session.address.shown().padding(to: 24)
                         + Output.dim("\(session.seconds) s")
                 )
@@ -54,7 +55,7 @@ extension AdminCommand {
                 Its client may come back, as soon as --back-after says.
 
                 EXAMPLE
-                  tidemark admin disconnect 1000300000001 --back-after 60 --detail "moved to another machine"
+                  tidemark admin disconnect 1.3.1 --back-after 60 --detail "moved to another machine"
                 """
         )
 
@@ -70,14 +71,16 @@ extension AdminCommand {
         @OptionGroup var options: AdminOptions
 
         func validate() throws {
-            guard UInt64(session, radix: 16) != nil else { throw ValidationError("'\(session)' is no session") }
+            guard SessionArgument.number(session) != nil else {
+                throw ValidationError("'\(session)' is no session; `tidemark admin sessions` shows which there are")
+            }
             guard (0...86_400).contains(backAfter) else {
                 throw ValidationError("--back-after takes up to 86400 seconds")
             }
         }
 
         func run() async throws {
-            guard let number = UInt64(session, radix: 16) else { return }
+            guard let number = SessionArgument.number(session) else { return }
             let goAway = GoAway(reason: .overload, reconnectAfterMS: UInt32(backAfter * 1000), detail: detail)
             try await options.open { try await $0.disconnect(number, goAway) }
             if options.json { return Output.json(JSONDone(done: true)) }
@@ -219,20 +222,50 @@ extension AdminCommand {
     }
 }
 
+/// A session's number as this server's logs write it: its loop, its place there, and the how-manieth it is at that place.
+enum SessionArgument {
+    static func text(_ number: UInt64) -> String {
+        "\(number >> 56).\(number >> 32 & 0xFF_FFFF).\(number & 0xFFFF_FFFF)"
+    }
+
+    /// Nil for what is none.
+    static func number(_ text: String) -> UInt64? {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false).map { UInt64($0) }
+        guard parts.count == 3, let loop = parts[0], let place = parts[1], let count = parts[2], loop < 1 << 8,
+            place < 1 << 24, count < 1 << 32
+        else { return nil }
+        return loop << 56 | place << 32 | count
+    }
+}
+
 struct JSONSession: Encodable {
     var session: String
-    var user: UserID
+    var user: UserID?
+    var service: String?
+    var role: String?
     var deviceClass: String
     var device: UInt64
     var seconds: UInt64
     var address: String
 
     init(_ session: AdminSessionsPage.Session) {
-        self.session = String(session.session, radix: 16)
-        user = session.user
+        self.session = SessionArgument.text(session.session)
+        switch session.holder {
+        case .user(let user):
+            self.user = user
+        case .service(let service, let role):
+            self.service = service
+            self.role = "\(role)"
+        }
         deviceClass = "\(session.deviceClass)"
         device = session.device
         seconds = session.seconds
         address = session.address
+    }
+
+    /// For people.
+    var holder: String {
+        if let user { return "user \(user)" }
+        return "\(role ?? "") \(service ?? "")"
     }
 }

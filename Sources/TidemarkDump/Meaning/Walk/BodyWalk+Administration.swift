@@ -82,12 +82,28 @@ extension BodyVisitor where Self: ~Copyable {
 
     private mutating func session(_ reader: inout ByteReader) throws(DecodeError) {
         try wide(.session, &reader)
-        try user(.user, &reader)
+        try holder(&reader)
         var begin = reader.offset
         value(.deviceClass, .named(.deviceClass, try reader.u8()), ByteRange(begin, reader.offset))
         begin = reader.offset
         value(.device, .wide(try reader.u64()), ByteRange(begin, reader.offset))
         try wide(.seconds, &reader)
         try text(.address, upTo: Limits.nameBytesMax, &reader)
+    }
+
+    private mutating func holder(_ reader: inout ByteReader) throws(DecodeError) {
+        var begin = reader.offset
+        let user = try reader.varint()
+        beginObject(.holder)
+        if user != 0 {
+            value(.user, .wide(user), ByteRange(begin, reader.offset))
+        } else {
+            begin = reader.offset
+            let role = try reader.u8()
+            guard Vocabulary.role.text(role) != nil else { throw DecodeError(.value, offset: begin) }
+            value(.role, .named(.role, role), ByteRange(begin, reader.offset))
+            try text(.service, upTo: Limits.nameBytesMax, &reader)
+        }
+        endObject(.holder)
     }
 }

@@ -9,7 +9,7 @@ enum FieldName: UInt8, CaseIterable {
         rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form, path, from, scope, isBlocked, note,
         left, messages, content, devices, isShown, at, iterations, salt, storedKey, serverKey,
         isDisabled, bodyType, body, after, next, sessions, session, seconds, address, figures, value, isDraining,
-        milliseconds, key
+        milliseconds, key, holder, role, service
 
     var text: StaticString {
         switch self {
@@ -98,6 +98,9 @@ enum FieldName: UInt8, CaseIterable {
         case .isDraining: "isDraining"
         case .milliseconds: "milliseconds"
         case .key: "key"
+        case .holder: "holder"
+        case .role: "role"
+        case .service: "service"
         }
     }
 

@@ -4,7 +4,7 @@
 /// A list of the registry of which a value is one.
 enum Vocabulary: CaseIterable {
     case deviceClass, method, answer, reason, kind, state, wish, errorCode, rule, goAwayReason, presenceForm,
-        presenceScope, rosterAnswer, signOutScope
+        presenceScope, rosterAnswer, signOutScope, role
 
     /// Nil for a number without a name, where the list has no entry for those.
     func text(_ number: UInt8) -> StaticString? {
@@ -23,6 +23,15 @@ enum Vocabulary: CaseIterable {
         case .presenceScope: Self.presenceScope(number)
         case .rosterAnswer: Self.rosterAnswer(number)
         case .signOutScope: Self.signOutScope(number)
+        case .role: Self.role(number)
+        }
+    }
+
+    private static func role(_ number: UInt8) -> StaticString? {
+        switch number {
+        case 1: "backend"
+        case 2: "administrator"
+        default: nil
         }
     }
 

@@ -8,7 +8,7 @@ extension ClientError: CustomStringConvertible {
         case .server(let message): message.sentence
         case .goingAway(let goAway):
             "the server asked this client to leave (\(goAway.reason.words)\(goAway.detail.isEmpty ? "" : ": \(goAway.detail)"))"
-                + "; connect again in \(goAway.reconnectAfterMS) ms"
+                + (goAway.reconnectAfterMS == 0 ? "" : "; connect again in \(goAway.reconnectAfterMS) ms")
         case .connection(let trouble): trouble.description
         case .password(let error): "the login by password failed: \(error)"
         case .protocolViolation(let violation): "the server broke the protocol: \(violation)"
@@ -33,7 +33,9 @@ extension ConnectionTrouble: CustomStringConvertible {
         switch self {
         case .unreachable(let address, let reason):
             "cannot reach \(address): \(reason); is the server running, and is this its address?"
-        case .closedByServer: "the server closed the connection"
+        case .untrusted(let address, let reason): "\(address) is not believed to be that server: \(reason)"
+        case .unusableFile(let path, let reason): "\(path): \(reason)"
+        case .closedByServer: "the server closed the connection; does it speak TLS there, or does it not?"
         case .closedHere: "the connection was closed by this client"
         case .broken(let reason): "the connection broke: \(reason)"
         case .tooManyRequests: "too many requests wait for their answers"
@@ -112,7 +114,7 @@ extension GoAway.Reason {
         case .shuttingDown: "it is shutting down"
         case .replaced: "another connection of this device took its place"
         case .signedOut: "this device was signed out"
-        case .overload: "it is overloaded"
+        case .overload: "come again later"
         case .unknown: "for a reason that this client does not know"
         }
     }

@@ -36,6 +36,10 @@ public enum ClientError: Error, Equatable, Sendable {
 public enum ConnectionTrouble: Equatable, Sendable {
     /// Nobody answers there; the reason is the system's.
     case unreachable(ServerAddress, reason: String)
+    /// By TLS the server has not shown who it is, or does not believe who this client is; the reason is OpenSSL's, in words.
+    case untrusted(ServerAddress, reason: String)
+    /// A file of certificates or a private key that the configuration names.
+    case unusableFile(path: String, reason: String)
     /// The server closed without a word.
     case closedByServer
     /// `TidemarkConnection.close()` was called.

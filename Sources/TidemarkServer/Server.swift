@@ -76,6 +76,9 @@ public final class Server: Sendable {
         let encrypted = configuration.listen.first { if case .tls = $0 { true } else { false } }
         if let encrypted, configuration.certificate == nil { throw ServerError.noCertificate(encrypted) }
         certificate = try configuration.certificate.map { try TLSServerContext($0) }
+        if certificate != nil, encrypted == nil {
+            log.warning("there is a certificate, and no tls: address to show it at")
+        }
         Self.noteExpiry(of: certificate, at: configuration.clock(), log)
         let begin = DispatchTime.now()
         let store = try Server.openStore(configuration.dataDirectory)

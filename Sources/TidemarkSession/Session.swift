@@ -322,7 +322,13 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             case .service: policy.allowsServices
             }
         guard isAllowed else {
-            return end(ErrorMessage(.methodNotAllowed, detail: "this listener does not offer this method"))
+            let detail =
+                if case .trusted = message.credentials {
+                    "users are taken at their word on Unix sockets only"
+                } else {
+                    "this listener does not offer this method"
+                }
+            return end(ErrorMessage(.methodNotAllowed, detail: detail))
         }
         isProved =
             switch message.credentials {

@@ -182,6 +182,7 @@ public struct Ticket: Equatable, Sendable {
     public static let encodedBytes = signedBytes + tagBytes
     private static let layout: UInt8 = 1
     private static let renewableLayout: UInt8 = 2
+    public static let layouts = layout...renewableLayout
 
     public var key: UInt16
     public var user: UserID
@@ -206,7 +207,7 @@ public struct Ticket: Equatable, Sendable {
 
     /// Nil for bytes that are no ticket of this layout. Does not look at the tag.
     public init?(_ bytes: [UInt8]) {
-        guard bytes.count == Self.encodedBytes, [Self.layout, Self.renewableLayout].contains(bytes[0]) else {
+        guard bytes.count == Self.encodedBytes, Self.layouts.contains(bytes[0]) else {
             return nil
         }
         let fields: (UInt16, UInt64, UInt32, UInt32)? = bytes.withUnsafeBytes { raw in

@@ -24,7 +24,7 @@ struct AddService: AsyncParsableCommand {
             has signed. The services file has their digests, a line each; to take one out, delete its line. A server that \
             runs reads it at SIGHUP, or when it is told to:
 
-              tidemark-server add-service billing --role backend > billing.key
+              (umask 077; tidemark-server add-service billing --role backend > billing.key)
               tidemark admin reload
               tidemark-server add-service operations --role administrator --certificate operations.pem
 
@@ -92,7 +92,14 @@ struct ServicesFile {
                 isOfFile: true
             )
         }
-        try Server.makeDataDirectory((path as NSString).deletingLastPathComponent)
+        let directory = (path as NSString).deletingLastPathComponent
+        guard directory.isEmpty || FileManager.default.fileExists(atPath: directory) else {
+            throw ConfigurationError(
+                origin: setting.origin,
+                reason: "there is no \(directory); `serve` and `import` make a data directory, with --data as here",
+                isOfFile: true
+            )
+        }
         let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw CannotWriteServices(path: path, code: errno) }
         defer { close(descriptor) }

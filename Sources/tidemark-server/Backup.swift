@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TidemarkServer
+import TidemarkSettings
 import TidemarkStore
 import TidemarkWire
 
@@ -17,7 +18,8 @@ struct Backup: AsyncParsableCommand {
             user may write, and this has to run as that user. Ctrl-C ends the waiting, and not the backup. Where no server \
             runs, this makes the copy. FILE has its name only when it is whole and on disk; nothing is ever replaced.
 
-            The key file is not in it, so that a backup lets nobody log in: keep a copy of ticket.keys apart.
+            The key file and the services are not in it, so that a backup lets nobody log in, nor is the audit log: keep copies of \
+            ticket.keys, services and audit.jsonl apart.
 
             \(ExitStatus.help)
             """
@@ -64,7 +66,7 @@ struct Backup: AsyncParsableCommand {
             seconds: Double(DispatchTime.now().uptimeNanoseconds - begin.uptimeNanoseconds) / 1e9,
             byServer: byServer
         )
-        print(json ? try tidemark_server.json(output) : summary(output, keyFile: try settings.keyFile().value))
+        print(json ? try tidemark_server.json(output) : try summary(output, settings))
     }
 
     private func make(_ directory: String) throws -> (BackupReport, byServer: Bool) {
@@ -86,12 +88,16 @@ struct Backup: AsyncParsableCommand {
         }
     }
 
-    private func summary(_ output: Output, keyFile: String) -> String {
-        """
-        \(output.path): \(Int(output.bytes).grouped) bytes, newest stamp \(text(of: output.newestStamp)); \
-        \(String(format: "%.2f", output.seconds)) s\(output.byServer ? ", by the running server" : "")
-        Not in it: the key file \(keyFile); keep a copy of it apart.
-        """
+    private func summary(_ output: Output, _ settings: Settings) throws -> String {
+        let apart = [
+            "the key file \(try settings.keyFile().value)", "the services \(try settings.servicesFile().value)",
+            "the audit log \(try settings.dataDirectory().value)/audit.jsonl",
+        ]
+        return """
+            \(output.path): \(Int(output.bytes).grouped) bytes, newest stamp \(text(of: output.newestStamp)); \
+            \(String(format: "%.2f", output.seconds)) s\(output.byServer ? ", by the running server" : "")
+            Not in it: \(apart.joined(separator: ", ")); keep copies of them apart.
+            """
     }
 }
 

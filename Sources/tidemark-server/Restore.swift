@@ -12,8 +12,9 @@ struct Restore: AsyncParsableCommand {
               tidemark-server restore /srv/backup/monday.db --data /srv/tidemark-restored
               tidemark-server serve --data /srv/tidemark-restored
 
-            A directory with a database is left alone: name another, or move that one away. The key file is not in a \
-            backup: copy ticket.keys from where it is kept, or 'serve' makes a new one, and all tickets have to be issued anew.
+            A directory with a database is left alone: name another, or move that one away. The key file and the services \
+            are not in a backup: copy ticket.keys and services from where they are kept, or 'serve' makes a new key, all tickets have \
+            to be issued anew, and no backend can log in.
 
             Clients need nothing. One that has seen changes which the backup does not have gets a full sync at its next \
             login, by itself.
@@ -70,6 +71,7 @@ struct Restore: AsyncParsableCommand {
               newest stamp   \(text(of: output.newestStamp))
               copied and checked in \(String(format: "%.2f", output.seconds)) s
             \(keys)
+            Services: copy theirs too, if there were any; without, no backend can log in.
             Clients that are ahead of this backup do a full sync by themselves.
             """
     }

@@ -6,6 +6,8 @@ struct Account: Codable, Equatable {
     /// Whom to believe, in place of those that the system does.
     var authority: String?
     var ticket: String?
+    /// Whose password the ticket was given for.
+    var user: String?
     var trustedUser: String?
     var book: String
     /// This device's number, drawn at the first login.
@@ -61,6 +63,10 @@ enum Place {
         let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_@".utf8)
         let name = account.utf8.map { plain.contains($0) ? String(UnicodeScalar($0)) : String(format: "%%%02X", $0) }
         return directory("XDG_DATA_HOME", ".local/share") + "/" + name.joined() + ".sqlite"
+    }
+
+    static func remove(book path: String) {
+        for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) }
     }
 
     static func makeDirectory(of path: String) throws {

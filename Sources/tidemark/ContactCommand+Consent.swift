@@ -43,7 +43,9 @@ extension ContactCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await ContactCommand.answer(user, .approve, "\(user) has you as a contact now", options, output)
+            try await ContactCommand.answer(user, .approve, options, output) {
+                "\(user) has you as a contact now; `tidemark contact refuse '#\($0)'` takes that back"
+            }
         }
     }
 
@@ -65,7 +67,9 @@ extension ContactCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await ContactCommand.answer(user, .refuse, "\(user) does not have you as a contact", options, output)
+            try await ContactCommand.answer(user, .refuse, options, output) { _ in
+                "\(user) does not have you as a contact"
+            }
         }
     }
 
@@ -164,9 +168,9 @@ extension ContactCommand {
     fileprivate static func answer(
         _ user: String,
         _ answer: RosterAnswer.Answer,
-        _ done: String,
         _ options: ConnectionOptions,
-        _ output: OutputOptions
+        _ output: OutputOptions,
+        done: (UserID) -> String
     ) async throws {
         let person = try PersonArgument(user)
         let (asking, stamp) = try await Session.run(options) { session in
@@ -176,7 +180,7 @@ extension ContactCommand {
             return (asking.user, stamp)
         }
         if output.json { return Output.json(JSONWrite(stamp, user: asking)) }
-        Output.line(stamp == 0 ? "nothing changed" : done)
+        Output.line(stamp == 0 ? "nothing changed" : done(asking))
     }
 }
 

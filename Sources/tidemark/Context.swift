@@ -1,5 +1,6 @@
 import Foundation
 import TidemarkClient
+import TidemarkSCRAM
 import TidemarkWire
 
 /// What the options, the environment and the remembered logins come to.
@@ -10,10 +11,20 @@ struct Context {
     private let options: ConnectionOptions
     private let environment = ProcessInfo.processInfo.environment
 
-    init(_ options: ConnectionOptions) throws {
+    /// Of an action for which a ticket is not enough, as `proofFor` says it ("another password"), the password of a login that is
+    /// remembered with its name is asked for.
+    init(_ options: ConnectionOptions, proofFor action: String? = nil) throws {
         self.options = options
         let accounts = try Accounts.read()
-        given = try Context.givenCredentials(options, environment)
+        // Nobody types a password for nothing.
+        if let user = options.user {
+            try Context.checkServer(options, environment, accounts.accounts[options.account ?? user])
+        }
+        if let action, let last = try Context.rememberedProof(of: action, options, environment, accounts) {
+            given = last
+        } else {
+            given = try Context.givenCredentials(options, environment)
+        }
         if let name = options.account {
             accountName = name
             guard accounts.accounts[name] != nil || given != nil else {
@@ -40,7 +51,14 @@ struct Context {
         accountName.flatMap { name in (try? Accounts.read())?.accounts[name] }
     }
 
-    func server() throws -> ServerAddress {
+    func server() throws -> ServerAddress { try Context.checkServer(options, environment, remembered) }
+
+    @discardableResult
+    private static func checkServer(
+        _ options: ConnectionOptions,
+        _ environment: [String: String],
+        _ remembered: Account?
+    ) throws -> ServerAddress {
         guard let text = options.server ?? environment["TIDEMARK_SERVER"] ?? remembered?.server else {
             throw Failure(
                 .notConfigured,
@@ -74,18 +92,22 @@ struct Context {
         case fail
     }
 
+    private var namedBook: String? { options.book ?? environment["TIDEMARK_BOOK"] }
+
+    private func bookPath(ifMissing missing: Missing) throws -> String {
+        if let known = namedBook ?? remembered?.book { return (known as NSString).absolutePath }
+        if missing == .make, let accountName { return Place.book(for: accountName) }
+        throw Failure(.notConfigured, "no address book; use `tidemark login` once, --book or TIDEMARK_BOOK")
+    }
+
+    func hasBook(ifMissing missing: Missing) throws -> Bool {
+        FileManager.default.fileExists(atPath: try bookPath(ifMissing: missing))
+    }
+
     func book(ifMissing missing: Missing) throws -> AddressBook {
-        let named = options.book ?? environment["TIDEMARK_BOOK"]
-        let path: String
-        if let known = named ?? remembered?.book {
-            path = (known as NSString).absolutePath
-        } else if missing == .make, let accountName {
-            path = Place.book(for: accountName)
-        } else {
-            throw Failure(.notConfigured, "no address book; use `tidemark login` once, --book or TIDEMARK_BOOK")
-        }
+        let path = try bookPath(ifMissing: missing)
         if !FileManager.default.fileExists(atPath: path) {
-            guard missing == .make || (missing == .makeIfNamed && named != nil) else {
+            guard missing == .make || (missing == .makeIfNamed && namedBook != nil) else {
                 throw Failure(.notConfigured, "there is no address book \(path) yet; use `tidemark login`")
             }
             // Made first, so that nobody else may read it, nor the files that SQLite puts beside it.
@@ -164,8 +186,13 @@ struct Context {
             device: remembered?.device ?? UInt64.random(in: 1...UInt64.max)
         )
         switch try credentials() {
-        case .ticket(let bytes): account.ticket = TicketText.encode(ticket ?? bytes)
-        case .password: account.ticket = ticket.map(TicketText.encode)
+        case .ticket(let bytes):
+            account.ticket = TicketText.encode(ticket ?? bytes)
+            // The same login again, and not with another's ticket.
+            if given == nil { account.user = remembered?.user }
+        case .password(let name, _):
+            account.ticket = ticket.map(TicketText.encode)
+            account.user = name
         case .trusted(.name(let name)): account.trustedUser = name
         case .trusted(.id): break
         }
@@ -174,23 +201,38 @@ struct Context {
         try accounts.write()
     }
 
+    /// The password of the login that would be used, where that has but a ticket; nil where something else was said.
+    private static func rememberedProof(
+        of action: String,
+        _ options: ConnectionOptions,
+        _ environment: [String: String],
+        _ accounts: Accounts
+    ) throws -> Credentials? {
+        let isNamed = [options.ticket, options.ticketFile, options.user, options.trustedUser].contains { $0 != nil }
+        let isInEnvironment = options.account == nil && environment["TIDEMARK_TICKET"] != nil
+        guard !isNamed, !isInEnvironment, let name = options.account ?? accounts.last,
+            let account = accounts.accounts[name], account.ticket != nil
+        else { return nil }
+        guard let user = account.user else {
+            throw Failure(
+                .notConfigured,
+                "\(action) takes the password, and the login '\(name)' has a ticket alone; say whose: --user NAME"
+            )
+        }
+        return .password(name: user, try password(of: user, options))
+    }
+
     private static func givenCredentials(
         _ options: ConnectionOptions,
         _ environment: [String: String]
     ) throws -> Credentials? {
         if let text = options.ticket { return try ticket(text, from: "--ticket") }
         if let file = options.ticketFile {
-            guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
-                throw Failure(.usage, "the ticket's file \(file) cannot be read")
-            }
-            return try ticket(text, from: file)
+            return try ticket(try SecretFile.read(file, "the ticket's"), from: file)
         }
         if let name = options.user {
             guard Text.isAccountName(name) else { throw Failure(.usage, "'\(name)' is no account's name") }
-            let password =
-                try options.passwordFile.map { try PasswordInput.read(file: $0) }
-                ?? PasswordInput.ask("Password of \(name): ")
-            return .password(name: name, password)
+            return .password(name: name, try password(of: name, options))
         }
         if let name = options.trustedUser {
             guard Text.isAccountName(name) else { throw Failure(.usage, "'\(name)' is no account's name") }
@@ -201,6 +243,11 @@ struct Context {
             return try ticket(text, from: "TIDEMARK_TICKET")
         }
         return nil
+    }
+
+    private static func password(of name: String, _ options: ConnectionOptions) throws -> Password {
+        try options.passwordFile.map { try PasswordInput.read(file: $0) }
+            ?? PasswordInput.ask("Password of \(name): ", option: "--user \(name) --password-file")
     }
 
     private static func ticket(_ text: String, from source: String) throws -> Credentials {

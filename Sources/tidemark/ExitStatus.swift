@@ -19,8 +19,9 @@ enum ExitStatus: Int32, CaseIterable {
         case .unreachable: "the server cannot be reached, or does not answer"
         case .storage: "the address book, the login file, the recording or the output cannot be used"
         case .tryLater: "not now: try again later"
-        case .notAllowed: "the credentials were refused, or the action is not allowed"
-        case .notConfigured: "no server, credentials or address book, or another user's"
+        case .notAllowed: "the credentials or the server's certificate were refused, or the action is not allowed"
+        case .notConfigured:
+            "no server, credentials or address book, another user's, or an unusable certificate"
         }
     }
 

@@ -20,7 +20,7 @@ struct Failure: Error {
     init(_ error: any Error) {
         switch error {
         case let failure as Failure: self = failure
-        case let error as ClientError: self.init(Failure.status(of: error), "\(error)")
+        case let error as ClientError: self.init(Failure.status(of: error), "\(error)" + Failure.advice(on: error))
         case let error as BookError: self.init(Failure.status(of: error), "\(error)")
         case let error as RecorderError: self.init(.storage, "--record: \(error)")
         case let error as ServerAddress.Mistake: self.init(.usage, "\(error)")
@@ -47,10 +47,22 @@ struct Failure: Error {
     private static func status(of error: ClientError) -> ExitStatus {
         switch error {
         case .server(let message): status(of: message)
-        case .goingAway: .tryLater
+        case .goingAway(let goAway): goAway.reason == .signedOut ? .notAllowed : .tryLater
+        case .connection(.untrusted): .notAllowed
+        case .connection(.unusableFile): .notConfigured
         case .connection, .timeout: .unreachable
         case .password: .notAllowed
         case .protocolViolation, .diverged: .badData
+        }
+    }
+
+    /// What this program has for it.
+    private static func advice(on error: ClientError) -> String {
+        switch error {
+        case .server(let message) where message.code == ErrorCode.ticketExpired.rawValue:
+            "; `tidemark login --user NAME` gets one for the password"
+        case .connection(.untrusted): "; --authority FILE names others to believe"
+        default: ""
         }
     }
 

@@ -33,12 +33,20 @@ struct Login: AsyncParsableCommand {
 
     func run() async throws {
         let context = try Context(options)
+        _ = try (context.credentials(), context.server())
+        let isNew = try !context.hasBook(ifMissing: .make)
         let book = try context.book(ifMissing: .make)
-        let settings = try await syncOptions.settings(for: book)
-        let (report, ticket) = try await Session.run(context, book: book, settings) {
-            ($0.report, $0.connection.ticket)
+        do {
+            let settings = try await syncOptions.settings(for: book)
+            let (report, ticket) = try await Session.run(context, book: book, settings) {
+                ($0.report, $0.connection.ticket)
+            }
+            try context.remember(book, ticket: ticket)
+            Output.report(report, json: output.json, account: context.accountName)
+        } catch {
+            // Nobody was let in, and it is nobody's.
+            if isNew, let mark = try? await book.mark(), mark.owner == nil { Place.remove(book: book.path) }
+            throw error
         }
-        try context.remember(book, ticket: ticket)
-        Output.report(report, json: output.json, account: context.accountName)
     }
 }

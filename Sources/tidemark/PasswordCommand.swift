@@ -9,11 +9,11 @@ struct PasswordCommand: AsyncParsableCommand {
         commandName: "password",
         abstract: "Set another password; all other devices are signed out.",
         discussion: """
-            Whoever has only a ticket may not: log in with the password, which is asked for, or on a socket where you are \
+            A ticket is not enough for that: the password is asked for first, unless you are on a socket where you are \
             taken at your word. The server is not told the password, but what it needs to recognise it.
 
             EXAMPLE
-              tidemark password --user alice
+              tidemark password
               tidemark password --user alice --password-file old --new-password-file new
 
             JSON
@@ -30,7 +30,7 @@ struct PasswordCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let context = try Context(options)
+        let context = try Context(options, proofFor: "another password")
         let password = try PasswordInput.new(file: newPasswordFile)
         let user = try await context.open { connection in
             try context.keep(try await connection.setPassword(password))
@@ -46,8 +46,9 @@ struct SignOutCommand: AsyncParsableCommand {
         commandName: "sign-out",
         abstract: "Sign out on all other devices, or on all.",
         discussion: """
-            Their sessions end, and no ticket that was given out before is good any more: they need the password. To sign out \
-            on this device alone, forget its login.
+            Their sessions end, and no ticket that was given out before is good any more: they need the password. So does this \
+            one, which is asked for it, and gets another ticket; with --all none is needed. To sign out on this device alone, take \
+            its entry out of accounts.json (`tidemark login --help`).
 
             EXAMPLE
               tidemark sign-out
@@ -65,7 +66,7 @@ struct SignOutCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let context = try Context(options)
+        let context = try Context(options, proofFor: all ? nil : "staying signed in here")
         let user = try await context.open { connection in
             let ticket = try await connection.signOut(all ? .all : .others)
             try all ? context.forgetTicket() : context.keep(ticket)

@@ -10,21 +10,18 @@ enum PasswordInput {
         if file == "-" {
             text = readLine() ?? ""
         } else {
-            guard let whole = try? String(contentsOfFile: file, encoding: .utf8) else {
-                throw Failure(.usage, "the password's file \(file) cannot be read")
-            }
-            text = String(whole.prefix { !$0.isNewline })
+            text = String(try SecretFile.read(file, "the password's").prefix { !$0.isNewline })
         }
         return try password(text)
     }
 
-    /// Asked for on the terminal, which does not show it.
-    static func ask(_ prompt: String) throws -> Password {
+    /// Asked for on the terminal, which does not show it; where there is none, `option` is what could be said instead.
+    static func ask(_ prompt: String, option: String) throws -> Password {
         let terminal = open("/dev/tty", O_RDWR | O_CLOEXEC)
         guard terminal >= 0 else {
             throw Failure(
                 .notConfigured,
-                "there is no terminal to ask for the password; use --password-file FILE, - for the input"
+                "there is no terminal to ask for the password; use \(option) FILE, - for the input"
             )
         }
         defer { close(terminal) }
@@ -48,8 +45,11 @@ enum PasswordInput {
     /// A new one: from a file, or twice from the terminal.
     static func new(file: String?) throws -> Password {
         if let file { return try read(file: file) }
-        let first = try ask("New password: ")
-        guard try ask("The same again: ") == first else { throw Failure(.usage, "the two are not the same") }
+        let option = "--new-password-file"
+        let first = try ask("New password: ", option: option)
+        guard try ask("The same again: ", option: option) == first else {
+            throw Failure(.usage, "the two are not the same")
+        }
         return first
     }
 

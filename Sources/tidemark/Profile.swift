@@ -31,7 +31,9 @@ struct Profile: AsyncParsableCommand {
             }
             if output.json { return Output.json(JSONProfile(profile)) }
             Output.line(Output.bold(profile.name) + "  user \(profile.user)")
+            let hidden = profile.privateFields.map(\.name).sorted()
             FieldText(profile.fields).lines.forEach(Output.line)
+            if !hidden.isEmpty { Output.line(Output.dim("only you see \(hidden.joined(separator: ", "))")) }
         }
     }
 

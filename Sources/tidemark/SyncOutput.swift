@@ -67,6 +67,7 @@ extension SyncReport {
         var kind = answer == .upToDate ? "up to date" : answer.rawValue
         if reason != .none { kind += " (\(reason.word))" }
         var parts = [counted(contacts, "contact"), counted(fields, "field")]
+        if asides > 0 { parts.append("\(asides) of requests and blocks") }
         if removed > 0 { parts.append("\(removed) removed") }
         if ownProfile { parts.append("own profile") }
         if waitingMessages > 0 { parts.append(counted(waitingMessages, "message") + " waiting") }

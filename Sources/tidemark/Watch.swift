@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Synchronization
 import TidemarkClient
 import TidemarkWire
 
@@ -24,7 +25,7 @@ struct Watch: AsyncParsableCommand {
     )
 
     @Option(help: "Be seen as online, away, busy or invisible meanwhile.")
-    var presence = PresenceSet.Wish.online
+    var presence: PresenceSet.Wish = .online
 
     @Option(name: .customLong("for"), help: ArgumentHelp("Stop after so long.", valueName: "seconds"))
     var seconds: Double?
@@ -55,17 +56,29 @@ struct Watch: AsyncParsableCommand {
                 try await group.next()
                 group.cancelAll()
             }
+            // It has come to nothing.
+            if let failure = watcher.failure.withLock({ $0 }) { throw failure }
         }
     }
 }
 
 /// Follows the book on one connection after the other.
-private struct Watcher {
+private final class Watcher: Sendable {
     let context: Context
     let book: AddressBook
     let presence: PresenceSet.Wish
     let json: Bool
     let updatesMax: Int?
+    /// Of the attempts so far, while none has brought anything.
+    let failure = Mutex<ClientError?>(nil)
+
+    init(context: Context, book: AddressBook, presence: PresenceSet.Wish, json: Bool, updatesMax: Int?) {
+        self.context = context
+        self.book = book
+        self.presence = presence
+        self.json = json
+        self.updatesMax = updatesMax
+    }
 
     func run() async throws {
         var failures = 0
@@ -75,6 +88,7 @@ private struct Watcher {
                 try await follow { update in
                     failures = 0
                     updates += 1
+                    failure.withLock { $0 = nil }
                     UpdateOutput(json: json).show(update)
                     return updates != updatesMax
                 }
@@ -82,6 +96,7 @@ private struct Watcher {
             } catch let error as ClientError {
                 guard let pause = Self.pause(after: error, failures: failures) else { throw error }
                 failures += 1
+                if updates == 0 { failure.withLock { $0 = error } }
                 Output.error("\(error); trying again in \(pause.inWords)")
                 try await Task.sleep(for: pause)
             }
@@ -121,6 +136,8 @@ private struct Watcher {
     private static func pause(after error: ClientError, failures: Int) -> Duration? {
         let growing = Duration.seconds(min(60, 1 << min(failures, 6))) * Double.random(in: 0.5...1)
         switch error {
+        case .connection(.untrusted), .connection(.unusableFile):
+            return nil
         case .connection, .timeout:
             return growing
         case .goingAway(let goAway) where goAway.reason == .replaced || goAway.reason == .signedOut:

@@ -110,6 +110,37 @@ import TidemarkWire
             )
             #expect(login.status == 77 && login.error.contains("no such account, or another password"), "\(login)")
             #expect(!FileManager.default.fileExists(atPath: program.home.file(".config/tidemark/accounts.json")))
+            #expect(!FileManager.default.fileExists(atPath: program.home.file(".local/share/tidemark/owner.sqlite")))
+        }
+    }
+
+    @Test("with a ticket alone nobody sets a password or signs the others out, and is told before it is asked")
+    func ticketAlone() async throws {
+        let program = try Program()
+        let seen = Seen()
+        try await FakeServer.run(Self.serving(password: "pencil", seen)) { (address) async throws in
+            let given = ["--ticket", TicketText.encode(Self.ticket), "--account", "mine"]
+            #expect(try await program.run(list: ["login", "--server", "\(address)"] + given).status == 0)
+            seen.messages.withLock { $0 = [] }
+            for command in ["password", "sign-out"] {
+                let refused = try await program.run(command)
+                #expect(refused.status == 78 && refused.error.contains("say whose: --user NAME"), "\(refused)")
+            }
+            #expect(seen.messages.withLock { $0.isEmpty })
+        }
+    }
+
+    @Test("a secret is read from a pipe as from a file") func pipe() async throws {
+        let program = try Program()
+        let seen = Seen()
+        let pipe = program.home.file("pipe")
+        try #require(mkfifo(pipe, 0o600) == 0)
+        try await FakeServer.run(Self.serving(password: "pencil", seen)) { (address) async throws in
+            async let login = program.run(
+                list: ["login", "--server", "\(address)", "--user", "owner", "--password-file", pipe]
+            )
+            try await Task.detached { try "pencil\n".write(toPipe: pipe) }.value
+            #expect(try await login.status == 0)
         }
     }
 
@@ -134,7 +165,7 @@ import TidemarkWire
             #expect(keys.verifier(salt: verifier.salt, iterations: Int(verifier.iterations)) == verifier)
             #expect(verifier.iterations == 100_000)
             #expect(try accounts(program).contains(TicketText.encode(Self.newer)))
-            #expect(try await program.run("sign-out").status == 0)
+            #expect(try await program.run(list: ["sign-out"] + owner).status == 0)
             #expect(try accounts(program).contains(TicketText.encode(Self.newer)))
             #expect(try await program.run("sign-out", "--all").status == 0)
             #expect(try !accounts(program).contains("ticket"))
@@ -156,5 +187,13 @@ import TidemarkWire
         #expect(outcome.status == 64, "\(outcome)")
         outcome = try await program.run(list: ["login", "--user", "a", "--ticket", "AQID"] + server)
         #expect(outcome.status == 64, "\(outcome)")
+    }
+}
+
+extension String {
+    fileprivate func write(toPipe path: String) throws {
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        try file.write(contentsOf: Data(utf8))
+        try file.close()
     }
 }

@@ -279,7 +279,8 @@ import TidemarkWire
             let requests = try await program.run("contact", "requests", "--json").json["requests"] as? [[String: Any]]
             #expect(requests?.map { $0["name"] as? String } == ["ann", "bob"])
             #expect(requests?.map { $0["user"] as? Int } == [201, 202])
-            #expect(try await program.run("contact", "approve", "ann").output == "ann has you as a contact now\n")
+            let approved = try await program.run("contact", "approve", "ann").output
+            #expect(approved == "ann has you as a contact now; `tidemark contact refuse '#201'` takes that back\n")
             #expect(try await program.run("contact", "refuse", "#202", "--json").json["user"] as? Int == 202)
             #expect(try await program.run("contact", "refuse", "user100").output == "nothing changed\n")
             #expect(try await program.run("contact", "approve", "nobody").status == 66)

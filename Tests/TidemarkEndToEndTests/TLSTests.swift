@@ -109,27 +109,27 @@ import TidemarkWire
         await (try await TidemarkConnection.open(server.tls, as: ticket, configuration: client)).close()
         // The system's authorities do not know it.
         var strange = TestServer.client
-        #expect(
-            await reason { _ = try await TidemarkConnection.open(server.tls, as: ticket, configuration: strange) } != ""
-        )
-        strange.authorityFile = try Certificates(name: "Another").authority.certificate
-        #expect(
-            await reason { _ = try await TidemarkConnection.open(server.tls, as: ticket, configuration: strange) } != ""
-        )
+        var said = await reason {
+            _ = try await TidemarkConnection.open(server.tls, as: ticket, configuration: strange)
+        }
+        #expect(said.contains("nobody who is believed here has issued its certificate"), "\(said)")
+        let another = try Certificates(name: "Another")
+        strange.authorityFile = another.authority.certificate
+        said = await reason { _ = try await TidemarkConnection.open(server.tls, as: ticket, configuration: strange) }
+        #expect(said.contains("nobody who is believed here has issued its certificate"), "\(said)")
         let elsewhere = try certificates.pair("elsewhere", names: ["DNS:chat.example.org"])
         try server.replaceCertificate(with: .init(certificate: elsewhere.certificate, key: elsewhere.key))
-        #expect(
-            await reason { _ = try await TidemarkConnection.open(server.tls, as: ticket, configuration: client) } != ""
-        )
+        said = await reason { _ = try await TidemarkConnection.open(server.tls, as: ticket, configuration: client) }
+        #expect(said.contains("its certificate is for another name"), "\(said)")
         let expired = try certificates.pair("expired", days: -1)
         try server.replaceCertificate(with: .init(certificate: expired.certificate, key: expired.key))
-        #expect(
-            await reason { _ = try await TidemarkConnection.open(server.tls, as: ticket, configuration: client) } != ""
-        )
+        said = await reason { _ = try await TidemarkConnection.open(server.tls, as: ticket, configuration: client) }
+        #expect(said.contains("it is not good at this time"), "\(said)")
         try server.replaceCertificate(with: files)
         await (try await TidemarkConnection.open(server.tls, as: ticket, configuration: client)).close()
         // Nobody got further than the handshake.
         #expect(server.counters.errors == 0)
+        withExtendedLifetime(another) {}
     }
 
     @Test("plain bytes on the port for TLS, and TLS on the plain one, end at once") func mixedUp() async throws {
@@ -138,9 +138,32 @@ import TidemarkWire
         let plain = ServerAddress.tcp(host: "127.0.0.1", port: Int(server.tlsPort))
         #expect(await reason { _ = try await TidemarkConnection.open(plain, as: ticket, configuration: client) } != "")
         let encrypted = ServerAddress.tls(host: "127.0.0.1", port: Int(server.port))
-        #expect(
-            await reason { _ = try await TidemarkConnection.open(encrypted, as: ticket, configuration: client) } != ""
-        )
+        let said = await reason { _ = try await TidemarkConnection.open(encrypted, as: ticket, configuration: client) }
+        #expect(said.contains("it does not speak TLS there"), "\(said)")
+    }
+
+    @Test("a file of certificates that is none is named") func unusableFiles() async throws {
+        let server = try server()
+        let ticket = Credentials.ticket(server.ticket(1))
+        let (pair, other) = (try certificates.pair("mine", names: []), try certificates.pair("another", names: []))
+        let cases: [(String?, (String, String)?, String)] = [
+            ("/nonexistent", nil, "/nonexistent: No such file"),
+            (files.key, nil, "\(files.key): no certificates in PEM"),
+            (nil, ("/nonexistent", pair.key), "/nonexistent: No such file"),
+            (nil, (pair.certificate, "/nonexistent"), "/nonexistent: No such file"),
+            (nil, (pair.certificate, pair.certificate), "\(pair.certificate): no private key in PEM"),
+            (nil, (pair.certificate, other.key), "\(other.key): not the private key"),
+        ]
+        for (authority, certificate, mistake) in cases {
+            var configuration = client
+            if let authority { configuration.authorityFile = authority }
+            if let certificate { configuration.certificate = certificate }
+            let said = await reason {
+                _ = try await TidemarkConnection.open(server.tls, as: ticket, configuration: configuration)
+            }
+            #expect(said.hasPrefix(mistake), "\(said)")
+        }
+        #expect(server.counters.connections == 0)
     }
 
     @Test("a new certificate is shown to who comes, and who is there stays", arguments: [1, 2])

@@ -1,6 +1,5 @@
 import NIOCore
 import NIOPosix
-import NIOSSL
 import TidemarkWire
 
 #if canImport(Darwin)
@@ -15,7 +14,7 @@ import TidemarkWire
 
 extension Link {
     /// Connects, and starts the task that reads until the connection ends.
-    /// - Throws: `ClientError.connection(.unreachable)`, `.timeout(.connect)`, `CancellationError`.
+    /// - Throws: `ClientError.connection`, `.timeout(.connect)`, `CancellationError`.
     static func open(_ address: ServerAddress, _ configuration: ClientConfiguration) async throws -> Link {
         let opened = OneShot<Link>()
         // Not a child task: it outlives this call, and a connection attempt that nobody waits for any more is left to
@@ -25,10 +24,10 @@ extension Link {
             do {
                 channel = try await connect(address, configuration)
             } catch {
-                opened.settle(.failure(ClientError.connection(.unreachable(address, reason: reason(error)))))
+                opened.settle(.failure(error as? ClientError ?? .connection(trouble(error, with: address))))
                 return
             }
-            await run(channel, announce: opened)
+            await run(channel, to: address, announce: opened)
         }
         do {
             return try await withDeadline(configuration.timeout, on: configuration.clock, for: .connect) {
@@ -84,6 +83,7 @@ extension Link {
     /// Reads until the connection ends, and then says why to all that wait.
     private static func run(
         _ channel: NIOAsyncChannel<InboundFrame, ByteBuffer>,
+        to address: ServerAddress,
         announce opened: OneShot<Link>
     ) async {
         do {
@@ -97,12 +97,18 @@ extension Link {
                 } catch let violation as ProtocolViolation {
                     link.fail(.protocolViolation(violation))
                 } catch {
-                    link.fail(.connection(.broken(reason: reason(error))))
+                    link.fail(
+                        .connection(ConnectionTrouble(tls: error, with: address) ?? .broken(reason: reason(error)))
+                    )
                 }
             }
         } catch {
             // Closing what is closed already.
         }
+    }
+
+    private static func trouble(_ error: any Error, with address: ServerAddress) -> ConnectionTrouble {
+        ConnectionTrouble(tls: error, with: address) ?? .unreachable(address, reason: reason(error))
     }
 
     private static func reason(_ error: any Error) -> String {
@@ -112,11 +118,7 @@ extension Link {
                 ?? (error.dnsAAAAError ?? error.dnsAError).map { reason($0) } ?? "\(error)"
         case let error as IOError:
             String(cString: strerror(error.errnoCode))
-        case let error as NIOSSLError:
-            "TLS: \(error)"
-        case let error as BoringSSLError:
-            "TLS: \(error)"
-        case is SocketAddressError:
+        case is SocketAddressError, is SocketAddressError.UnknownHost:
             "no host of this name"
         default:
             "\(error)"

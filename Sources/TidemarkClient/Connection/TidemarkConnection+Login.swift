@@ -3,7 +3,7 @@ import TidemarkWire
 
 extension TidemarkConnection {
     /// Connects and authenticates, without a sync.
-    /// - Throws: `ClientError`: `.connection(.unreachable)`; `.server` with the refusal of the hello or the credentials;
+    /// - Throws: `ClientError`: `.connection`, as `.unreachable`, `.untrusted` or `.unusableFile`; `.server` with the refusal of the hello or the credentials;
     ///   `.password`; `.timeout`. `CancellationError`.
     public static func open(
         _ address: ServerAddress,

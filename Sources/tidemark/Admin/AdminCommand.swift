@@ -7,7 +7,8 @@ struct AdminCommand: AsyncParsableCommand {
         discussion: """
             On the server's machine, as the user that it runs as, nothing else is needed: the server listens on admin.sock in \
             its data directory. From elsewhere, and for a backend that acts for users, it is a key or a certificate that \
-            `tidemark-server add-service` has made known. The server notes in audit.jsonl who asked for what.
+            `tidemark-server add-service` has made known. A backend may use profile, contact, sign-out and explain; the rest is \
+            for an administrator. The server notes in audit.jsonl who asked for what.
 
             EXAMPLE
               tidemark admin create dora

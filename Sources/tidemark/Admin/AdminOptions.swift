@@ -110,8 +110,8 @@ struct AdminOptions: ParsableArguments {
         get throws {
             guard server != nil else { return .socket }
             guard let keyFile else { return .certificate }
-            guard let text = try? String(contentsOfFile: keyFile, encoding: .utf8),
-                let key = Hexadecimal.bytes(text.trimmingCharacters(in: .whitespacesAndNewlines)), !key.isEmpty,
+            let text = try SecretFile.read(keyFile, "the key's")
+            guard let key = Hexadecimal.bytes(text.trimmingCharacters(in: .whitespacesAndNewlines)), !key.isEmpty,
                 key.count <= Limits.serviceKeyBytesMax
             else { throw Failure(.usage, "\(keyFile) holds no key; a key is text in hexadecimal") }
             return .key(key)

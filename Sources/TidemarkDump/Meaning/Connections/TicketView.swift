@@ -7,9 +7,11 @@ struct TicketView {
     var issuedSeconds: UInt32
     var expiresSeconds: UInt32
 
-    /// Nil for bytes that are no ticket of this layout.
+    /// Nil for bytes that are no ticket of these layouts.
     init?(_ bytes: UnsafeRawBufferPointer) {
-        guard bytes.count == Ticket.encodedBytes, bytes[0] == 1, let base = bytes.baseAddress else { return nil }
+        guard bytes.count == Ticket.encodedBytes, Ticket.layouts.contains(bytes[0]), let base = bytes.baseAddress else {
+            return nil
+        }
         key = UInt16(littleEndian: base.loadUnaligned(fromByteOffset: 1, as: UInt16.self))
         user = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 3, as: UInt64.self))
         issuedSeconds = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 11, as: UInt32.self))

@@ -52,9 +52,11 @@ import TidemarkWire
         let alive = try Self.vacuumedBytes(disk, store)
         print("three months: \(sizes.map { $0 / 1024 }) KiB, \(alive / 1024) KiB alive")
         #expect(sizes.last! <= 3 * alive + (2 << 20), "\(seed)")
-        // Neither file gives back what it once needed, so a day that needs more than any before is in all that follow:
-        // up to a twelfth in 200 days, of which most is the log of a fold. What leaks would be in each day.
-        #expect(sizes.last! <= sizes[29] * 11 / 10, "after a month it hardly grows in two more; \(seed)")
+        // Neither file gives back what it once needed, so a day that needs more than any before is in all that follow; such days
+        // become rare, and one can bring a fifteenth at once: the log of a fold. What leaks brings pages all the time.
+        let growing = (30..<90).count { sizes[$0] > sizes[$0 - 1] }
+        #expect(growing <= 15, "after a month it grows on few days of two more: \(growing); \(seed)")
+        #expect(sizes.last! <= sizes[29] * 5 / 4, "and little in all; \(seed)")
         #expect(sizes.last! <= sizes[9] * 3 / 2, "\(seed)")
         try store.close()
     }

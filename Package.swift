@@ -12,6 +12,7 @@ let package = Package(
         .library(name: "TidemarkWire", targets: ["TidemarkWire"]),
         .library(name: "TidemarkClient", targets: ["TidemarkClient"]),
         .library(name: "TidemarkServer", targets: ["TidemarkServer"]),
+        .library(name: "TidemarkServerLifecycle", targets: ["TidemarkServerLifecycle"]),
         .library(name: "TidemarkEventLoop", targets: ["TidemarkEventLoop"]),
         // For the project's own benchmarks; it may change with any version.
         .library(name: "_TidemarkDirectory", targets: ["TidemarkDirectory", "TidemarkRandom"]),
@@ -27,10 +28,12 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
@@ -83,6 +86,15 @@ let package = Package(
                 "TidemarkRandom", "TidemarkWire", "TidemarkDirectory", "TidemarkSession", "TidemarkRecording",
                 "TidemarkTickets", "TidemarkSCRAM", "TidemarkTLS", "TidemarkEventLoop", "TidemarkStore", "CPrefetch",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "TidemarkServerLifecycle",
+            dependencies: [
+                "TidemarkServer", .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
         ),
@@ -272,12 +284,15 @@ let package = Package(
         .testTarget(
             name: "TidemarkEndToEndTests",
             dependencies: [
-                "TidemarkServer", "TidemarkTickets", "TidemarkSCRAM", "TidemarkTLS", "TidemarkRecording",
+                "TidemarkServer", "TidemarkServerLifecycle", "TidemarkTickets", "TidemarkSCRAM", "TidemarkTLS",
+                "TidemarkRecording",
                 "TidemarkClient",
                 "TidemarkStore",
                 "TidemarkDirectory", "TidemarkWire", "TidemarkTesting",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
         ),

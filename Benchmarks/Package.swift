@@ -21,7 +21,8 @@ let package = Package(
         .executable(name: "tidemark-bench-bare-sqlite", targets: ["bare-sqlite"]),
     ],
     dependencies: [
-        .package(name: "Tidemark", path: "..")
+        .package(name: "Tidemark", path: ".."),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
         // MARK: servers to compare: the limit, in C, and the same on our loop
@@ -67,6 +68,8 @@ let package = Package(
             dependencies: [
                 "ClosedLoop",
                 .product(name: "TidemarkWire", package: "Tidemark"),
+                .product(name: "TidemarkServer", package: "Tidemark"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "_TidemarkDirectory", package: "Tidemark"),
                 .product(name: "_TidemarkSCRAM", package: "Tidemark"),
                 .product(name: "_TidemarkTLS", package: "Tidemark"),

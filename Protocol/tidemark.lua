@@ -261,6 +261,7 @@ local METHODS = {
    [2] = "trusted",
    [3] = "scram",
    [4] = "service",
+   [5] = "bearer",
 }
 local ROLES = {
    [1] = "backend",
@@ -274,6 +275,7 @@ local FEATURES = {
    [4] = "trusted",
    [5] = "lastSeen",
    [6] = "service",
+   [7] = "bearer",
 }
 local GO_AWAY_REASONS = {
    [1] = "shuttingDown",
@@ -299,6 +301,7 @@ local LIMITS = {
    ticketBytesMax = 255,
    scramBytesMax = 768,
    serviceKeyBytesMax = 64,
+   bearerBytesMax = 1000,
    saltBytesMax = 64,
    iterationsMax = 10000000,
    pingBytesMax = 8,
@@ -423,6 +426,7 @@ local f = {
    detail = ProtoField.string("tidemark.detail", "Detail"),
    path = ProtoField.string("tidemark.path", "Path on the server's machine"),
    file_bytes = ProtoField.uint64("tidemark.file_bytes", "Size of the file (bytes)"),
+   bearer = ProtoField.bytes("tidemark.bearer", "Bearer token"),
    service_key = ProtoField.bytes("tidemark.service_key", "Key"),
    disabled = ProtoField.uint8("tidemark.admin.disabled", "Disabled"),
    acted_type = ProtoField.uint8("tidemark.admin.body_type", "Type of the body", base.HEX),
@@ -793,6 +797,7 @@ function messages.authenticate(body, tree)
       local length = body:block(tree, f.service_key, LIMITS.serviceKeyBytesMax)
       return length == 0 and "service, by certificate" or "service, by key"
    end
+   if method == "bearer" then return "bearer, " .. body:block(tree, f.bearer, LIMITS.bearerBytesMax) .. " bytes" end
    local length, data = body:block(tree, f.ticket, LIMITS.ticketBytesMax)
    local whose = ""
    local layout = length == 35 and body.tvb(data, 1):uint()

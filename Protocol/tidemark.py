@@ -371,6 +371,7 @@ CREDENTIALS = {
     "trusted": record(user=REFERENCE),
     "scram": record(data=data(at_most("scramBytesMax"))),
     "service": record(key=data(at_most("serviceKeyBytesMax"))),
+    "bearer": record(bearer=data(at_most("bearerBytesMax"))),
 }
 MARK = Codec(lambda body: body.take(2), bytes).must("mark", lambda mark: mark == b"TM")
 LOG2_MIN, LOG2_MAX = LIMITS["frameLog2Min"], LIMITS["frameLog2Max"]

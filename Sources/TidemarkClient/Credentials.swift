@@ -10,6 +10,9 @@ public enum Credentials: Equatable, Sendable {
     /// The account's name and its password, which the server never sees (SCRAM-SHA-256). Logging in takes two round trips and
     /// some tenths of a second of this machine's time; `TidemarkConnection.ticket` is for the next time.
     case password(name: String, Password)
+    /// What another authority has given out, such as an app's own login, to a server that knows what it is good for: at most
+    /// `Limits.bearerBytesMax`. `TidemarkConnection.ticket` is for the next time, if `ClientConfiguration.wantsTicket`.
+    case bearer([UInt8])
 
     /// A ticket in its text form: base64url without padding, as the server's `ticket` command prints it, or
     /// hexadecimal. Surrounding white space is passed over. Nil for what is neither.
@@ -27,6 +30,7 @@ public enum Credentials: Equatable, Sendable {
         case .ticket(let bytes): Ticket(bytes).map { .id($0.user) }
         case .trusted(let user): user
         case .password(let name, _): .name(name)
+        case .bearer: nil
         }
     }
 

@@ -49,15 +49,17 @@ public final class Server: Sendable {
     public let loaded: Loaded
     public let counters: Counters
 
-    private let changeLog: ChangeLog
+    let changeLog: ChangeLog
     private let draining: DrainFlag
     private let shards: [ShardThread]
-    private let team: ShardTeam
+    let team: ShardTeam
     private let failure: Failure
     private let keyring: Keyring
     private let audit: AuditLog
     private let services: ServiceRegister
     private let certificate: TLSServerContext?
+    private let router: MessageRouter?
+    private let metrics: MetricsReporter
 
     /// Opens, loads and listens; returns once clients can connect. `progress` is told, on the calling thread, how far
     /// loading has come.
@@ -67,7 +69,6 @@ public final class Server: Sendable {
         progress: LoadProgress = { _, _ in }
     ) throws {
         precondition((1...ServerConfiguration.loopsMax).contains(configuration.loops))
-        guard !configuration.listen.isEmpty else { throw ServerError.nothingToListenOn }
         if let open = configuration.listen.first(where: { !$0.isPrivate }), !configuration.allowsInsecure {
             throw ServerError.insecure(open)
         }
@@ -107,6 +108,7 @@ public final class Server: Sendable {
         }
         counters = Counters(shards: map.count)
         draining = DrainFlag()
+        router = configuration.hooks.routes.map { MessageRouter($0, log: log) }
         failure = Failure()
         keyring = Keyring(configuration.ticketKeys)
         services = ServiceRegister(configuration.services)
@@ -124,6 +126,8 @@ public final class Server: Sendable {
             keyring: keyring,
             certificate: certificate,
             audit: audit,
+            feed: HostFeed(configuration.hooks),
+            router: router,
             services: services,
             secret: store.secret,
             log: log
@@ -151,6 +155,9 @@ public final class Server: Sendable {
         for (shard, inbox) in zip(shards, inboxes) {
             shard.begin(ShardThread.Surroundings(team: team, inbox: inbox, changeLog: changeLog))
         }
+        metrics = MetricsReporter(configuration.metrics, counters) { [changeLog] in changeLog.isStalled }
+        router?.begin(self)
+        metrics.begin(every: configuration.metrics.interval)
     }
 
     /// They listen, and serve nobody yet.
@@ -203,12 +210,14 @@ public final class Server: Sendable {
 
     /// Answers what was accepted, commits, closes. Returns when all is on disk.
     public func stop() throws {
+        router?.stop()
         draining.set()
         for shard in shards { shard.waker.wake() }
         for shard in shards { shard.waitUntilDrained() }
         changeLog.close()
         for shard in shards { shard.finish() }
         audit.finish()
+        metrics.stop()
         if let error = failure.first { throw error }
     }
 

@@ -60,6 +60,7 @@ public struct ServerConfiguration: Sendable {
     /// Where `tidemark` and `tidemark-server` meet when nothing is said.
     public static let defaultPort: UInt16 = 8433
 
+    /// Nowhere, for a server that only its own process uses.
     public var listen: [ListenAddress]
     /// Made if it does not exist.
     public var dataDirectory: String
@@ -161,6 +162,13 @@ public struct ServerConfiguration: Sendable {
 
     /// The clock is right, although it may be more than a day ahead of where it was: old tombstones are collected.
     public var confirmsClock = false
+
+    public var metrics = ServerMetrics()
+
+    /// What the process that the server runs in is asked, and told.
+    public var hooks = Hooks()
+    /// How long a client waits for a hook that has to agree to a change; then it is told to ask again later.
+    public var hookTimeout: Duration = .seconds(10)
 
     /// Takes down what all connections send and receive. Whoever made it finishes it, once the server has stopped.
     public var recorder: Recorder?

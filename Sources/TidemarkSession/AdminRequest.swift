@@ -35,7 +35,7 @@ public enum ActedRequest: Equatable, Sendable {
 extension AdminRequest {
     /// Nil for what is not spoken yet.
     /// - Throws: what is wrong with the body, and an `ErrorMessage` where it is right, and asks for what is not done.
-    init?(_ type: MessageType, decoding reader: inout ByteReader) throws {
+    public init?(_ type: MessageType, decoding reader: inout ByteReader) throws {
         switch type {
         case .adminAccountCreate: self = .accountCreate(try AdminAccountCreate(decoding: &reader))
         case .adminAccountDisable: self = .accountDisable(try AdminAccountDisable(decoding: &reader))

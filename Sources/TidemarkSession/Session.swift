@@ -27,6 +27,8 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
     public var allowsPasswords: Bool
     /// Take what has a role, by key or certificate.
     public var allowsServices: Bool
+    /// Take what another authority has given out.
+    public var allowsBearers: Bool
     /// Told in the hello; 0 for never.
     public var idleSeconds: UInt32
     /// Whoever connects here is the administrator, from the hello on.
@@ -37,6 +39,7 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
         allowsTickets: Bool,
         allowsPasswords: Bool = false,
         allowsServices: Bool = false,
+        allowsBearers: Bool = false,
         idleSeconds: UInt32,
         isAdministrator: Bool = false
     ) {
@@ -44,6 +47,7 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
         self.allowsTickets = allowsTickets
         self.allowsPasswords = allowsPasswords
         self.allowsServices = allowsServices
+        self.allowsBearers = allowsBearers
         self.idleSeconds = idleSeconds
         self.isAdministrator = isAdministrator
     }
@@ -62,6 +66,7 @@ public struct SessionPolicy: Equatable, Sendable, BitwiseCopyable {
         if allowsTrusted { offered.insert(.trusted) }
         if allowsPasswords { offered.insert(.scram) }
         if allowsServices { offered.insert(.service) }
+        if allowsBearers { offered.insert(.bearer) }
         return offered
     }
 }
@@ -111,6 +116,8 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
     public private(set) var isProved = false
     /// And by its password: only then is it given a ticket that does not come from another one.
     public private(set) var isProvedByPassword = false
+    /// It has come with a token of another authority, and may be given a ticket as behind a password.
+    public private(set) var hasBearer = false
     /// Of a session that is no user's.
     public private(set) var role: Role?
     /// It has asked for more than its role allows, and the caller knows.
@@ -320,6 +327,7 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
             case .trusted: policy.allowsTrusted
             case .scram: policy.allowsPasswords
             case .service: policy.allowsServices
+            case .bearer: policy.allowsBearers
             }
         guard isAllowed else {
             let detail =
@@ -332,10 +340,11 @@ public struct Session: Equatable, Sendable, BitwiseCopyable {
         }
         isProved =
             switch message.credentials {
-            case .ticket, .service: false
+            case .ticket, .service, .bearer: false
             case .trusted, .scram: true
             }
         if case .scram = message.credentials { isProvedByPassword = true }
+        if case .bearer = message.credentials { hasBearer = true }
         state = .authenticating
         return .authenticate(message)
     }

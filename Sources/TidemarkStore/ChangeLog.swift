@@ -43,6 +43,9 @@ public struct ChangeLogConfiguration: Sendable {
     public var foldingLagBytesMax = 64 << 20
     /// Changes that a shard may have before it, or KiB of their values, beyond which the log waits for it.
     public var appliedLagMax = 65_536
+    /// Changes that wait in memory for an observer in this process, or KiB of their values, beyond which it reads them from the
+    /// disk.
+    public var followerLagMax = 65_536
     /// Pages that a backup copies between two groups.
     public var backupStep = BackupCopy.pagesAStep
     /// How long the disk is left alone after it was full or could not be written, in milliseconds.
@@ -70,7 +73,9 @@ public final class ChangeLog: Sendable {
     private let stalled = Atomic<Bool>(false)
     private let hasFailedFlag = Atomic<Bool>(false)
     let backups: BackupSlot
-    private let configuration: ChangeLogConfiguration
+    /// Of observers in this process.
+    let taps = Mutex<[GroupTap]>([])
+    let configuration: ChangeLogConfiguration
     let clock: WallClock
     let clockWatch: Mutex<ClockWatch>
     private let failed: @Sendable (any Error) -> Void
@@ -193,7 +198,10 @@ public final class ChangeLog: Sendable {
     }
 
     private func run(_ store: Store, _ groups: GroupList) {
-        defer { ended.signal() }
+        defer {
+            for tap in taps.withLock({ $0 }) { tap.close() }
+            ended.signal()
+        }
         do {
             var pace = Pace(groups: groups)
             while try turn(store, &pace) {}
@@ -268,6 +276,7 @@ public final class ChangeLog: Sendable {
         let rows = canStep ? max(configuration.stepRows, 2 * submissions.count) : 0
         let group = try commit(submissions, rowsMax: rows, to: store)
         pace.groups.publish(group, valueBytes: bytes)
+        for tap in taps.withLock({ $0 }) { tap.put(group, valueBytes: bytes) }
         try checkpoint(store, &pace)
         return group
     }

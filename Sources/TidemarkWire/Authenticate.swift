@@ -5,6 +5,7 @@ public struct Authenticate: Equatable, Sendable {
         case trusted = 2
         case scram = 3
         case service = 4
+        case bearer = 5
     }
 
     public enum Credentials: Equatable, Sendable {
@@ -16,6 +17,8 @@ public struct Authenticate: Equatable, Sendable {
         case scram([UInt8])
         /// Of one with a role, and no user: its key; empty where the certificate of its end of TLS says who it is.
         case service([UInt8])
+        /// What another authority has given out, which the server hands to whoever embeds it: a token of its app's, a JWT.
+        case bearer([UInt8])
     }
 
     public var credentials: Credentials
@@ -44,6 +47,7 @@ public struct Authenticate: Equatable, Sendable {
         case .trusted: credentials = .trusted(try UserReference(decoding: &reader))
         case .scram: credentials = .scram(Array(try reader.block(upTo: Limits.scramBytesMax)))
         case .service: credentials = .service(Array(try reader.block(upTo: Limits.serviceKeyBytesMax)))
+        case .bearer: credentials = .bearer(Array(try reader.block(upTo: Limits.bearerBytesMax)))
         }
         var (wish, wantsTicket): (PresenceSet.Wish?, Bool) = (nil, false)
         try reader.extensions { tag, bytes in
@@ -67,6 +71,9 @@ public struct Authenticate: Equatable, Sendable {
             writer.block(bytes)
         case .service(let bytes):
             writer.u8(Method.service.rawValue)
+            writer.block(bytes)
+        case .bearer(let bytes):
+            writer.u8(Method.bearer.rawValue)
             writer.block(bytes)
         }
         if let wish {

@@ -76,6 +76,8 @@ public struct Features: OptionSet, Equatable, Sendable {
     public static let lastSeen = Features(rawValue: 1 << 5)
     /// Those that have a role log in, by key or certificate.
     public static let service = Features(rawValue: 1 << 6)
+    /// Users log in with what another authority has given out.
+    public static let bearer = Features(rawValue: 1 << 7)
 }
 
 public struct HelloOK: Equatable, Sendable {

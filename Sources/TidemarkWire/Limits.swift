@@ -25,6 +25,8 @@ public enum Limits {
     /// One SCRAM message, which fits a body before authentication.
     public static let scramBytesMax = 768
     public static let serviceKeyBytesMax = 64
+    /// With all else that an authentication may say it fits a body before authentication.
+    public static let bearerBytesMax = 1_000
     /// Of what a server keeps of a password.
     public static let saltBytesMax = 64
     public static let iterationsMax = 10_000_000

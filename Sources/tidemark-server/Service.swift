@@ -82,6 +82,7 @@ struct Service {
 
         // Drawn on this thread: `Server` says so.
         nonisolated(unsafe) let bar = ProgressBar()
+        guard !configuration.listen.isEmpty else { throw ServerError.nothingToListenOn }
         let server = try Server(configuration, log: log) { bar.show("loading", $0, of: $1) }
         bar.clear()
         server.onFailure { tell.yield(.failure($0)) }

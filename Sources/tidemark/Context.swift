@@ -194,7 +194,8 @@ struct Context {
             account.ticket = ticket.map(TicketText.encode)
             account.user = name
         case .trusted(.name(let name)): account.trustedUser = name
-        case .trusted(.id): break
+        // Never said on this command line.
+        case .trusted(.id), .bearer: break
         }
         accounts.accounts[accountName] = account
         accounts.last = accountName

@@ -19,7 +19,7 @@ extension JSONValue {
                 "idleSeconds": .number(Int(m.idleSeconds)),
                 "features": .bits(
                     m.features.rawValue,
-                    ["push", "consent", "messages", "scram", "trusted", "lastSeen", "service"]
+                    ["push", "consent", "messages", "scram", "trusted", "lastSeen", "service", "bearer"]
                 ),
             ]
         case .authenticate(let m):
@@ -28,6 +28,7 @@ extension JSONValue {
             case .trusted(let user): members = ["method": .string("trusted"), "user": .reference(user)]
             case .scram(let bytes): members = ["method": .string("scram"), "data": .hex(bytes)]
             case .service(let key): members = ["method": .string("service"), "key": .hex(key)]
+            case .bearer(let bytes): members = ["method": .string("bearer"), "bearer": .hex(bytes)]
             }
         case .authenticateContinue(let m), .authenticateChallenge(let m): members = ["data": .hex(m.data)]
         case .authenticateOK(let m): members = ["user": .u64(m.user)]

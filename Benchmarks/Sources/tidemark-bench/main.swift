@@ -21,6 +21,7 @@ do {
     case "orders": try OrderCost.run(small: small)
     case "layouts": try LayoutBytes.run(.fromEnvironment())
     case "writes": try WriteCost.run(.fromEnvironment(), small: small)
+    case "embed": try await EmbedCost.run(.fromEnvironment(), small: small)
     case "recovery": try RecoveryCost.run(.fromEnvironment(), small: small)
     case "table":
         var lines: [String] = []
@@ -29,7 +30,7 @@ do {
     default:
         say(
             "usage: tidemark-bench login-bytes|sync|idle|login|tls|siege|push|reconnect|graph|load|dump|directory|orders|layouts|writes|"
-                + "recovery [--small]"
+                + "recovery|embed [--small]"
         )
         exit(64)
     }

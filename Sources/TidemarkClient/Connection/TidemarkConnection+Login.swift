@@ -108,6 +108,7 @@ extension TidemarkConnection {
         switch credentials {
         case .ticket(let bytes): message = .ticket(bytes)
         case .trusted(let user): message = .trusted(user)
+        case .bearer(let bytes): message = Authenticate(.bearer(bytes))
         case .password(let name, let password):
             return try await authenticate(name, password, hello, on: link, with: sync, configuration)
         }

@@ -123,13 +123,19 @@ struct Client: BitwiseCopyable {
         set { self[13] = newValue }
     }
 
+    /// Frames wait until the host has said something.
+    var waitsForHost: Bool {
+        get { self[14] }
+        set { self[14] = newValue }
+    }
+
     /// Nobody waits for whom nobody knows yet, either.
     var waitsForTurns: Bool { (isGreedy || !session.hasBegun) && acceptsFrames }
 
     var presence: SessionPresence { SessionPresence(wish, on: session.deviceClass) }
 
     /// Whether its frames are still read.
-    var acceptsFrames: Bool { flags & 0b11010 == 0 }
+    var acceptsFrames: Bool { flags & (0b11010 | 1 << 14) == 0 }
 }
 
 /// Clients by their slot in the event loop, each in a line of its own.

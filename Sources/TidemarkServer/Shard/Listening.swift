@@ -85,6 +85,7 @@ extension ListenerKind {
             allowsPasswords: true,
             // Those that are there later may log in too.
             allowsServices: true,
+            allowsBearers: configuration.hooks.login != nil,
             idleSeconds: UInt32(configuration.idleTimeout.components.seconds)
         )
     }

@@ -23,6 +23,23 @@ struct Asker: Sendable {
     var actingFor: UserID = 0
     /// It may do what users may not.
     var isAdministrator = false
+    /// Instead of a connection: somebody in this process, and for which of its items.
+    var caller: (any Caller)?
+    var item = 0
+
+    init(shard: Int, connection: ConnectionID, request: UInt16) {
+        self.shard = shard
+        self.connection = connection
+        self.request = request
+    }
+
+    init(_ caller: any Caller, item: Int) {
+        self.init(shard: 0, connection: ConnectionID(slot: 0, generation: 0), request: 0)
+        self.caller = caller
+        self.item = item
+        pageBytesMax = Limits.pageBytesMax
+        isAdministrator = true
+    }
 }
 
 extension Shard {
@@ -50,11 +67,11 @@ extension Shard {
         if noted.isKept { put(noted.request, noted.asker) } else { reply(.error(Self.auditIsBehind), to: noted.asker) }
     }
 
-    private mutating func put(_ request: AdminRequest, _ asker: Asker) {
+    mutating func put(_ request: AdminRequest, _ asker: Asker) {
         var asker = asker
         guard let user = request.user else { return put(request, of: nil, on: shard(of: request), asker) }
         guard let found = directory.index(of: user) else { return reply(.error(Self.noSuchUser), to: asker) }
-        if case .actFor = request { asker.actingFor = directory.id(of: found) }
+        if case .actFor = request, asker.caller == nil { asker.actingFor = directory.id(of: found) }
         put(request, of: found, on: team.map.shard(of: directory.id(of: found)), asker)
     }
 
@@ -130,6 +147,7 @@ extension Shard {
     ) {
         var writer = ByteWriter(capacity: 1 << 12)
         write(&self, &writer)
+        if let caller = asker.caller { return caller.answered(asker.item, .success(.page(writer.array))) }
         let acted = AdminActForOK(user: asker.actingFor, type: type.rawValue, body: writer.array)
         tell(.adminActForOK(acted), to: asker)
     }
@@ -229,6 +247,10 @@ extension Shard {
     }
 
     private mutating func tell(_ message: Message, to asker: Asker) {
+        if let caller = asker.caller {
+            if case .error(let error) = message { return caller.answered(asker.item, .failure(.refused(error))) }
+            return caller.answered(asker.item, .success(.message(message)))
+        }
         let reply = ForwardedReply(message, to: asker)
         if asker.shard == index { tell(reply) } else { team.mailboxes[asker.shard].put(reply) }
     }

@@ -14,6 +14,7 @@ extension Shard {
         try answerWhatArrived(until: end)
         // Who is on the way here is told the same, once all that the senders knew of is applied.
         let mail = team.mailboxes[index].close()
+        for slot in hostQuestions.keys { if let id = clients.id(Int(slot)) { giveUpOnHost(id) } }
         try iterate()
         read(mail)
         try answerWhatArrived(until: end)

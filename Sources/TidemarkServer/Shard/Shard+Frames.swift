@@ -74,7 +74,7 @@ extension Shard {
         // What comes after a frame that ended the session is not looked at; or elsewhere.
         if client.isClosing || client.hasFarewell { return consume(id, received.count) }
         consume(id, begin + offset)
-        if client.isDeparting { return }
+        if client.isDeparting || client.waitsForHost { return }
         if hasMuchUnread(id) || client.writesOpen >= writesOpenMax(of: id) { return pause(id) }
         watchFrame(id, isIncomplete: !isTurnOver && offset < bytes.count, isNew: offset > 0)
         watchGreed(id)
@@ -219,6 +219,7 @@ extension Shard {
 
     mutating func expire(_ id: ConnectionID) {
         let client = clients[Int(id.slot)]
+        if client.waitsForHost { return giveUpOnHost(id) }
         guard client.session.hasBegun, !client.isPaused, client.hasIdleDeadline else {
             let what =
                 client.isPaused
@@ -265,7 +266,7 @@ extension Shard {
             if let refusal = rates.refusal(of: write, by: user, now: loop.now.nanoseconds) {
                 return fail(id, request: request, refusal)
             }
-            decide(write, id, request)
+            if !askHost(about: write, id, request) { decide(write, id, request) }
         case .setPresence(let wish):
             let slot = Int(id.slot)
             if let refusal = rates.refusalOfPresence(by: clients[slot].user!, now: loop.now.nanoseconds) {

@@ -26,17 +26,22 @@ extension Shard {
         if case .service(let key) = message.credentials { return authenticateService(key, id, request) }
         clients[Int(id.slot)].wish = message.wish ?? .online
         clients[Int(id.slot)].wantsTicket = message.wantsTicket
+        if case .bearer(let bearer) = message.credentials { return askHost(whoHas: bearer, id, request) }
         switch errand(of: message.credentials) {
-        case .success(let errand):
-            let home = shard(of: errand)
-            guard home != index else { return run(errand, id, request) }
-            clients[Int(id.slot)].isDeparting = true
-            departures[id.slot] = Departure(shard: home, errand: errand, request: request)
-            sendAnswers(id)
-            loop.detach(id)
+        case .success(let errand): go(on: errand, id, request)
         case .failure(let error):
             perform(clients[Int(id.slot)].session.authenticationFailed(error), id, request: request)
         }
+    }
+
+    /// Here, or on the shard that it is for.
+    mutating func go(on errand: Errand, _ id: ConnectionID, _ request: UInt16) {
+        let home = shard(of: errand)
+        guard home != index else { return run(errand, id, request) }
+        clients[Int(id.slot)].isDeparting = true
+        departures[id.slot] = Departure(shard: home, errand: errand, request: request)
+        sendAnswers(id)
+        loop.detach(id)
     }
 
     private func shard(of errand: Errand) -> Int {
@@ -80,7 +85,8 @@ extension Shard {
     ) {
         let slot = Int(id.slot)
         // Who is taken at its word has the socket to come back to.
-        let isGivenTicket = clients[slot].wantsTicket && (ticket != nil || serverFinal != nil)
+        let isGivenTicket =
+            clients[slot].wantsTicket && (ticket != nil || serverFinal != nil || clients[slot].session.hasBearer)
         let action = clients[slot].session
             .authenticated(
                 as: directory.id(of: user),
@@ -147,7 +153,7 @@ extension Shard {
             case .success(let ticket): (found, known) = (directory.index(of: ticket.user), ticket)
             case .failure(let error): return .failure(error)
             }
-        case .service: preconditionFailure("no user's")
+        case .service, .bearer: preconditionFailure("no user's, or not known yet whose")
         case .trusted(.id(let user)): found = directory.index(of: user)
         case .trusted(.name(let name)): found = directory.index(named: name)
         case .scram(let message):

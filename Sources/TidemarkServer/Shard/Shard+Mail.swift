@@ -47,7 +47,11 @@ extension Shard {
         for arrival in mail.arrivals {
             if let id = attach(arrival) { run(arrival.errand, id, arrival.request) }
         }
+        for part in mail.syncs { answer(part) }
         for request in mail.requests { decide(request) }
+        for call in mail.calls { take(call) }
+        for part in mail.upserts { upserts.append(part) }
+        for word in mail.words { hear(word) }
         for noted in mail.noted { goOn(noted) }
         for reply in mail.replies { tell(reply) }
         for closing in mail.closings { close(closing) }
@@ -121,12 +125,17 @@ extension Shard {
             noteEnd(of: user, millisecondsAgo: millisecondsAgo, isLast: seen == .offline)
         }
         guard let seen else { return }
-        if team.map.count > 1 { presenceNews[user] = seen }
+        if team.map.count > 1 || feed.wantsPresence { presenceNews[user] = seen }
     }
 
     mutating func tellPresence() {
         if presenceNews.isEmpty { return }
         for other in 0..<team.map.count where other != index { team.mailboxes[other].put(presenceNews) }
+        if feed.wantsPresence, !draining.isSet {
+            var news: [(UserID, Seen)] = []
+            for (user, seen) in presenceNews { news.append((directory.id(of: user), seen)) }
+            feed.put(news)
+        }
         presenceNews.removeAll(keepingCapacity: true)
     }
 }

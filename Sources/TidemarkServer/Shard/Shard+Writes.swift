@@ -101,9 +101,10 @@ extension Shard {
     }
 
     /// What keeps a write from being decided now; nil for nothing.
-    private var reasonToWait: ErrorMessage? {
-        let isOpen = !draining.isSet && submissions.count < configuration.changeLog.groupMax && changeLog.hasRoom
-        return isOpen ? nil : waiting
+    private var reasonToWait: ErrorMessage? { mayDecide ? nil : waiting }
+
+    var mayDecide: Bool {
+        !draining.isSet && submissions.count < configuration.changeLog.groupMax && changeLog.hasRoom
     }
 
     /// Not `shuttingDown`, which closes: acknowledgements of earlier writes may still be due here.
@@ -218,6 +219,8 @@ extension Shard {
                 }
                 let stamp = group.first + UInt64(change)
                 directory.apply(decided, at: stamp, sharing: published.profiles?.place(change))
+                if feed.wantsHints { hint(of: decided) }
+                if router != nil { route(decided) }
                 change += 1
                 if submission.origin == index { acknowledge(stamp: stamp) }
             } else if submission.origin == index {

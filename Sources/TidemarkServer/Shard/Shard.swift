@@ -105,6 +105,11 @@ struct Shard: ~Copyable {
     var exchanges: [UInt32: PasswordExchange] = [:]
     /// By slot, of clients that are no users.
     var servicesHere: [UInt32: ServiceSession] = [:]
+    /// By slot, of clients that wait for the host's word.
+    var hostQuestions: [UInt32: HostQuestion] = [:]
+    var questionsAsked: UInt64 = 0
+    let feed: HostFeed
+    let router: MessageRouter?
     let mocks: MockVerifiers
     var keys: Keyring.Copy
     let listening: Listening
@@ -124,6 +129,9 @@ struct Shard: ~Copyable {
     /// Writes that wait for others of their users to land.
     var deferred: [DeferredWrite] = []
     var deferredForOthers: [ForwardedRequest] = []
+    /// Of this process, and not done yet.
+    var batches: [SyncPart] = []
+    var upserts = FIFO<UpsertPart>()
     /// What another shard, or somebody beside the loop, has not answered yet.
     var forwardedOpen = 0
     /// Accounts of this shard that are on their way out.
@@ -158,6 +166,8 @@ struct Shard: ~Copyable {
         var certificate: TLSServerContext?
         /// Nil where nobody administers, as in a simulation.
         var audit: AuditLog?
+        var feed: HostFeed
+        var router: MessageRouter?
         var services: ServiceRegister
         /// The store's: of it the answers to names without a password are made.
         var secret: [UInt8]
@@ -181,6 +191,8 @@ struct Shard: ~Copyable {
         allCounters = common.counters
         audit = common.audit
         services = common.services
+        feed = common.feed
+        router = common.router
         draining = common.draining
         inFlight = InFlight(
             policy: common.configuration.rosterPolicy,
@@ -214,10 +226,11 @@ struct Shard: ~Copyable {
     /// Until it is drained.
     mutating func run() throws {
         _ = conditions.look(at: changeLog, log)
+        routeWaiting()
         while !draining.isSet {
             // What the log did not take is offered again soon; a decision cannot be taken back.
             let soon = loop.now + .milliseconds(10)
-            let isWorkLeft = hasLeftOver || directory.hasNews || !turns.isEmpty
+            let isWorkLeft = hasLeftOver || directory.hasNews || !turns.isEmpty || !batches.isEmpty || canUpsert
             try turn(until: isWorkLeft ? loop.now : submissions.isEmpty ? nextTask : soon)
         }
         try drain()
@@ -255,6 +268,7 @@ struct Shard: ~Copyable {
             if applyPublished() { try flush() }
         }
         try serveTurns()
+        serveBatches()
         recordDepartures()
         submit()
         if !closings.isEmpty {
@@ -430,6 +444,7 @@ struct Shard: ~Copyable {
         if !exchanges.isEmpty { exchanges[id.slot] = nil }
         if !proxied.isEmpty { proxied[id.slot] = nil }
         if !servicesHere.isEmpty { servicesHere[id.slot] = nil }
+        if client.waitsForHost { hostQuestions[id.slot] = nil }
         clients[slot] = Client.nobody
     }
 }

@@ -93,6 +93,11 @@ final class ShardMailbox: Sendable {
         var requests: [ForwardedRequest] = []
         var noted: [NotedRequest] = []
         var replies: [ForwardedReply] = []
+        /// Asked by the process itself.
+        var calls: [Call] = []
+        var syncs: [SyncPart] = []
+        var upserts: [UpsertPart] = []
+        var words: [HostWord] = []
         /// Accounts that are to be closed here, and those of this shard's that another one has closed.
         var closings: [AccountClosing] = []
         var closed: [UserID] = []
@@ -121,11 +126,15 @@ final class ShardMailbox: Sendable {
 
     /// The same.
     func put(_ request: ForwardedRequest) -> Bool { put { $0.requests.append(request) } }
+    func put(_ call: Call) -> Bool { put { $0.calls.append(call) } }
+    func put(_ syncs: SyncPart) -> Bool { put { $0.syncs.append(syncs) } }
+    func put(_ upserts: UpsertPart) -> Bool { put { $0.upserts.append(upserts) } }
     func put(_ closing: AccountClosing) -> Bool { put { $0.closings.append(closing) } }
 
     /// Also where the shard is going: its client waits for it.
     func put(_ reply: ForwardedReply) { _ = put(evenIfClosed: true) { $0.replies.append(reply) } }
     func put(noted request: NotedRequest) { _ = put(evenIfClosed: true) { $0.noted.append(request) } }
+    func put(_ word: HostWord) { _ = put(evenIfClosed: true) { $0.words.append(word) } }
     func put(closed user: UserID) { _ = put(evenIfClosed: true) { $0.closed.append(user) } }
 
     func put(sendAway drain: AdminDrain) { _ = put { $0.drain = drain } }

@@ -77,6 +77,9 @@ final class TestServer: Sendable {
         running.withLock { $0 = server }
     }
 
+    /// For what is asked of it without a socket.
+    var server: Server { running.withLock { $0! } }
+
     func stop() throws {
         let server = running.withLock { running in
             defer { running = nil }

@@ -153,6 +153,9 @@ extension BodyVisitor where Self: ~Copyable {
         case .service:
             let key = try reader.block(upTo: Limits.serviceKeyBytesMax)
             value(.key, .secret(key), ByteRange(1, reader.offset))
+        case .bearer:
+            let bearer = try reader.block(upTo: Limits.bearerBytesMax)
+            value(.bearer, .secret(bearer), ByteRange(1, reader.offset))
         }
     }
 

@@ -9,7 +9,7 @@ enum FieldName: UInt8, CaseIterable {
         rule, offset, detail, reconnectAfterMS, extensions, tag, mark, form, path, from, scope, isBlocked, note,
         left, messages, content, devices, isShown, at, iterations, salt, storedKey, serverKey,
         isDisabled, bodyType, body, after, next, sessions, session, seconds, address, figures, value, isDraining,
-        milliseconds, key, holder, role, service
+        milliseconds, key, holder, role, service, bearer
 
     var text: StaticString {
         switch self {
@@ -101,6 +101,7 @@ enum FieldName: UInt8, CaseIterable {
         case .holder: "holder"
         case .role: "role"
         case .service: "service"
+        case .bearer: "bearer"
         }
     }
 

@@ -87,6 +87,7 @@ enum Vocabulary: CaseIterable {
         case 2: "trusted"
         case 3: "scram"
         case 4: "service"
+        case 5: "bearer"
         default: nil
         }
     }
@@ -223,6 +224,7 @@ enum BitVocabulary: CaseIterable {
         case (.features, 2): "messages"
         case (.features, 3): "scram"
         case (.features, 6): "service"
+        case (.features, 7): "bearer"
         case (.features, 4): "trusted"
         case (.features, 5): "lastSeen"
         case (.frameFlags, 0): "ignorable"

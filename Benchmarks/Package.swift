@@ -21,8 +21,7 @@ let package = Package(
         .executable(name: "tidemark-bench-bare-sqlite", targets: ["bare-sqlite"]),
     ],
     dependencies: [
-        .package(name: "Tidemark", path: ".."),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(name: "Tidemark", path: "..")
     ],
     targets: [
         // MARK: servers to compare: the limit, in C, and the same on our loop
@@ -68,8 +67,6 @@ let package = Package(
             dependencies: [
                 "ClosedLoop",
                 .product(name: "TidemarkWire", package: "Tidemark"),
-                .product(name: "TidemarkServer", package: "Tidemark"),
-                .product(name: "Logging", package: "swift-log"),
                 .product(name: "_TidemarkDirectory", package: "Tidemark"),
                 .product(name: "_TidemarkSCRAM", package: "Tidemark"),
                 .product(name: "_TidemarkTLS", package: "Tidemark"),
@@ -79,3 +76,14 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// It has the whole server in its own process, which takes minutes to build; `tools/bench embed` asks for it.
+if Context.environment["TIDEMARK_EMBED"] != nil,
+    let bench = package.targets.first(where: { $0.name == "tidemark-bench" })
+{
+    package.dependencies.append(.package(url: "https://github.com/apple/swift-log", from: "1.16.2"))
+    bench.dependencies += [
+        .product(name: "TidemarkServer", package: "Tidemark"), .product(name: "Logging", package: "swift-log"),
+    ]
+    bench.swiftSettings = strict + [.define("EMBED")]
+}

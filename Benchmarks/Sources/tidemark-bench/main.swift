@@ -21,7 +21,9 @@ do {
     case "orders": try OrderCost.run(small: small)
     case "layouts": try LayoutBytes.run(.fromEnvironment())
     case "writes": try WriteCost.run(.fromEnvironment(), small: small)
-    case "embed": try await EmbedCost.run(.fromEnvironment(), small: small)
+    #if EMBED
+        case "embed": try await EmbedCost.run(.fromEnvironment(), small: small)
+    #endif
     case "recovery": try RecoveryCost.run(.fromEnvironment(), small: small)
     case "table":
         var lines: [String] = []

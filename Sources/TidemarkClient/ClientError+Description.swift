@@ -35,7 +35,7 @@ extension ConnectionTrouble: CustomStringConvertible {
             "cannot reach \(address): \(reason); is the server running, and is this its address?"
         case .untrusted(let address, let reason): "\(address) is not believed to be that server: \(reason)"
         case .unusableFile(let path, let reason): "\(path): \(reason)"
-        case .closedByServer: "the server closed the connection; does it speak TLS there, or does it not?"
+        case .closedByServer: "the server closed the connection"
         case .closedHere: "the connection was closed by this client"
         case .broken(let reason): "the connection broke: \(reason)"
         case .tooManyRequests: "too many requests wait for their answers"

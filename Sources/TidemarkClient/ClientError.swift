@@ -36,7 +36,7 @@ public enum ClientError: Error, Equatable, Sendable {
 public enum ConnectionTrouble: Equatable, Sendable {
     /// Nobody answers there; the reason is the system's.
     case unreachable(ServerAddress, reason: String)
-    /// By TLS the server has not shown who it is, or does not believe who this client is; the reason is OpenSSL's, in words.
+    /// By TLS the server has not shown who it is, or does not believe who this client is; the reason is in words.
     case untrusted(ServerAddress, reason: String)
     /// A file of certificates or a private key that the configuration names.
     case unusableFile(path: String, reason: String)

@@ -105,12 +105,12 @@ extension Directory {
         isWaiting(owner.raw) ? boxes[owner.raw]!.waiting.count : 0
     }
 
-    /// Up to where a client has the user's messages, as its token says; nil for one that this server never gave.
     /// This shard's users for whom something waits.
     public var usersWithMessages: [(id: UserID, name: String)] {
         (0..<accounts.count).filter { isWaiting(UInt32($0)) }.map { (accounts[$0].id, accounts[$0].profile.name) }
     }
 
+    /// Up to where a client has the user's messages, as its token says; nil for one that this server never gave.
     public func messagePosition(of token: Sync.TokenBytes) -> Stamp? {
         if token.isEmpty { return 0 }
         guard let token = token.withBytes({ MessageToken($0) }) else { return nil }

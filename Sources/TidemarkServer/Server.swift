@@ -126,8 +126,7 @@ public final class Server: Sendable {
             keyring: keyring,
             certificate: certificate,
             audit: audit,
-            feed: HostFeed(configuration.hooks),
-            router: router,
+            feeds: HostFeeds(configuration.hooks, router: router),
             services: services,
             secret: store.secret,
             log: log

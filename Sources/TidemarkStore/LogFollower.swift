@@ -1,10 +1,20 @@
-//  Follows the log from where its observer stands, at the pace of whoever asks: from memory while it keeps up, and from the disk
-//  where it does not, or begins.
+//  How others follow the log: an observer registers under a name, is given what was committed after the last change that it has
+//  dealt with, and says how far it has come. What it has not passed stays in the log, within a bound.
+//
+//      follow ──▶ next ──▶ … deal with them … ──▶ advance(to: 42) ──▶ next ──▶ …
+//
+//  From memory while it keeps up, and from the log's rows where it does not, or begins. At least once and in order: who ends before
+//  `advance` is given the same again. Who needs the state as well follows first and reads it then, so that nothing falls between.
 
 import GRDB
 import Synchronization
 import TidemarkDirectory
 import TidemarkWire
+
+/// The log is closed, or has failed.
+public struct ChangeLogClosed: Error, CustomStringConvertible {
+    public var description: String { "the change log is closed" }
+}
 
 /// Used by one task at a time.
 public final class LogFollower: Sendable {
@@ -67,7 +77,13 @@ public final class LogFollower: Sendable {
 extension ChangeLog {
     private static let catchUpBytes = 1 << 20
 
-    /// Registers an observer, as `register` does, and follows from where it stands.
+    /// Registers an observer, which has all up to now; one that is registered already keeps its place, unless it would have to
+    /// start over. Durable.
+    ///
+    /// - Parameter name: the same after a restart.
+    /// - Returns: its follower, whose position is the last change that it has, by the log. An observer that knows of later ones has
+    ///   seen a log that is lost: this one was restored, and it reads the state anew.
+    /// - Throws: `ChangeLogClosed`, or an error of the disk.
     public func follow(as name: String) async throws -> LogFollower {
         let tap = GroupTap(weightMax: configuration.followerLagMax)
         let stamp = try await onLogThread { store in
@@ -79,6 +95,8 @@ extension ChangeLog {
     }
 
     /// Nothing is kept for it any more.
+    ///
+    /// - Throws: `ChangeLogClosed`, or an error of the disk.
     public func stopFollowing(as name: String) async throws { try await onLogThread { try $0.remove(observer: name) } }
 
     /// A part of it; with the last part the tap is whole again.
@@ -92,8 +110,10 @@ extension ChangeLog {
 
     fileprivate func drop(_ tap: GroupTap) { taps.withLock { taps in taps.removeAll { $0 === tap } } }
 
-    /// Waits without a thread.
-    func onLogThread<Value: Sendable>(_ body: @escaping @Sendable (Store) throws -> Value) async throws -> Value {
+    /// Between two groups, which may wait for the disk.
+    fileprivate func onLogThread<Value: Sendable>(
+        _ body: @escaping @Sendable (Store) throws -> Value
+    ) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
             let wasTaken = request { store in
                 let result = Result {

@@ -91,4 +91,34 @@ import TidemarkWire
             #expect(try metrics.expectGauge("tidemark.log.stalled", dimensions).lastValue == 0)
         }
     }
+
+    @Test("what the README shows is this, and works") func readme() async throws {
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let (directory, accounts, log) = (directory.path, [[UInt8]: String](), log)
+        // README {
+        var configuration = ServerConfiguration(listen: [], dataDirectory: directory, ticketKeys: TicketKeys([]))
+        configuration.hooks.login = { attempt in
+            accounts[attempt.bearer].map { .accept(.name($0)) } ?? .refuse()
+        }
+        let server = try Server(configuration, log: log)  // loads, listens, and returns
+        let observer = try await server.observe(as: "billing")  // what is committed from here on, also after a restart
+        let ada = try await server.createAccount(named: "ada")
+        let title = ProfileUpsert(user: ada, fields: [FieldChange(.title, text: "Countess")])
+        let report = try await server.upsert([title])  // many at once; each stamped, and told to contacts as it happens
+        let page = try await server.sync(.id(ada))  // what a client of hers would get; `SyncBatch` is for many
+        for try await changes in observer {  // at least once, in order
+            try await observer.advance(to: changes.last!.stamp)
+            if changes.last!.stamp >= report.newestStamp { break }
+        }
+        try server.stop()  // answers what was accepted, and commits it
+        // }
+        #expect(report.changed == 1 && page.items.count == 1)
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let source = try String(contentsOf: URL(filePath: #filePath), encoding: .utf8)
+        let shown = source.split(separator: "        // README {\n")[1].split(separator: "        // }\n")[0]
+            .split(separator: "\n", omittingEmptySubsequences: false).map { $0.dropFirst(8) }.joined(separator: "\n")
+        let text = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+        #expect(text.contains(shown))
+    }
 }

@@ -107,25 +107,27 @@ import TidemarkWire
         try store.close()
     }
 
-    @Test("a running log answers, from any thread, between its groups") func running() throws {
+    @Test("a running log gives what it commits to whoever follows it", .timeLimit(.minutes(1)))
+    func running() async throws {
         let directory = try TestDirectory()
         let inbox = GroupInbox(wake: {})
         let log = try ChangeLogTests.log(directory, inboxes: [inbox])
-        #expect(try log.register(observer: "mirror") == 0)
+        let follower = try await log.follow(as: "mirror")
+        #expect(follower.position == 0)
         for user in 1...50 as ClosedRange<UserID> {
             #expect(log.append([Submission(change: Self.account(user), origin: 0)]))
         }
         var place: Stamp = 0
         var count = 0
-        let deadline = ContinuousClock.now + .seconds(20)
-        while count < 50, ContinuousClock.now < deadline {
-            let new = Self.later(than: place, in: try log.groups(after: place))
+        while count < 50 {
+            let new = Self.later(than: place, in: try #require(try await follower.next()))
             count += new.count
             place = new.last ?? place
-            try log.advance(observer: "mirror", to: place)
+            try await follower.advance(to: place)
         }
         #expect(count == 50)
         log.close()
-        #expect(throws: ChangeLogClosed.self) { try log.register(observer: "late") }
+        #expect(try await follower.next() == nil)
+        await #expect(throws: ChangeLogClosed.self) { try await log.follow(as: "late") }
     }
 }

@@ -24,16 +24,21 @@ struct Encryption: Sendable {
         if let file = configuration.authorityFile {
             settings.trustRoots = .certificates(try Self.certificates(in: file))
         }
-        var keyFile: String?
         if let (certificate, key) = configuration.certificate {
             settings.certificateChain = try Self.certificates(in: certificate).map { .certificate($0) }
             settings.privateKey = .privateKey(
                 try Self.reading(key, "no private key in PEM") { try NIOSSLPrivateKey(file: key, format: .pem) }
             )
-            keyFile = key
         }
-        context = try Self.reading(keyFile ?? "TLS", "not the private key of the certificate") {
-            try NIOSSLContext(configuration: settings)
+        do {
+            context = try NIOSSLContext(configuration: settings)
+        } catch {
+            guard let keyFile = configuration.certificate?.keyFile else {
+                throw ClientError.connection(.broken(reason: "TLS: \(error)"))
+            }
+            throw ClientError.connection(
+                .unusableFile(path: keyFile, reason: "not the private key of the certificate")
+            )
         }
         self.host = host
     }

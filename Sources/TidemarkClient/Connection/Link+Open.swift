@@ -93,7 +93,7 @@ extension Link {
                 guard opened.settle(.success(link)) else { return }
                 do {
                     for try await frame in inbound { try await link.receive(frame) }
-                    link.fail(.connection(.closedByServer))
+                    link.fail(.connection(link.bytes.received > 0 ? .closedByServer : wordless(address)))
                 } catch let violation as ProtocolViolation {
                     link.fail(.protocolViolation(violation))
                 } catch {
@@ -105,6 +105,14 @@ extension Link {
         } catch {
             // Closing what is closed already.
         }
+    }
+
+    /// Of somebody who speaks another language.
+    private static func wordless(_ address: ServerAddress) -> ConnectionTrouble {
+        .unreachable(
+            address,
+            reason: "it closed without a word, as a server does that speaks TLS there and was not spoken to so"
+        )
     }
 
     private static func trouble(_ error: any Error, with address: ServerAddress) -> ConnectionTrouble {

@@ -87,9 +87,8 @@ extension Server {
     /// Follows what is committed from where the observer of that name stands: a new one from here on, one that is known from what it
     /// has passed. Whoever needs the state as well registers first and reads it then, so that nothing falls between.
     ///
-    /// - Parameter name: the same after a restart; of at most 64 bytes.
-    /// - Returns: the observer. A second one of the same name in this process has what the first has, and a place of its own only until
-    ///   either passes a change.
+    /// - Parameter name: the same after a restart. One observer of a name at a time.
+    /// - Returns: the observer.
     /// - Throws: `ChangeLogClosed`; an error of the disk.
     public func observe(as name: String) async throws -> ChangeObserver {
         ChangeObserver(try await changeLog.follow(as: name))

@@ -1,70 +1,58 @@
 //  What the host is told of, until it takes it: of each user the latest, so that a host that is slow has more in one call, and
 //  nothing grows but with the users.
+//
+//      loops ──put──▶ [ user: latest, … ] ──all of it──▶ one task: hook, hook, …
 
 import Synchronization
-import TidemarkDirectory
 import TidemarkWire
 
-final class HostFeed: Sendable {
+final class HostFeed<News: Sendable>: Sendable {
     private struct State {
-        var presence: [UserID: Seen] = [:]
-        var hints: [UserID: WakeHint] = [:]
+        var news: [UserID: News] = [:]
         /// A task calls the hook.
-        var isTellingPresence = false
-        var isHinting = false
+        var isTelling = false
     }
 
-    private let hooks: Hooks
+    private let hook: @Sendable ([News]) async -> Void
     private let state = Mutex(State())
 
-    init(_ hooks: Hooks) { self.hooks = hooks }
+    init(_ hook: @escaping @Sendable ([News]) async -> Void) { self.hook = hook }
 
-    var wantsPresence: Bool { hooks.presence != nil }
-    var wantsHints: Bool { hooks.wake != nil }
-
-    func put(_ presence: [(UserID, Seen)]) {
-        guard let hook = hooks.presence else { return }
+    /// `change` makes a user's news of those that the host has not been told yet, if there are any.
+    func put(_ user: UserID, _ change: (News?) -> News) {
         let starts = state.withLock { state in
-            for (user, seen) in presence { state.presence[user] = seen }
-            guard !state.isTellingPresence, !state.presence.isEmpty else { return false }
-            state.isTellingPresence = true
-            return true
+            state.news[user] = change(state.news[user])
+            defer { state.isTelling = true }
+            return !state.isTelling
         }
-        if starts { Task { await tellPresence(hook) } }
+        if starts { Task { await tell() } }
     }
 
-    private func tellPresence(_ hook: @Sendable ([PresenceChange]) async -> Void) async {
+    private func tell() async {
         while true {
-            let changes = state.withLock { state in
-                defer { state.presence.removeAll(keepingCapacity: state.presence.count < 1_024) }
-                if state.presence.isEmpty { state.isTellingPresence = false }
-                return state.presence.map { PresenceChange(user: $0, state: $1.state, devices: $1.devices) }
+            let news = state.withLock { state in
+                defer { state.news.removeAll(keepingCapacity: state.news.count < 1_024) }
+                if state.news.isEmpty { state.isTelling = false }
+                return Array(state.news.values)
             }
-            if changes.isEmpty { return }
-            await hook(changes)
+            if news.isEmpty { return }
+            await hook(news)
         }
+    }
+}
+
+/// What a server's shards tell its host, where it wants to be told.
+struct HostFeeds: Sendable {
+    var presence: HostFeed<PresenceChange>?
+    var wake: HostFeed<WakeHint>?
+    var router: MessageRouter?
+
+    init(_ hooks: Hooks, router: MessageRouter? = nil) {
+        presence = hooks.presence.map { HostFeed($0) }
+        wake = hooks.wake.map { HostFeed($0) }
+        self.router = router
     }
 
-    func hint(_ user: UserID, messages: Int = 0, requests: Int = 0) {
-        guard let hook = hooks.wake else { return }
-        let starts = state.withLock { state in
-            state.hints[user, default: WakeHint(user: user, messages: 0, requests: 0)].messages += messages
-            state.hints[user]!.requests += requests
-            defer { state.isHinting = true }
-            return !state.isHinting
-        }
-        if starts { Task { await hintAll(hook) } }
-    }
-
-    private func hintAll(_ hook: @Sendable ([WakeHint]) async -> Void) async {
-        while true {
-            let hints = state.withLock { state in
-                defer { state.hints.removeAll(keepingCapacity: state.hints.count < 1_024) }
-                if state.hints.isEmpty { state.isHinting = false }
-                return Array(state.hints.values)
-            }
-            if hints.isEmpty { return }
-            await hook(hints)
-        }
-    }
+    /// Something of what is applied.
+    var wantsChanges: Bool { wake != nil || router != nil }
 }

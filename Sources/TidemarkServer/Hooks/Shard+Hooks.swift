@@ -26,8 +26,14 @@ struct HostQuestion {
 }
 
 extension Shard {
-    /// The client's frames wait; until the host has said something it counts as a write that waits for the disk.
-    private mutating func ask(_ id: ConnectionID, _ request: UInt16) -> UInt64 {
+    /// The client's frames wait; until the host has said something it counts as a write that waits for the disk. `unable` is what
+    /// a host has said that throws.
+    private mutating func ask(
+        _ id: ConnectionID,
+        _ request: UInt16,
+        unable: HostWord.Subject,
+        _ hook: @escaping @Sendable () async throws -> HostWord.Subject
+    ) {
         let slot = Int(id.slot)
         questionsAsked += 1
         hostQuestions[id.slot] = HostQuestion(number: questionsAsked, request: request)
@@ -39,7 +45,16 @@ extension Shard {
             clients[slot].hasIdleDeadline = false
             loop.setDeadline(id, at: loop.now + configuration.hookTimeout)
         }
-        return questionsAsked
+        let (number, mailbox, log) = (questionsAsked, mailbox, log)
+        Task {
+            var subject = unable
+            do {
+                subject = try await hook()
+            } catch {
+                log.warning("the host cannot say what it is asked", metadata: ["error": "\(error)"])
+            }
+            mailbox.put(HostWord(subject: subject, connection: id, number: number))
+        }
     }
 
     /// Nil where it is not asked any more. Otherwise of what request it was.
@@ -88,36 +103,14 @@ extension Shard {
             deviceClass: clients[slot].session.deviceClass,
             device: clients[slot].session.device
         )
-        let number = ask(id, request)
-        let (mailbox, log) = (mailbox, log)
-        Task {
-            let decision: LoginDecision
-            do {
-                decision = try await hook(attempt)
-            } catch {
-                log.warning("the host cannot say who has logged in", metadata: ["error": "\(error)"])
-                decision = .unavailable()
-            }
-            mailbox.put(HostWord(subject: .login(decision), connection: id, number: number))
-        }
+        ask(id, request, unable: .login(.unavailable())) { .login(try await hook(attempt)) }
     }
 
     /// True where the host has a say in it.
     mutating func askHost(about write: Write, _ id: ConnectionID, _ request: UInt16) -> Bool {
         guard let hook = configuration.hooks.authorize, write.isOfDetailsOrRoster else { return false }
         let proposed = ProposedWrite(user: directory.id(of: clients[Int(id.slot)].user!), write: write)
-        let number = ask(id, request)
-        let (mailbox, log) = (mailbox, log)
-        Task {
-            let decision: WriteDecision
-            do {
-                decision = try await hook(proposed)
-            } catch {
-                log.warning("the host cannot say whether a change is allowed", metadata: ["error": "\(error)"])
-                decision = .unavailable()
-            }
-            mailbox.put(HostWord(subject: .write(write, decision), connection: id, number: number))
-        }
+        ask(id, request, unable: .write(write, .unavailable())) { .write(write, try await hook(proposed)) }
         return true
     }
 
@@ -181,32 +174,37 @@ extension Shard {
     // MARK: what it is told of
 
     /// Of a change that was just applied.
-    mutating func hint(of change: Change) {
+    mutating func tellHost(of change: Change) {
         switch change {
-        case .messageSent(let reader, _, _, _, .heard, _) where isAway(reader): feed.hint(reader, messages: 1)
-        case .entrySet(_, let contact, _, _, .asked) where isAway(contact): feed.hint(contact, requests: 1)
+        case .messageSent(let reader, _, _, _, .heard, _):
+            guard let user = own(reader) else { return }
+            if let router = feeds.router, router.has(directory.name(of: user)) { return router.put(reader) }
+            hint(user) { $0.messages += 1 }
+        case .entrySet(_, let contact, _, _, .asked):
+            if let user = own(contact) { hint(user) { $0.requests += 1 } }
         default: break
         }
     }
 
-    /// Of a change that was just applied.
-    mutating func route(_ change: Change) {
-        guard let router, case .messageSent(let reader, _, _, _, .heard, _) = change,
-            team.map.shard(of: reader) == index, let found = directory.index(of: reader),
-            router.has(directory.name(of: found))
-        else { return }
-        router.put(reader)
+    /// Of a user without a session.
+    private func hint(_ user: AccountIndex, _ count: (inout WakeHint) -> Void) {
+        guard let feed = feeds.wake, sessions.first(of: user) == SessionChains.end else { return }
+        let id = directory.id(of: user)
+        feed.put(id) { earlier in
+            var hint = earlier ?? WakeHint(user: id, messages: 0, requests: 0)
+            count(&hint)
+            return hint
+        }
     }
 
     /// What waited when the server was started.
     mutating func routeWaiting() {
-        guard let router else { return }
+        guard let router = feeds.router else { return }
         for user in directory.usersWithMessages where router.has(user.name) { router.put(user.id) }
     }
 
-    /// A user of this shard's without a session.
-    private func isAway(_ user: UserID) -> Bool {
-        guard team.map.shard(of: user) == index, let found = directory.index(of: user) else { return false }
-        return sessions.first(of: found) == SessionChains.end
+    /// A user of this shard's; nil for another's.
+    private func own(_ user: UserID) -> AccountIndex? {
+        team.map.shard(of: user) == index ? directory.index(of: user) : nil
     }
 }

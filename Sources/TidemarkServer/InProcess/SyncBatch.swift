@@ -130,9 +130,12 @@ public final class SyncBatch: @unchecked Sendable {
             writers.deallocate()
             writers = .allocate(capacity: map.count)
             for shard in 0..<map.count { (writers + shard).initialize(to: ByteWriter(capacity: 1 << 12)) }
+            chains = Array(repeating: Chain(), count: map.count)
         }
-        chains = Array(repeating: Chain(), count: map.count)
-        for shard in 0..<map.count { writers[shard].truncate(to: 0) }
+        for shard in 0..<map.count {
+            chains[shard] = Chain()
+            writers[shard].truncate(to: 0)
+        }
         for index in 0..<count {
             let shard = map.shard(of: slots[index].user)
             slots[index].next = -1
@@ -243,15 +246,15 @@ extension Server {
 }
 
 extension Shard {
-    /// What the syncs of one batch may cost in an iteration, in bytes of answers, before others have their turn.
-    private static let batchCostMax = 1 << 18
+    /// Of one batch in an iteration, before others have their turn: so many syncs, or bytes of answers.
+    private static let batchTurn = (syncs: 1_024, bytes: 1 << 18)
 
     /// Answers this shard's part of it, or some: then the rest is for the next iteration.
     mutating func answer(_ part: SyncPart) {
         let batch = part.batch
         let writer = batch.writer(of: index)
-        let end = writer.pointee.count + Self.batchCostMax
-        while writer.pointee.count < end {
+        let end = writer.pointee.count + Self.batchTurn.bytes
+        for _ in 0..<Self.batchTurn.syncs where writer.pointee.count < end {
             guard let at = part.takeNext() else { return part.end() }
             let slot = batch.slot(at)
             guard let user = directory.index(of: slot.user), !directory.isDeleted(user) else {

@@ -125,16 +125,17 @@ extension Shard {
             noteEnd(of: user, millisecondsAgo: millisecondsAgo, isLast: seen == .offline)
         }
         guard let seen else { return }
-        if team.map.count > 1 || feed.wantsPresence { presenceNews[user] = seen }
+        if team.map.count > 1 || feeds.presence != nil { presenceNews[user] = seen }
     }
 
     mutating func tellPresence() {
         if presenceNews.isEmpty { return }
         for other in 0..<team.map.count where other != index { team.mailboxes[other].put(presenceNews) }
-        if feed.wantsPresence, !draining.isSet {
-            var news: [(UserID, Seen)] = []
-            for (user, seen) in presenceNews { news.append((directory.id(of: user), seen)) }
-            feed.put(news)
+        if let feed = feeds.presence, !draining.isSet {
+            for (user, seen) in presenceNews {
+                let id = directory.id(of: user)
+                feed.put(id) { _ in PresenceChange(user: id, state: seen.state, devices: seen.devices) }
+            }
         }
         presenceNews.removeAll(keepingCapacity: true)
     }

@@ -219,8 +219,7 @@ extension Shard {
                 }
                 let stamp = group.first + UInt64(change)
                 directory.apply(decided, at: stamp, sharing: published.profiles?.place(change))
-                if feed.wantsHints { hint(of: decided) }
-                if router != nil { route(decided) }
+                if feeds.wantsChanges { tellHost(of: decided) }
                 change += 1
                 if submission.origin == index { acknowledge(stamp: stamp) }
             } else if submission.origin == index {

@@ -108,8 +108,7 @@ struct Shard: ~Copyable {
     /// By slot, of clients that wait for the host's word.
     var hostQuestions: [UInt32: HostQuestion] = [:]
     var questionsAsked: UInt64 = 0
-    let feed: HostFeed
-    let router: MessageRouter?
+    let feeds: HostFeeds
     let mocks: MockVerifiers
     var keys: Keyring.Copy
     let listening: Listening
@@ -166,8 +165,7 @@ struct Shard: ~Copyable {
         var certificate: TLSServerContext?
         /// Nil where nobody administers, as in a simulation.
         var audit: AuditLog?
-        var feed: HostFeed
-        var router: MessageRouter?
+        var feeds: HostFeeds
         var services: ServiceRegister
         /// The store's: of it the answers to names without a password are made.
         var secret: [UInt8]
@@ -191,8 +189,7 @@ struct Shard: ~Copyable {
         allCounters = common.counters
         audit = common.audit
         services = common.services
-        feed = common.feed
-        router = common.router
+        feeds = common.feeds
         draining = common.draining
         inFlight = InFlight(
             policy: common.configuration.rosterPolicy,

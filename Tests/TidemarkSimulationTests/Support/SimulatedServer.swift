@@ -127,7 +127,7 @@ final class SimulatedServer {
             admission: Admission(connectionsMax: 1_024, perAddressMax: 1_024),
             failedLogins: FailedLogins(FailedLoginPolicy()),
             keyring: Keyring(configuration.ticketKeys),
-            feed: HostFeed(configuration.hooks),
+            feeds: HostFeeds(configuration.hooks),
             services: ServiceRegister(configuration.services),
             secret: store.secret,
             log: log

@@ -180,7 +180,7 @@ let package = Package(
 
         .target(
             name: "TidemarkTesting",
-            dependencies: ["TidemarkRandom", "CSpawn"],
+            dependencies: ["TidemarkRandom", "CSpawn", .product(name: "Crypto", package: "swift-crypto")],
             path: "Tests/TidemarkTesting",
             swiftSettings: strict
         ),
@@ -193,9 +193,8 @@ let package = Package(
         .target(
             name: "TidemarkFuzzing",
             dependencies: [
-                "TidemarkWire", "TidemarkSCRAM", "TidemarkTickets", "TidemarkServer", "TidemarkSettings",
-                "TidemarkDump",
-                "TidemarkTesting",
+                "TidemarkWire", "TidemarkSCRAM", "TidemarkTickets", "TidemarkTLS", "TidemarkServer",
+                "TidemarkSettings", "TidemarkDump", "TidemarkTesting",
             ],
             path: "Tests/TidemarkFuzzing",
             exclude: ["Found"],
@@ -227,6 +226,11 @@ let package = Package(
         .testTarget(
             name: "TidemarkSCRAMTests",
             dependencies: ["TidemarkSCRAM", "TidemarkWire", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TidemarkTLSTests",
+            dependencies: ["TidemarkTLS", "TidemarkTesting"],
             swiftSettings: strict
         ),
         .testTarget(name: "TidemarkSessionTests", dependencies: ["TidemarkSession"], swiftSettings: strict),

@@ -1,135 +1,22 @@
-#include "CTidemarkTLS.h"
+#include "records.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-// MARK: pipes
-
-struct tidemark_tls_pipe {
-    BIO *bio;
-    const uint8_t *input;
-    size_t input_count;
-    /// The caller's, or `own`.
-    uint8_t *output;
-    size_t output_count, output_capacity;
-    uint8_t *own;
-    size_t own_capacity;
-    /// Messages of a handshake that were read.
-    size_t handshakes;
+struct tidemark_tls {
+    /// NULL once all that is left of it is records, which are ours.
+    SSL *ssl;
+    tidemark_tls_pipe *pipe;
+    /// The secrets are kept as the handshake finds them; the keys are made when it is over.
+    tidemark_tls_records records;
+    /// What is known of a handshake that is over, and of the SSL that is gone.
+    bool is_resumed, has_fingerprint;
+    uint8_t fingerprint[TIDEMARK_TLS_FINGERPRINT_BYTES];
 };
-
-static int pipe_read(BIO *bio, char *into, size_t wanted, size_t *got) {
-    tidemark_tls_pipe *pipe = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    if (pipe->input_count == 0) {
-        BIO_set_retry_read(bio);
-        return 0;
-    }
-    *got = wanted < pipe->input_count ? wanted : pipe->input_count;
-    memcpy(into, pipe->input, *got);
-    pipe->input += *got;
-    pipe->input_count -= *got;
-    return 1;
-}
-
-static int pipe_write(BIO *bio, const char *bytes, size_t count, size_t *written) {
-    tidemark_tls_pipe *pipe = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    size_t needed = pipe->output_count + count;
-    if (needed > pipe->output_capacity) {
-        if (needed > pipe->own_capacity) {
-            size_t capacity = needed < 4096 ? 4096 : 2 * needed;
-            uint8_t *larger = realloc(pipe->own, capacity);
-            if (!larger) return 0;
-            if (pipe->output == pipe->own) pipe->output = larger;
-            pipe->own = larger;
-            pipe->own_capacity = capacity;
-        }
-        if (pipe->output != pipe->own && pipe->output_count > 0) memcpy(pipe->own, pipe->output, pipe->output_count);
-        pipe->output = pipe->own;
-        pipe->output_capacity = pipe->own_capacity;
-    }
-    memcpy(pipe->output + pipe->output_count, bytes, count);
-    pipe->output_count = needed;
-    *written = count;
-    return 1;
-}
-
-static long pipe_control(BIO *bio, int command, long number, void *pointer) {
-    (void)bio, (void)number, (void)pointer;
-    return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP ? 1 : 0;
-}
-
-static BIO_METHOD *pipe_method(void) {
-    static _Atomic(BIO_METHOD *) shared;
-    BIO_METHOD *method = atomic_load(&shared);
-    if (method) return method;
-    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "tidemark pipe");
-    if (!method) return NULL;
-    BIO_meth_set_read_ex(method, pipe_read);
-    BIO_meth_set_write_ex(method, pipe_write);
-    BIO_meth_set_ctrl(method, pipe_control);
-    BIO_METHOD *expected = NULL;
-    if (!atomic_compare_exchange_strong(&shared, &expected, method)) {
-        BIO_meth_free(method);
-        method = expected;
-    }
-    return method;
-}
-
-tidemark_tls_pipe *tidemark_tls_pipe_make(void) {
-    BIO_METHOD *method = pipe_method();
-    tidemark_tls_pipe *pipe = method ? calloc(1, sizeof *pipe) : NULL;
-    if (!pipe) return NULL;
-    pipe->bio = BIO_new(method);
-    if (!pipe->bio) {
-        free(pipe);
-        return NULL;
-    }
-    BIO_set_data(pipe->bio, pipe);
-    BIO_set_init(pipe->bio, 1);
-    return pipe;
-}
-
-void tidemark_tls_pipe_release(tidemark_tls_pipe *pipe) {
-    BIO_free(pipe->bio);
-    free(pipe->own);
-    free(pipe);
-}
-
-void tidemark_tls_pipe_set_input(tidemark_tls_pipe *pipe, const void *bytes, size_t count) {
-    pipe->input = bytes;
-    pipe->input_count = count;
-    pipe->handshakes = 0;
-}
-
-size_t tidemark_tls_pipe_handshakes(const tidemark_tls_pipe *pipe) { return pipe->handshakes; }
-
-/// What one connection leaves for all others: more than a handshake or a page takes is not kept.
-enum { OWN_BYTES_KEPT = 1 << 17 };
-
-void tidemark_tls_pipe_set_output(tidemark_tls_pipe *pipe, void *bytes, size_t capacity) {
-    if (pipe->own_capacity > OWN_BYTES_KEPT) {
-        free(pipe->own);
-        pipe->own = NULL;
-        pipe->own_capacity = 0;
-    }
-    pipe->output = bytes;
-    pipe->output_capacity = capacity;
-    pipe->output_count = 0;
-}
-
-const void *tidemark_tls_pipe_output(const tidemark_tls_pipe *pipe, size_t *count, bool *is_own) {
-    *count = pipe->output_count;
-    *is_own = pipe->output_count > 0 && pipe->output == pipe->own;
-    return pipe->output;
-}
 
 // MARK: contexts
 
@@ -166,12 +53,33 @@ static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char
     return SSL_TLSEXT_ERR_OK;
 }
 
-/// Counts what is not the caller's: each such message is answered, and OpenSSL sets no bound to them.
-static void count_handshakes(int is_written, int version, int type, const void *bytes, size_t count, SSL *ssl, void *data) {
+/// Counts what is not the caller's: each such message is answered, and OpenSSL sets no bound to them. And what has been sent
+/// since there are keys, so that the next record has the right number.
+static void count_records(int is_written, int version, int type, const void *bytes, size_t count, SSL *ssl, void *data) {
     (void)version, (void)data;
+    tidemark_tls *tls = SSL_get_app_data(ssl);
+    if (is_written) {
+        tls->records.writing.sequence += type == SSL3_RT_HEADER;
+        return;
+    }
     // With 1.3 a record says inside what it is.
-    if (is_written || count == 0 || (type != SSL3_RT_HEADER && type != SSL3_RT_INNER_CONTENT_TYPE)) return;
-    if (*(const unsigned char *)bytes == SSL3_RT_HANDSHAKE) ((tidemark_tls_pipe *)BIO_get_data(SSL_get_rbio(ssl)))->handshakes++;
+    if (count == 0 || (type != SSL3_RT_HEADER && type != SSL3_RT_INNER_CONTENT_TYPE)) return;
+    tls->pipe->asides += *(const unsigned char *)bytes == SSL3_RT_HANDSHAKE;
+}
+
+/// Keeps the two secrets that what is said behind the handshake is enciphered with. OpenSSL gives them to nobody in another way
+/// than in the form of a key log: what it is, what the client has drawn, and the secret.
+static void keep_secret(const SSL *ssl, const char *line) {
+    static const char reading[] = "CLIENT_TRAFFIC_SECRET_0 ", writing[] = "SERVER_TRAFFIC_SECRET_0 ";
+    tidemark_tls *tls = SSL_get_app_data(ssl);
+    bool is_reading = strncmp(line, reading, sizeof reading - 1) == 0;
+    if (!is_reading && strncmp(line, writing, sizeof writing - 1) != 0) return;
+    tidemark_tls_way *way = is_reading ? &tls->records.reading : &tls->records.writing;
+    size_t count = 0;
+    const char *digits = strrchr(line, ' ') + 1;
+    if (OPENSSL_hexstr2buf_ex(way->secret, sizeof way->secret, &count, digits, 0) != 1) ERR_clear_error();
+    way->sequence = 0;
+    way->has_secret = count > 0;
 }
 
 /// Tickets of 1.2 are all under one key, for as long as the context lives: whoever has that reads what was said before.
@@ -196,9 +104,9 @@ static bool set_up(SSL_CTX *context, const char *certificate_file, const char *k
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_set_num_tickets(context, 1) != 1) return false;
     if (SSL_CTX_set_session_id_context(context, protocol, sizeof protocol - 1) != 1) return false;
-    SSL_CTX_set_read_ahead(context, 1);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
-    SSL_CTX_set_msg_callback(context, count_handshakes);
+    SSL_CTX_set_msg_callback(context, count_records);
+    SSL_CTX_set_keylog_callback(context, keep_secret);
     SSL_CTX_set_cert_cb(context, no_old_tickets, NULL);
     if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1) return false;
     if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1) return false;
@@ -257,86 +165,145 @@ int64_t tidemark_tls_context_expires(tidemark_tls_context *context) {
 
 // MARK: connections
 
-tidemark_tls *tidemark_tls_accept(tidemark_tls_context *context, tidemark_tls_pipe *pipe) {
-    SSL *ssl = SSL_new(context);
-    if (!ssl) return NULL;
-    if (!tidemark_tls_set_pipe(ssl, pipe)) {
-        SSL_free(ssl);
+static tidemark_tls *make(tidemark_tls_context *context, tidemark_tls_pipe *pipe) {
+    tidemark_tls *tls = calloc(1, sizeof *tls);
+    if (!tls) return NULL;
+    tls->ssl = SSL_new(context);
+    if (!tls->ssl || !SSL_set_app_data(tls->ssl, tls) || !tidemark_tls_set_pipe(tls, pipe)) {
+        tidemark_tls_release(tls);
         return NULL;
     }
-    SSL_set_accept_state(ssl);
-    return ssl;
+    return tls;
+}
+
+tidemark_tls *tidemark_tls_accept(tidemark_tls_context *context, tidemark_tls_pipe *pipe) {
+    tidemark_tls *tls = make(context, pipe);
+    if (tls) SSL_set_accept_state(tls->ssl);
+    return tls;
 }
 
 tidemark_tls *tidemark_tls_connect(tidemark_tls_context *context, tidemark_tls_pipe *pipe, const char *host) {
-    SSL *ssl = SSL_new(context);
-    if (!ssl) return NULL;
-    bool is_address = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-    bool is_named = is_address || (SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1);
-    if (!is_named || !tidemark_tls_set_pipe(ssl, pipe)) {
-        SSL_free(ssl);
+    tidemark_tls *tls = make(context, pipe);
+    if (!tls) return NULL;
+    bool is_address = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls->ssl), host) == 1;
+    if (!is_address && (SSL_set1_host(tls->ssl, host) != 1 || SSL_set_tlsext_host_name(tls->ssl, host) != 1)) {
+        tidemark_tls_release(tls);
         return NULL;
     }
     ERR_clear_error();
-    SSL_set_connect_state(ssl);
-    return ssl;
+    SSL_set_connect_state(tls->ssl);
+    return tls;
 }
 
-void tidemark_tls_release(tidemark_tls *tls) { SSL_free(tls); }
+tidemark_tls *tidemark_tls_opened(uint16_t suite, const uint8_t *reading, const uint8_t *writing, size_t secret_bytes,
+                                  uint64_t written, tidemark_tls_pipe *pipe) {
+    // It knows the words for what is wrong.
+    if (OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) != 1 || secret_bytes > TIDEMARK_TLS_SECRET_MAX) return NULL;
+    tidemark_tls *tls = calloc(1, sizeof *tls);
+    if (!tls) return NULL;
+    tls->pipe = pipe;
+    memcpy(tls->records.reading.secret, reading, secret_bytes);
+    memcpy(tls->records.writing.secret, writing, secret_bytes);
+    tls->records.writing.sequence = written;
+    if (tidemark_tls_records_begin(&tls->records, suite)) return tls;
+    tidemark_tls_release(tls);
+    return NULL;
+}
+
+void tidemark_tls_release(tidemark_tls *tls) {
+    SSL_free(tls->ssl);
+    tidemark_tls_records_end(&tls->records);
+    free(tls);
+}
 
 bool tidemark_tls_set_pipe(tidemark_tls *tls, tidemark_tls_pipe *pipe) {
+    tls->pipe = pipe;
+    if (!tls->ssl) return true;
     // One for each direction.
     if (!BIO_up_ref(pipe->bio)) return false;
     if (!BIO_up_ref(pipe->bio)) {
         BIO_free(pipe->bio);
         return false;
     }
-    SSL_set0_rbio(tls, pipe->bio);
-    SSL_set0_wbio(tls, pipe->bio);
+    SSL_set0_rbio(tls->ssl, pipe->bio);
+    SSL_set0_wbio(tls->ssl, pipe->bio);
     return true;
 }
 
-bool tidemark_tls_has_unread(const tidemark_tls *tls, const tidemark_tls_pipe *pipe) {
-    return pipe->input_count > 0 || SSL_has_pending(tls);
+bool tidemark_tls_has_unread(const tidemark_tls *tls) {
+    bool has_rest = tls->ssl ? SSL_has_pending(tls->ssl) : tidemark_tls_records_have_unread(&tls->records);
+    return has_rest || tls->pipe->input_count > 0;
 }
 
-bool tidemark_tls_is_open(const tidemark_tls *tls) { return SSL_is_init_finished(tls); }
+bool tidemark_tls_is_open(const tidemark_tls *tls) { return !tls->ssl || SSL_is_init_finished(tls->ssl); }
 
 // The queue of errors is empty but between a call that has found a connection broken and tidemark_tls_error.
 static tidemark_tls_result outcome(tidemark_tls *tls, int result) {
-    switch (SSL_get_error(tls, result)) {
+    switch (SSL_get_error(tls->ssl, result)) {
     case SSL_ERROR_WANT_READ: return TIDEMARK_TLS_WAITS;
     case SSL_ERROR_ZERO_RETURN: return TIDEMARK_TLS_ENDED;
     default: return TIDEMARK_TLS_BROKEN;
     }
 }
 
+static bool has_shown_certificate(SSL *ssl, uint8_t fingerprint[TIDEMARK_TLS_FINGERPRINT_BYTES]) {
+    X509 *certificate = SSL_get0_peer_certificate(ssl);
+    unsigned int bytes = 0;
+    if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK) return false;
+    return X509_digest(certificate, EVP_sha256(), fingerprint, &bytes) == 1 && bytes == TIDEMARK_TLS_FINGERPRINT_BYTES;
+}
+
+/// The server's handshake is over. What is left of 1.3 are records, and OpenSSL's part of it goes.
+static void take_over(tidemark_tls *tls) {
+    SSL *ssl = tls->ssl;
+    tls->is_resumed = SSL_session_reused(ssl);
+    tls->has_fingerprint = has_shown_certificate(ssl, tls->fingerprint);
+    tidemark_tls_records *records = &tls->records;
+    // It reads what a record needs and no more, until the handshake is over: so nothing of the first record is in there.
+    bool is_ours = SSL_version(ssl) == TLS1_3_VERSION && records->reading.has_secret && records->writing.has_secret &&
+                   !SSL_has_pending(ssl);
+    if (is_ours && tidemark_tls_records_begin(records, SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl)))) {
+        tls->ssl = NULL;
+        SSL_free(ssl);
+    } else {
+        SSL_set_read_ahead(ssl, 1);
+    }
+}
+
 tidemark_tls_result tidemark_tls_read(tidemark_tls *tls, void *into, size_t capacity, size_t *count) {
     *count = 0;
-    int result = SSL_read_ex(tls, into, capacity, count);
+    if (tls->ssl && SSL_is_server(tls->ssl) && !SSL_is_init_finished(tls->ssl)) {
+        int result = SSL_do_handshake(tls->ssl);
+        if (result != 1) return outcome(tls, result);
+        take_over(tls);
+    }
+    if (!tls->ssl) return tidemark_tls_records_read(&tls->records, tls->pipe, into, capacity, count);
+    int result = SSL_read_ex(tls->ssl, into, capacity, count);
     return result == 1 ? TIDEMARK_TLS_OK : outcome(tls, result);
 }
 
 tidemark_tls_result tidemark_tls_write(tidemark_tls *tls, const void *bytes, size_t count) {
+    if (!tls->ssl) return tidemark_tls_records_write(&tls->records, tls->pipe, bytes, count);
     size_t written;
-    int result = SSL_write_ex(tls, bytes, count, &written);
+    int result = SSL_write_ex(tls->ssl, bytes, count, &written);
     return result == 1 ? TIDEMARK_TLS_OK : outcome(tls, result);
 }
 
 void tidemark_tls_end(tidemark_tls *tls) {
+    if (!tls->ssl) return tidemark_tls_records_close(&tls->records, tls->pipe);
     ERR_clear_error();
-    if (SSL_shutdown(tls) < 0) ERR_clear_error();
+    if (SSL_shutdown(tls->ssl) < 0) ERR_clear_error();
 }
 
-bool tidemark_tls_is_resumed(const tidemark_tls *tls) { return SSL_session_reused(tls); }
+bool tidemark_tls_is_resumed(const tidemark_tls *tls) {
+    return tls->ssl ? SSL_session_reused(tls->ssl) : tls->is_resumed;
+}
 
-const char *tidemark_tls_version(const tidemark_tls *tls) { return SSL_get_version(tls); }
+const char *tidemark_tls_version(const tidemark_tls *tls) { return tls->ssl ? SSL_get_version(tls->ssl) : "TLSv1.3"; }
 
 bool tidemark_tls_fingerprint(const tidemark_tls *tls, uint8_t fingerprint[TIDEMARK_TLS_FINGERPRINT_BYTES]) {
-    X509 *certificate = SSL_get0_peer_certificate(tls);
-    unsigned int bytes = 0;
-    if (!certificate || SSL_get_verify_result(tls) != X509_V_OK) return false;
-    return X509_digest(certificate, EVP_sha256(), fingerprint, &bytes) == 1 && bytes == TIDEMARK_TLS_FINGERPRINT_BYTES;
+    memcpy(fingerprint, tls->fingerprint, TIDEMARK_TLS_FINGERPRINT_BYTES);
+    return tls->has_fingerprint;
 }
 
 size_t tidemark_tls_sealed_max(size_t count) {

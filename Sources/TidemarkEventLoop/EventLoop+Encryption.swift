@@ -33,11 +33,12 @@ struct Encryption: BitwiseCopyable {
     var unread = Block()
     /// To be sent before all that is sealed later.
     var sealed = Block()
-    /// What the peer may spend on messages of TLS behind its handshake, which are answered, and make new keys.
+    /// What the peer may spend on records behind its handshake that say nothing to the caller: some are answered, and make new
+    /// keys.
     var credit = Self.creditMax
 
     static let creditMax: Int32 = 256
-    /// Of one such message; what it says to the caller is worth 1.
+    /// Of one such record; one that says something is worth 1.
     static let messageCost: Int32 = 16
 }
 
@@ -127,7 +128,7 @@ extension EventLoop {
                 connection.pointee.tail.end &+= UInt32(count)
                 let credit = encryptions[Int(slot)].credit
                 encryptions.base[Int(slot)].credit = min(Encryption.creditMax, credit &+ 1)
-                if tls.hasUnread(in: pipe) { continue }
+                if tls.hasUnread { continue }
             case .waits:
                 break
             case .ended:
@@ -139,8 +140,8 @@ extension EventLoop {
         }
         if connection.pointee.has(.shakingHands) {
             if tls.isOpen { connection.pointee.flags.remove(.shakingHands) }
-        } else if pipe.handshakesRead > 0, !connection.pointee.has(.closing) {
-            let cost = Int32(clamping: pipe.handshakesRead) &* Encryption.messageCost
+        } else if pipe.asidesRead > 0, !connection.pointee.has(.closing) {
+            let cost = Int32(clamping: pipe.asidesRead) &* Encryption.messageCost
             encryptions.base[Int(slot)].credit &-= cost
             if encryptions[Int(slot)].credit < 0 {
                 breakOff(connection, slot, because: "too much of it is about TLS itself")

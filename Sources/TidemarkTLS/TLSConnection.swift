@@ -19,9 +19,9 @@ public struct TLSPipe: ~Copyable {
         tidemark_tls_pipe_set_input(pointer, bytes.baseAddress, bytes.count)
     }
 
-    /// Messages of handshakes that servers have read from the input so far.
+    /// Records that servers have read from the input so far and that say nothing to the caller.
     @inline(__always)
-    public var handshakesRead: Int { tidemark_tls_pipe_handshakes(pointer) }
+    public var asidesRead: Int { tidemark_tls_pipe_asides(pointer) }
 
     /// Where what is to be sent goes from now on; beyond `space`, somewhere else.
     public func setOutput(_ space: UnsafeMutableRawBufferPointer) {
@@ -51,6 +51,28 @@ public struct TLSConnection: BitwiseCopyable, @unchecked Sendable {
         case broken
     }
 
+    init(pointer: OpaquePointer) { self.pointer = pointer }
+
+    /// The server's side of one whose handshake somebody else has done; nil where the suite is not known.
+    /// - Parameters:
+    ///   - suite: The number of the cipher suite, of TLS 1.3.
+    ///   - reading: The secret of what the client sends, as long as the suite's hash.
+    ///   - writing: The secret of what the server sends.
+    ///   - written: Records that the server has sent so far.
+    ///   - pipe: What it passes through.
+    public init?(
+        suite: UInt16,
+        reading: [UInt8],
+        writing: [UInt8],
+        written: UInt64 = 0,
+        through pipe: borrowing TLSPipe
+    ) {
+        precondition(reading.count == writing.count)
+        let made = tidemark_tls_opened(suite, reading, writing, reading.count, written, pipe.pointer)
+        guard let made else { return nil }
+        pointer = made
+    }
+
     /// Nothing may be called any more.
     public func release() { tidemark_tls_release(pointer) }
 
@@ -77,7 +99,7 @@ public struct TLSConnection: BitwiseCopyable, @unchecked Sendable {
 
     /// Whether reading may give more than it has, without more being received.
     @inline(__always)
-    public func hasUnread(in pipe: borrowing TLSPipe) -> Bool { tidemark_tls_has_unread(pointer, pipe.pointer) }
+    public var hasUnread: Bool { tidemark_tls_has_unread(pointer) }
 
     /// Enciphers all of it. False: broken, for good.
     /// - Precondition: it is open, and there are bytes.

@@ -270,10 +270,14 @@ extension EventLoopTests {
             }
         }
 
-        @Test func whoSpeaksWithItMayHaveNewKeys() throws {
+        /// Also the records of 1.2, which are OpenSSL's, and each cipher of those of 1.3, which are not.
+        @Test(arguments: [
+            "-tls1_3", "-tls1_3 -ciphersuites TLS_AES_256_GCM_SHA384", "-tls1_2",
+            "-tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256",
+        ]) func whoSpeaksWithItIsHeard(version: String) throws {
             var server = try server()
             // As a line that is no command.
-            let tool = try tool("-tls1_3", saying: "hello", server.port)
+            let tool = try tool(version, saying: "hello", server.port)
             try server.run { $0.received.values.first?.count ?? 0 >= 60 }
             #expect(server.closed.isEmpty)
             tool.signal(SIGTERM)

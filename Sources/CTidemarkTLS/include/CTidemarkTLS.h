@@ -12,7 +12,7 @@
 
 typedef struct tidemark_tls_pipe tidemark_tls_pipe;
 typedef struct ssl_ctx_st tidemark_tls_context;
-typedef struct ssl_st tidemark_tls;
+typedef struct tidemark_tls tidemark_tls;
 
 enum { TIDEMARK_TLS_ERROR_BYTES = 256, TIDEMARK_TLS_FINGERPRINT_BYTES = 32 };
 
@@ -36,8 +36,8 @@ tidemark_tls_pipe *tidemark_tls_pipe_make(void);
 void tidemark_tls_pipe_release(tidemark_tls_pipe *pipe);
 /// What is received; to be set before `read`, and valid until it has returned.
 void tidemark_tls_pipe_set_input(tidemark_tls_pipe *pipe, const void *bytes, size_t count);
-/// Messages of handshakes that servers have read from the input so far.
-size_t tidemark_tls_pipe_handshakes(const tidemark_tls_pipe *pipe);
+/// Records that servers have read from the input so far and that say nothing to the caller.
+size_t tidemark_tls_pipe_asides(const tidemark_tls_pipe *pipe);
 /// Where what is to be sent goes. What does not fit goes to memory of the pipe's own, all of it.
 void tidemark_tls_pipe_set_output(tidemark_tls_pipe *pipe, void *bytes, size_t capacity);
 /// What has been written since, and whether it is in memory of the pipe's own; valid until output is set again.
@@ -59,6 +59,10 @@ typedef enum {
 tidemark_tls *tidemark_tls_accept(tidemark_tls_context *context, tidemark_tls_pipe *pipe);
 /// The client's side of a connection to a server of that name, or numeric address. NULL without memory.
 tidemark_tls *tidemark_tls_connect(tidemark_tls_context *context, tidemark_tls_pipe *pipe, const char *host);
+/// The server's side of one whose handshake somebody else has done: the number of the cipher suite of 1.3, the secrets of what
+/// the client and the server send, and how many records the server has sent. NULL without memory, or where the suite is not known.
+tidemark_tls *tidemark_tls_opened(uint16_t suite, const uint8_t *reading, const uint8_t *writing, size_t secret_bytes,
+                                  uint64_t written, tidemark_tls_pipe *pipe);
 void tidemark_tls_release(tidemark_tls *tls);
 /// From now on its bytes pass through another pipe.
 bool tidemark_tls_set_pipe(tidemark_tls *tls, tidemark_tls_pipe *pipe);
@@ -67,7 +71,7 @@ bool tidemark_tls_is_open(const tidemark_tls *tls);
 /// Deciphers some of the input, at most `capacity` bytes, or goes on with the handshake.
 tidemark_tls_result tidemark_tls_read(tidemark_tls *tls, void *into, size_t capacity, size_t *count);
 /// Whether reading may give more than it has, without more being received.
-bool tidemark_tls_has_unread(const tidemark_tls *tls, const tidemark_tls_pipe *pipe);
+bool tidemark_tls_has_unread(const tidemark_tls *tls);
 /// Enciphers all of it.
 tidemark_tls_result tidemark_tls_write(tidemark_tls *tls, const void *bytes, size_t count);
 /// Says that nothing follows.

@@ -11,6 +11,7 @@ let package = Package(
     products: [
         .library(name: "TidemarkWire", targets: ["TidemarkWire"]),
         .library(name: "TidemarkClient", targets: ["TidemarkClient"]),
+        .library(name: "TidemarkVCard", targets: ["TidemarkVCard"]),
         .library(name: "TidemarkServer", targets: ["TidemarkServer"]),
         .library(name: "TidemarkServerLifecycle", targets: ["TidemarkServerLifecycle"]),
         .library(name: "TidemarkEventLoop", targets: ["TidemarkEventLoop"]),
@@ -84,7 +85,8 @@ let package = Package(
             name: "TidemarkServer",
             dependencies: [
                 "TidemarkRandom", "TidemarkWire", "TidemarkDirectory", "TidemarkSession", "TidemarkRecording",
-                "TidemarkTickets", "TidemarkSCRAM", "TidemarkTLS", "TidemarkEventLoop", "TidemarkStore", "CPrefetch",
+                "TidemarkTickets", "TidemarkSCRAM", "TidemarkTLS", "TidemarkEventLoop", "TidemarkStore",
+                "TidemarkVCard", "CPrefetch",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
@@ -101,6 +103,7 @@ let package = Package(
 
         // MARK: the client, anywhere
 
+        .target(name: "TidemarkVCard", dependencies: ["TidemarkWire"], swiftSettings: strict),
         .target(
             name: "TidemarkClient",
             dependencies: [
@@ -146,7 +149,7 @@ let package = Package(
             name: "tidemark-server",
             dependencies: [
                 "TidemarkSettings", "TidemarkServer", "TidemarkStore", "TidemarkRecording", "TidemarkTickets",
-                "TidemarkTLS", "TidemarkEventLoop", "TidemarkWire",
+                "TidemarkTLS", "TidemarkEventLoop", "TidemarkVCard", "TidemarkWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -156,7 +159,7 @@ let package = Package(
         .executableTarget(
             name: "tidemark",
             dependencies: [
-                "TidemarkClient", "TidemarkRecording", "TidemarkSCRAM", "TidemarkWire",
+                "TidemarkClient", "TidemarkRecording", "TidemarkSCRAM", "TidemarkVCard", "TidemarkWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict
@@ -194,7 +197,7 @@ let package = Package(
             name: "TidemarkFuzzing",
             dependencies: [
                 "TidemarkWire", "TidemarkSCRAM", "TidemarkTickets", "TidemarkTLS", "TidemarkServer",
-                "TidemarkSettings", "TidemarkDump", "TidemarkTesting",
+                "TidemarkSettings", "TidemarkVCard", "TidemarkDump", "TidemarkTesting",
             ],
             path: "Tests/TidemarkFuzzing",
             exclude: ["Found"],
@@ -226,6 +229,12 @@ let package = Package(
         .testTarget(
             name: "TidemarkSCRAMTests",
             dependencies: ["TidemarkSCRAM", "TidemarkWire", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TidemarkVCardTests",
+            dependencies: ["TidemarkVCard", "TidemarkWire", "TidemarkTesting"],
+            exclude: ["Cards"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -134,6 +134,7 @@ local FIELD_NAMES = {
    [20] = "ANNIVERSARY",
    [21] = "GEO",
    [22] = "KEY",
+   [23] = "VCARD",
 }
 local OPERATOR_FIELDS_FROM = 128
 local ERROR_CODES = {

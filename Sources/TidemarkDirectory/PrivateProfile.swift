@@ -11,6 +11,15 @@ struct PrivateProfile: Equatable, Sendable {
 }
 
 extension Directory {
+    /// All fields that a user has, numbers rising, and which of them only it sees; of a user of this shard.
+    public func ownFields(of account: AccountIndex) -> (fields: [FieldChange], hidden: [FieldNumber]) {
+        let kept = privateFields(of: account.raw)
+        let seen = accounts[Int(account.raw)].profile.fields.compactMap { field in
+            field.value.map { FieldChange(field.number, Array($0)) }
+        }
+        return ((seen + kept).sorted { $0.number < $1.number }, kept.map(\.number))
+    }
+
     /// All that only the user sees, numbers rising; of a user of this shard.
     func privateFields(of account: UInt32) -> [FieldChange] {
         privateProfiles.isEmpty ? [] : privateProfiles[account]?.fields ?? []

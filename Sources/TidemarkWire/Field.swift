@@ -12,6 +12,7 @@ public struct FieldNumber: RawRepresentable, Hashable, Comparable, Sendable {
         1: "FN", 2: "NICKNAME", 3: "TEL", 4: "EMAIL", 5: "ORG", 6: "TITLE", 7: "NOTE", 8: "PHOTO", 9: "URL",
         10: "BDAY", 11: "ADR", 12: "LANG", 13: "TZ", 14: "ROLE", 15: "GENDER", 16: "IMPP", 17: "N", 18: "LOGO",
         19: "CATEGORIES", 20: "ANNIVERSARY", 21: "GEO", 22: "KEY",
+        23: "VCARD",
     ]
 
     public static let fullName = FieldNumber(rawValue: 1)
@@ -21,6 +22,8 @@ public struct FieldNumber: RawRepresentable, Hashable, Comparable, Sendable {
     public static let title = FieldNumber(rawValue: 6)
     public static let note = FieldNumber(rawValue: 7)
     public static let photo = FieldNumber(rawValue: 8)
+    /// What else a vCard says, line by line.
+    public static let vCard = FieldNumber(rawValue: 23)
 
     /// "FN" for 1, "X200" for 200.
     public var name: String {

@@ -18,6 +18,15 @@ struct Import: AsyncParsableCommand {
               name,FN,TEL,EMAIL                     owner,contact,alias,groups,favourite
               alice,Alice A.,+44 20 7946 0001,      alice,bob,Bobby,work;chess,yes
 
+            Accounts as vCards, 3.0 or 4.0, as 'export' writes them or another product:
+
+              tidemark-server import --cards accounts.vcf
+              tidemark-server import --cards staff.vcf --name-from EMAIL --leave-out PHOTO
+
+            A card is the truth about its account's named fields: what it does not have is removed. The account's name is in \
+            X-TIDEMARK-NAME, or in the property that --name-from names. What no field has is kept in the field VCARD, which \
+            only the account's owner sees, and comes out again with 'export'.
+
             An edge makes the accounts it names, with details from the seed. An account that is there gets the fields that \
             the columns name; an empty value removes one. An entry that is there gets the row's annotations, and keeps its \
             own when the header has no such column. What is there already is skipped and counted.
@@ -39,6 +48,27 @@ struct Import: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Accounts as CSV: name and any of FN, TEL, EMAIL, … or X200.", valueName: "file"))
     var accounts: String?
 
+    @Option(help: ArgumentHelp("Accounts as vCards.", valueName: "file"))
+    var cards: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Which property of a card names the account, where X-TIDEMARK-NAME does not: EMAIL, NICKNAME, UID, …",
+            valueName: "property"
+        ),
+        transform: { $0.uppercased() }
+    )
+    var nameFrom: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A property of the cards that is not imported, such as PHOTO; may be given more than once.",
+            valueName: "property"
+        ),
+        transform: { $0.uppercased() }
+    )
+    var leaveOut: [String] = []
+
     @Option(
         help: ArgumentHelp(
             "Rosters as CSV: owner,contact and any of alias, groups (separated by ;), favourite.",
@@ -59,11 +89,15 @@ struct Import: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        if edges == nil, accounts == nil, rosters == nil {
-            throw ValidationError("nothing to import: give --edges, --accounts or --rosters")
+        let files = [edges, accounts, cards, rosters].compactMap { $0 }
+        if files.isEmpty {
+            throw ValidationError("nothing to import: give --edges, --accounts, --cards or --rosters")
+        }
+        if cards == nil, nameFrom != nil || !leaveOut.isEmpty {
+            throw ValidationError("--name-from and --leave-out are about --cards")
         }
         if bothWays, edges == nil { throw ValidationError("--both-ways is about --edges") }
-        if [edges, accounts, rosters].count(where: { $0 == "-" }) > 1 {
+        if files.count(where: { $0 == "-" }) > 1 {
             throw ValidationError("only one file can be the standard input")
         }
     }
@@ -72,6 +106,9 @@ struct Import: AsyncParsableCommand {
         let data = try await place.settings().dataDirectory().value
         var sources: [ImportSource] = []
         if let accounts { sources.append(try .read(.accounts, path: accounts)) }
+        if let cards {
+            sources.append(try .read(.cards(nameFrom: nameFrom, leavingOut: Set(leaveOut)), path: cards))
+        }
         if let edges { sources.append(try .read(.edges(bothWays: bothWays), path: edges)) }
         if let rosters { sources.append(try .read(.rosters, path: rosters)) }
         let bar = ProgressBar()

@@ -17,7 +17,8 @@ struct ServerProgram: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Serve.self, Import.self, IssueTicket.self, AddService.self, Check.self, Backup.self, Restore.self,
+            Serve.self, Import.self, Export.self, IssueTicket.self, AddService.self, Check.self, Backup.self,
+            Restore.self,
         ]
     )
 

@@ -13,8 +13,8 @@ struct ContactCommand: AsyncParsableCommand {
               stamp (of the change, 0 when all was so already), changed (true or false), user, and of `add` number and pending.
             """,
         subcommands: [
-            Add.self, Remove.self, Annotate.self, Requests.self, Approve.self, Refuse.self, Block.self, Unblock.self,
-            Blocks.self,
+            Add.self, Remove.self, Annotate.self, Load.self, Requests.self, Approve.self, Refuse.self, Block.self,
+            Unblock.self, Blocks.self,
         ]
     )
 

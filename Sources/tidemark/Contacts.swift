@@ -1,5 +1,6 @@
 import ArgumentParser
 import TidemarkClient
+import TidemarkVCard
 import TidemarkWire
 
 struct Contacts: AsyncParsableCommand {
@@ -11,6 +12,7 @@ struct Contacts: AsyncParsableCommand {
             EXAMPLE
               tidemark contacts
               tidemark contacts bob
+              tidemark contacts --vcard > book.vcf     # for another product, or `tidemark contact load`
 
             JSON
               contacts: number, user, name, alias, groups, favourite, pending, stamp (where the book keeps them), fields \
@@ -21,8 +23,13 @@ struct Contacts: AsyncParsableCommand {
     @Argument(help: "A contact's account name, or # and the user's number.")
     var contact: String?
 
+    @OptionGroup var cards: CardOptions
     @OptionGroup(title: "Connection") var options: ConnectionOptions
     @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        if cards.asCards, output.json { throw ValidationError("either --vcard or --json") }
+    }
 
     func run() async throws {
         let book = try Context(options).book(ifMissing: .fail)
@@ -32,6 +39,7 @@ struct Contacts: AsyncParsableCommand {
         } else {
             contacts = try await book.contacts()
         }
+        if cards.asCards { return cards.print(contacts.map { AccountCard($0) }) }
         if output.json { return Output.json(JSONContacts(contacts: contacts.map(JSONContact.init))) }
         if contact != nil { return contacts[0].lines.forEach(Output.line) }
         Output.contacts(contacts)

@@ -1,11 +1,12 @@
 import ArgumentParser
 import TidemarkClient
+import TidemarkVCard
 import TidemarkWire
 
 struct Profile: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show or change your own details.",
-        subcommands: [Show.self, Set.self]
+        subcommands: [Show.self, Set.self, Load.self]
     )
 
     struct Show: AsyncParsableCommand {
@@ -14,6 +15,7 @@ struct Profile: AsyncParsableCommand {
             discussion: """
                 EXAMPLE
                   tidemark profile show
+                  tidemark profile show --vcard > me.vcf
 
                 JSON
                   user, name, stamp (where the book keeps them), fields (by vCard name), binary_fields, private (names \
@@ -21,14 +23,20 @@ struct Profile: AsyncParsableCommand {
                 """
         )
 
+        @OptionGroup var cards: CardOptions
         @OptionGroup(title: "Connection") var options: ConnectionOptions
         @OptionGroup var output: OutputOptions
+
+        func validate() throws {
+            if cards.asCards, output.json { throw ValidationError("either --vcard or --json") }
+        }
 
         func run() async throws {
             let book = try Context(options).book(ifMissing: .fail)
             guard let profile = try await book.ownProfile() else {
                 throw Failure(.notFound, "the address book has no own profile yet; use `tidemark sync`")
             }
+            if cards.asCards { return cards.print([AccountCard(profile)]) }
             if output.json { return Output.json(JSONProfile(profile)) }
             Output.line(Output.bold(profile.name) + "  user \(profile.user)")
             let hidden = profile.privateFields.map(\.name).sorted()

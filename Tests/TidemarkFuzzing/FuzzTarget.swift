@@ -15,7 +15,7 @@ public struct FuzzTarget: Sendable {
 
     public static let all: [FuzzTarget] = [
         frames, messages, proxyHeaders, tickets, scramServer, scramClient, keyFiles, services, certificates, settings,
-        accounts, rosters, edges, captures, tlsRecords,
+        accounts, cards, rosters, edges, captures, tlsRecords,
     ]
 
     public static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

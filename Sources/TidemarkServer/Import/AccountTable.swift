@@ -9,33 +9,38 @@ package struct AccountTable {
         var name: String
         /// Numbers rising.
         var fields: [FieldChange]
+        /// Which of them only the account's owner sees.
+        var privateFields: [FieldNumber] = []
     }
 
     let file: String
     private(set) var rows: [Row] = []
+    /// In which line an account stands.
+    private var lines: [[UInt8]: Int] = [:]
+
+    init(file: String) { self.file = file }
 
     package init(_ source: ImportSource) throws(ImportError) {
         let table = try CSVTable(source)
         file = table.file
         let name = try table.required("name", among: "name and any of FN, TEL, EMAIL, … or X200")
         let fields = try Self.fieldColumns(table, except: name)
-        var lines: [[UInt8]: Int] = [:]
         for record in table.records {
-            let account = record.values[name]
-            try AccountName.validate(account, file: file, line: record.line)
-            if let before = lines.updateValue(record.line, forKey: Array(account.utf8)) {
-                throw ImportError(
-                    file: file,
-                    line: record.line,
-                    reason: "\"\(account)\" stands in line \(before) already"
-                )
-            }
             var changes: [FieldChange] = []
             for (number, column) in fields {
                 changes.append(try Self.change(number, record.values[column], file: file, line: record.line))
             }
-            rows.append(Row(line: record.line, name: account, fields: changes))
+            try add(Row(line: record.line, name: record.values[name], fields: changes))
         }
+    }
+
+    /// - Throws: where the name is none, or stands there already.
+    mutating func add(_ row: Row) throws(ImportError) {
+        try AccountName.validate(row.name, file: file, line: row.line)
+        if let before = lines.updateValue(row.line, forKey: Array(row.name.utf8)) {
+            throw ImportError(file: file, line: row.line, reason: "\"\(row.name)\" stands in line \(before) already")
+        }
+        rows.append(row)
     }
 
     private static func fieldColumns(

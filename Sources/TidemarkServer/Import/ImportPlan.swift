@@ -61,7 +61,8 @@ struct ImportPlan: ~Copyable {
             if known == nil { fields.removeAll { $0.value == nil } }
             var isChanged = false
             if !fields.isEmpty {
-                switch inFlight.decide(.profileSet(ProfileSet(fields: fields)), by: account, in: directory) {
+                let request = ProfileSet(fields: fields, privateFields: row.privateFields)
+                switch inFlight.decide(.profileSet(request), by: account, in: directory) {
                 case .change(let change, _):
                     apply(change)
                     isChanged = true

@@ -7,6 +7,9 @@ public struct ImportSource: Sendable {
         case edges(bothWays: Bool)
         /// CSV: `name` and fields; see `AccountTable`.
         case accounts
+        /// vCards, 3.0 or 4.0. The account's name is in X-TIDEMARK-NAME, or else in the property that is named here; properties
+        /// that are left out are as if they did not stand there.
+        case cards(nameFrom: String?, leavingOut: Set<String>)
         /// CSV: `owner,contact` and annotations; see `RosterTable`.
         case rosters
     }

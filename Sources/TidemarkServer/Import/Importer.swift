@@ -88,6 +88,8 @@ public enum Importer {
                 try progress(.reading, done, sources.count)
                 switch source.kind {
                 case .accounts: accounts.append(try AccountTable(source))
+                case .cards(let nameFrom, let leavingOut):
+                    accounts.append(try AccountTable(cards: source, nameFrom: nameFrom, leavingOut: leavingOut))
                 case .edges(let bothWays): edges.append(try EdgeList(source, bothWays: bothWays))
                 case .rosters: rosters.append(try RosterTable(source))
                 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Foundation
 import TidemarkClient
+import TidemarkVCard
 import TidemarkWire
 
 extension AdminCommand {
@@ -216,7 +217,7 @@ extension AdminCommand {
 
     struct Export: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print all that the server has of a user, as JSON.",
+            abstract: "Print all that the server has of a user, as JSON, or its details as a vCard.",
             discussion: """
                 For whoever asks what is kept of it: details, contacts with what it notes of them, requests, blocks, messages \
                 that wait, when it was last seen, and its sessions. What recognises its password is left out, for it would \
@@ -224,6 +225,7 @@ extension AdminCommand {
 
                 EXAMPLE
                   tidemark admin export dora > dora.json
+                  tidemark admin export dora --vcard > dora.vcf      # the details alone
 
                 JSON
                   profile, contacts, requests, blocks, messages, last_seen, sessions, as in the commands of these names.
@@ -231,6 +233,7 @@ extension AdminCommand {
         )
 
         @OptionGroup var user: UserArgument
+        @OptionGroup var cards: CardOptions
         @OptionGroup var options: AdminOptions
 
         private struct JSON: Encodable {
@@ -251,6 +254,7 @@ extension AdminCommand {
                 let seen = try await connection.lastSeen(of: number)
                 return (book, number, seen, try await connection.sessions(of: number))
             }
+            if cards.asCards { return cards.print(try await book.ownProfile().map { [AccountCard($0)] } ?? []) }
             let all = JSON(
                 profile: try await book.ownProfile().map(JSONProfile.init),
                 contacts: try await book.contacts().map(JSONContact.init),

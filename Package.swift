@@ -14,6 +14,8 @@ let package = Package(
         .library(name: "TidemarkVCard", targets: ["TidemarkVCard"]),
         .library(name: "TidemarkServer", targets: ["TidemarkServer"]),
         .library(name: "TidemarkServerLifecycle", targets: ["TidemarkServerLifecycle"]),
+        // The C library; `tools/install` builds it as libtidemark.so, with the header CTidemark has.
+        .library(name: "tidemark-embedding", type: .dynamic, targets: ["TidemarkEmbedding"]),
         .library(name: "TidemarkEventLoop", targets: ["TidemarkEventLoop"]),
         // For the project's own benchmarks; it may change with any version.
         .library(name: "_TidemarkDirectory", targets: ["TidemarkDirectory", "TidemarkRandom"]),
@@ -101,6 +103,13 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        .target(name: "CTidemark", exclude: ["icu-data.c.in", "tidemark.map", "tidemark.pc.in"]),
+        .target(
+            name: "TidemarkEmbedding",
+            dependencies: ["CTidemark", "TidemarkServer", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict
+        ),
+
         // MARK: the client, anywhere
 
         .target(name: "TidemarkVCard", dependencies: ["TidemarkWire"], swiftSettings: strict),
@@ -154,6 +163,7 @@ let package = Package(
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            exclude: ["tidemark.service.in"],
             swiftSettings: strict
         ),
         .executableTarget(
@@ -306,6 +316,13 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TidemarkEmbeddingTests",
+            dependencies: [
+                "CTidemark", "TidemarkEmbedding", "TidemarkClient", "TidemarkWire", "TidemarkTesting", "tidemark",
             ],
             swiftSettings: strict
         ),

@@ -124,7 +124,7 @@ public struct InFlight: ~Copyable {
         if policy == .administered, !isAdministration, write.changesRoster { return .refused(Self.administered) }
         return switch write {
         case .profileSet(let request): decide(request, by: user, in: directory)
-        case .rosterAdd(let request): decide(request, by: user, in: directory)
+        case .rosterAdd(let request): decide(request, by: user, isAdministration: isAdministration, in: directory)
         case .rosterRemove(let request): decide(request, by: user, in: directory)
         case .rosterAnnotate(let request): decide(request, by: user, in: directory)
         case .rosterAnswer, .messageSend:

@@ -11,6 +11,7 @@
 
 import Foundation
 import GRDB
+import Synchronization
 import TidemarkDirectory
 import TidemarkWire
 
@@ -332,7 +333,14 @@ public final class Store {
 
     /// After an error that does not pass: keeps the file open, and the directory locked, for as long as the process is there.
     /// To close it would be to go on, since SQLite makes a checkpoint then, and deletes the log of what may be on no disk.
-    public func leaveOpen() { _ = Unmanaged.passRetained(self) }
+    public func leaveOpen() {
+        nonisolated(unsafe) let store = self
+        Self.leftOpen.withLock { $0.stores.append(store) }
+    }
+
+    /// Those that are never used again, and never closed.
+    private struct LeftOpen: @unchecked Sendable { var stores: [Store] = [] }
+    private static let leftOpen = Mutex(LeftOpen())
 
     /// Closes the file as it is. SQLite makes a checkpoint of its own.
     func abandon() throws {

@@ -258,6 +258,15 @@ public struct SyncPage: Equatable, Sendable {
     fileprivate static let explanationTag: UInt64 = 1
 }
 
+extension SyncPage {
+    /// The token of a page that is not read otherwise; nil where it is no page.
+    public static func token(inBody body: UnsafeRawBufferPointer) -> [UInt8]? {
+        var reader = ByteReader(body)
+        guard (try? reader.u8()) != nil else { return nil }
+        return try? reader.pageToken()
+    }
+}
+
 extension ByteReader {
     /// A token that a server made: a length of 1 to 32, and as many bytes.
     mutating func pageToken() throws(DecodeError) -> [UInt8] {

@@ -209,7 +209,8 @@ struct Context {
         _ environment: [String: String],
         _ accounts: Accounts
     ) throws -> Credentials? {
-        let isNamed = [options.ticket, options.ticketFile, options.user, options.trustedUser].contains { $0 != nil }
+        let isNamed = [options.ticket, options.ticketFile, options.bearerFile, options.user, options.trustedUser]
+            .contains { $0 != nil }
         let isInEnvironment = options.account == nil && environment["TIDEMARK_TICKET"] != nil
         guard !isNamed, !isInEnvironment, let name = options.account ?? accounts.last,
             let account = accounts.accounts[name], account.ticket != nil
@@ -230,6 +231,14 @@ struct Context {
         if let text = options.ticket { return try ticket(text, from: "--ticket") }
         if let file = options.ticketFile {
             return try ticket(try SecretFile.read(file, "the ticket's"), from: file)
+        }
+        if let file = options.bearerFile {
+            let text = try SecretFile.read(file, "the token's")
+            let token = Array(text.utf8.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") })
+            guard (1...Limits.bearerBytesMax).contains(token.count) else {
+                throw Failure(.usage, "the first line of \(file) has 1 to \(Limits.bearerBytesMax) bytes, the token")
+            }
+            return .bearer(token)
         }
         if let name = options.user {
             guard Text.isAccountName(name) else { throw Failure(.usage, "'\(name)' is no account's name") }

@@ -19,6 +19,14 @@ struct ConnectionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "A file that holds a token of another login, which the process asks that the server is a part of.",
+            valueName: "file"
+        )
+    )
+    var bearerFile: String?
+
+    @Option(
+        help: ArgumentHelp(
             "The account to log in to with its password, which is asked for. `login` keeps a ticket, and no password.",
             valueName: "name"
         )
@@ -62,8 +70,8 @@ struct ConnectionOptions: ParsableArguments {
     var record: String?
 
     func validate() throws {
-        if [ticket, ticketFile, trustedUser, user].compactMap({ $0 }).count > 1 {
-            throw ValidationError("name one of --ticket, --ticket-file, --user and --trusted-user")
+        if [ticket, ticketFile, bearerFile, trustedUser, user].compactMap({ $0 }).count > 1 {
+            throw ValidationError("name one of --ticket, --ticket-file, --bearer-file, --user and --trusted-user")
         }
         if passwordFile != nil, user == nil { throw ValidationError("--password-file holds the password of --user") }
         guard timeout > 0, timeout <= 3600 else { throw ValidationError("--timeout takes up to 3600 seconds") }

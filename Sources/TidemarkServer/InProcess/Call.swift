@@ -35,15 +35,22 @@ protocol Caller: AnyObject, Sendable {
 enum CallAnswer: Sendable {
     case message(Message)
     case page([UInt8])
+    case user(UserID)
 }
 
 /// One request.
 final class Call: Caller {
-    let request: AdminRequest
+    enum Question: Sendable {
+        case administration(AdminRequest)
+        /// The number of the account of that name.
+        case number(of: String)
+    }
+
+    let question: Question
     private let completion: Mutex<(@Sendable (Result<CallAnswer, CallError>) -> Void)?>
 
-    init(_ request: AdminRequest, _ completion: @escaping @Sendable (Result<CallAnswer, CallError>) -> Void) {
-        self.request = request
+    init(_ question: Question, _ completion: @escaping @Sendable (Result<CallAnswer, CallError>) -> Void) {
+        self.question = question
         self.completion = Mutex(completion)
     }
 
@@ -59,5 +66,13 @@ final class Call: Caller {
 }
 
 extension Shard {
-    mutating func take(_ call: Call) { put(call.request, Asker(call, item: 0)) }
+    mutating func take(_ call: Call) {
+        switch call.question {
+        case .administration(let request): put(request, Asker(call, item: 0))
+        case .number(let name):
+            // Every shard has all names.
+            let user = directory.index(named: name).flatMap { directory.isDeleted($0) ? nil : directory.id(of: $0) }
+            call.answered(0, user.map { .success(.user($0)) } ?? .failure(.refused(Self.noSuchUser)))
+        }
+    }
 }

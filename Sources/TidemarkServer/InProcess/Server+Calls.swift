@@ -39,7 +39,8 @@ extension Server {
         return try await write(.profileSet(set), for: user)
     }
 
-    /// Puts a contact into a user's roster. As an administrator: the contact is not asked.
+    /// Puts a contact into a user's roster. As an administrator does: also where users may not, and by any number; under the policy
+    /// `approval` the contact is asked all the same.
     @discardableResult
     public func addContact(_ add: RosterAdd, for user: UserReference) async throws(CallError) -> RosterAddOK {
         if add.contact == .id(0) { throw .refused(Shard.noSuchUser) }
@@ -104,6 +105,12 @@ extension Server {
         return ok.user
     }
 
+    /// The number of the account of that name.
+    public func user(named name: String) async throws(CallError) -> UserID {
+        guard case .user(let user) = try await answer(to: .number(of: name)) else { Self.mismatched() }
+        return user
+    }
+
     /// Closes an account for now, or opens it again.
     public func setDisabled(_ user: UserReference, _ isDisabled: Bool) async throws(CallError) {
         if user == .id(0) { throw .refused(Shard.noSuchUser) }
@@ -128,14 +135,15 @@ extension Server {
     }
 
     private func act(_ message: Message, for user: UserReference) async throws(CallError) -> Message {
-        guard case .message(let answer) = try await answer(to: try Self.acting(message, for: user)) else {
-            Self.mismatched()
-        }
+        guard case .message(let answer) = try await answer(to: .administration(try Self.acting(message, for: user)))
+        else { Self.mismatched() }
         return answer
     }
 
     private func ask(_ message: Message) async throws(CallError) -> Message {
-        guard case .message(let answer) = try await answer(to: try Self.request(message)) else { Self.mismatched() }
+        guard case .message(let answer) = try await answer(to: .administration(try Self.request(message))) else {
+            Self.mismatched()
+        }
         return answer
     }
 
@@ -144,9 +152,8 @@ extension Server {
         _ message: Message,
         _ decode: (inout ByteReader) throws(DecodeError) -> Page
     ) async throws(CallError) -> Page {
-        guard case .page(let bytes) = try await answer(to: try Self.acting(message, for: user)) else {
-            Self.mismatched()
-        }
+        guard case .page(let bytes) = try await answer(to: .administration(try Self.acting(message, for: user)))
+        else { Self.mismatched() }
         do {
             return try bytes.withUnsafeBytes { (bytes) throws(DecodeError) -> Page in
                 var reader = ByteReader(bytes)
@@ -157,16 +164,19 @@ extension Server {
         }
     }
 
-    func answer(to request: AdminRequest) async throws(CallError) -> CallAnswer {
+    private func answer(to question: Call.Question) async throws(CallError) -> CallAnswer {
         let result: Result<CallAnswer, CallError> = await withUnsafeContinuation { continuation in
-            hand(over: Call(request) { continuation.resume(returning: $0) })
+            hand(over: Call(question) { continuation.resume(returning: $0) })
         }
         return try result.get()
     }
 
     /// To the user's shard where that is known, to save a detour.
-    func hand(over call: Call) {
-        let shard = if case .id(let user) = call.request.user { team.map.shard(of: user) } else { 0 }
+    private func hand(over call: Call) {
+        let shard =
+            if case .administration(let request) = call.question, case .id(let user) = request.user {
+                team.map.shard(of: user)
+            } else { 0 }
         // Where the shard is going, the call is let go of, and so answered.
         _ = team.mailboxes[shard].put(call)
     }

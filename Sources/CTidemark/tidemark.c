@@ -1,0 +1,2 @@
+// The header is the module; its functions are Swift's (Sources/TidemarkEmbedding).
+#include "tidemark.h"

@@ -6,7 +6,7 @@
  *
  * Threads.    Every function may be called from any thread, also from a callback, but for what is said to be one thread's at a
  *             time (a batch). Those that write wait until what they did is on disk: some milliseconds.
- * Callbacks.  Each kind has a thread of its own, so one that takes its time holds up its own kind and nothing else. `context` is
+ * Callbacks.  Those of one kind come one after the other, and one that takes its time holds up its kind and no other. `context` is
  *             passed as it was given. What they are given is valid until they return; what has to be answered is a handle, which
  *             stays valid until it is answered, on whatever thread and whenever.
  * Errors.     Functions that can fail return TIDEMARK_OK or a status, and say more in `error`, which may be NULL.
